@@ -1,0 +1,82 @@
+package driver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/url"
+)
+
+// ValidName reports whether s may name a table or column:
+// [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes.
+func ValidName(s string) bool {
+	if s == "" || len(s) > 63 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '_', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case '0' <= c && c <= '9' && i > 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// CheckParams returns an error for the first query parameter of u, in alphabetical order, that is
+// not one of known, naming the nearest known one, and for one given twice.
+func CheckParams(u url.URL, known ...string) error {
+	q := u.Query()
+	names := make([]string, 0, len(q))
+	for name := range q {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			if len(known) == 0 {
+				return fmt.Errorf("unknown parameter %q in a %s URL, which takes none", name, u.Scheme())
+			}
+			return fmt.Errorf("unknown parameter %q in a %s URL: did you mean %q?", name, u.Scheme(), Nearest(name, known))
+		}
+		if len(q[name]) > 1 {
+			return fmt.Errorf("parameter %q stands twice in a %s URL", name, u.Scheme())
+		}
+	}
+	return nil
+}
+
+// Nearest returns the one of names that takes the fewest single-letter edits
+// to become s, letter case aside; "" where names is empty.
+func Nearest(s string, names []string) string {
+	best, bestDist := "", -1
+	for _, name := range names {
+		if d := editDistance(strings.ToLower(s), strings.ToLower(name)); bestDist < 0 || d < bestDist {
+			best, bestDist = name, d
+		}
+	}
+	return best
+}
+
+// editDistance is the Levenshtein distance in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,245 @@
+package driver
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Library columns that a query may name, besides those of Schema.Fields.
+const (
+	ColID       = "id"
+	ColType     = "type"
+	ColState    = "state"
+	ColRevision = "revision"
+	ColCreated  = "created"
+	ColModified = "modified"
+)
+
+// A Query selects, orders and pages records. Package persistence has checked
+// it: every column exists, every value has the Go type of its column's [Kind]
+// (of id: an [ID]; of revision: int64).
+//
+// Text is compared by its bytes, integer IDs by value, text IDs by their bytes.
+// An order puts NULL last, ascending or descending; ties end in ascending ID order.
+type Query struct {
+	Where []Cond  // all must hold
+	Order []Order // then by ID ascending
+	After *Cursor // only what stands behind it in the order of the query; nil: all
+	Limit int     // 0: no limit
+	Parts Parts
+}
+
+// A CmpOp compares a column with values.
+type CmpOp uint8
+
+// The comparisons. NULL satisfies Ne, NotIn and IsNull, and nothing else.
+const (
+	Eq CmpOp = iota + 1
+	Ne
+	Lt
+	Le
+	Gt
+	Ge
+	IsNull    // no value
+	NotNull   // no value
+	HasPrefix // literal bytes; of Text columns, text IDs, type and state; the prefix "" matches every value that is not NULL
+	In        // any number of values; none: matches nothing
+	NotIn     // any number of values; none: matches everything
+)
+
+// A Cond is a condition on one column.
+type Cond struct {
+	Column string
+	Op     CmpOp
+	Values []any // none, one or any number, as Op wants; never nil values
+}
+
+// An Order sorts by one column.
+type Order struct {
+	Column string
+	Desc   bool
+}
+
+// A Cursor is a place in the order of a Query: that of a record with these
+// values of the columns of Query.Order (nil for NULL) and this ID.
+type Cursor struct {
+	Values []any
+	ID     ID
+}
+
+// The rest of this file evaluates queries for backends that have no engine of their own.
+
+// Columns finds the values of a record's columns by name.
+type Columns struct {
+	integerIDs bool
+	fields     map[string]int
+}
+
+// NewColumns returns the Columns of a schema.
+func NewColumns(s Schema) *Columns {
+	c := &Columns{integerIDs: s.IntegerIDs, fields: make(map[string]int, len(s.Fields))}
+	for i, f := range s.Fields {
+		c.fields[f.Name] = i
+	}
+	return c
+}
+
+// Value returns the value of a column of r; nil is NULL.
+func (c *Columns) Value(r *Record, column string) any {
+	switch column {
+	case ColID:
+		return r.ID
+	case ColType:
+		return r.Type
+	case ColState:
+		return r.State
+	case ColRevision:
+		return r.Revision
+	case ColCreated:
+		return r.Created
+	case ColModified:
+		return r.Modified
+	}
+	if i, ok := c.fields[column]; ok && i < len(r.Fields) {
+		return r.Fields[i]
+	}
+	return nil
+}
+
+// CompareIDs orders IDs as the store does: integers by value, text by bytes.
+func (c *Columns) CompareIDs(a, b ID) int {
+	if c.integerIDs {
+		return compareDecimals(string(a), string(b))
+	}
+	return strings.Compare(string(a), string(b))
+}
+
+// compareDecimals compares canonical decimals of any size.
+func compareDecimals(a, b string) int {
+	an, bn := strings.HasPrefix(a, "-"), strings.HasPrefix(b, "-")
+	switch {
+	case an && !bn:
+		return -1
+	case bn && !an:
+		return 1
+	case an:
+		a, b = b[1:], a[1:]
+	}
+	if c := cmp.Compare(len(a), len(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// compareValues orders two values of one column that are not NULL.
+func (c *Columns) compareValues(a, b any) int {
+	switch a := a.(type) {
+	case string:
+		return strings.Compare(a, b.(string))
+	case ID:
+		return c.CompareIDs(a, b.(ID))
+	case int64:
+		return cmp.Compare(a, b.(int64))
+	case float64:
+		return cmp.Compare(a, b.(float64))
+	case bool:
+		return cmp.Compare(rank(a), rank(b.(bool)))
+	case []byte:
+		return bytes.Compare(a, b.([]byte))
+	case time.Time:
+		return a.Compare(b.(time.Time))
+	}
+	return 0
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Match reports whether r satisfies every condition of q. It looks neither at q.After nor at q.Limit.
+func (c *Columns) Match(q *Query, r *Record) bool {
+	for i := range q.Where {
+		if !c.holds(&q.Where[i], c.Value(r, q.Where[i].Column)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Columns) holds(cond *Cond, v any) bool {
+	null := v == nil
+	switch cond.Op {
+	case IsNull:
+		return null
+	case NotNull:
+		return !null
+	case In, NotIn:
+		found := !null && slices.ContainsFunc(cond.Values, func(w any) bool { return c.compareValues(v, w) == 0 })
+		return found == (cond.Op == In)
+	case Ne:
+		return null || c.compareValues(v, cond.Values[0]) != 0
+	}
+	if null {
+		return false
+	}
+	if cond.Op == HasPrefix {
+		prefix := cond.Values[0].(string)
+		if id, ok := v.(ID); ok {
+			return strings.HasPrefix(string(id), prefix)
+		}
+		return strings.HasPrefix(v.(string), prefix)
+	}
+	n := c.compareValues(v, cond.Values[0])
+	switch cond.Op {
+	case Eq:
+		return n == 0
+	case Lt:
+		return n < 0
+	case Le:
+		return n <= 0
+	case Gt:
+		return n > 0
+	case Ge:
+		return n >= 0
+	}
+	return false
+}
+
+// Cursor returns the place of r in the order of q.
+func (c *Columns) Cursor(q *Query, r *Record) *Cursor {
+	cur := &Cursor{ID: r.ID}
+	for _, o := range q.Order {
+		cur.Values = append(cur.Values, c.Value(r, o.Column))
+	}
+	return cur
+}
+
+// Compare orders two places in the order of q. Different IDs never compare equal.
+func (c *Columns) Compare(q *Query, a, b *Cursor) int {
+	for i, o := range q.Order {
+		av, bv := a.Values[i], b.Values[i]
+		var n int
+		switch {
+		case av == nil && bv == nil:
+		case av == nil:
+			return 1
+		case bv == nil:
+			return -1
+		default:
+			n = c.compareValues(av, bv)
+			if o.Desc {
+				n = -n
+			}
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return c.CompareIDs(a.ID, b.ID)
+}

@@ -1,0 +1,58 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/brine-go/brine/url"
+)
+
+// An Opener opens the backend that a URL names. It checks everything of the
+// URL, query parameters included, before any I/O; an unknown parameter is an error
+// that names the nearest known one (see [CheckParams]). No error holds a password.
+type Opener func(ctx context.Context, u url.URL, o OpenOptions) (Backend, error)
+
+// OpenOptions are what a store tells every backend; what it has no use for, a backend ignores.
+type OpenOptions struct {
+	Table    string       // SQL table; valid by ValidName; never ""
+	NoCreate bool         // never create or alter anything
+	Logger   *slog.Logger // never nil
+}
+
+var registry = struct {
+	sync.RWMutex
+	openers map[string]Opener
+}{openers: map[string]Opener{}}
+
+// Register makes a backend known by its URL scheme (in lower case). It panics if o is nil or
+// the scheme is taken. It is meant to be called from an init function.
+func Register(scheme string, o Opener) {
+	if o == nil {
+		panic("driver: Register of a nil Opener for scheme " + scheme)
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	if _, dup := registry.openers[scheme]; dup {
+		panic(fmt.Sprintf("driver: scheme %q registered twice", scheme))
+	}
+	registry.openers[scheme] = o
+}
+
+// Lookup returns the Opener of a scheme.
+func Lookup(scheme string) (Opener, bool) {
+	registry.RLock()
+	defer registry.RUnlock()
+	o, ok := registry.openers[scheme]
+	return o, ok
+}
+
+// Schemes returns the registered schemes, sorted.
+func Schemes() []string {
+	registry.RLock()
+	defer registry.RUnlock()
+	return slices.Sorted(maps.Keys(registry.openers))
+}
