@@ -1,0 +1,120 @@
+package codec
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"unsafe"
+)
+
+// late is what was decoded out of values that had been skipped as unknown fields, because
+// something known refers back to them.
+type late struct {
+	made   map[lateKey]*lateMade
+	active int // late decodes that are under way
+	from   int // where the bytes of the present one not yet counted in cost begin
+	cost   int // bytes decoded late
+}
+
+type lateKey struct {
+	off uint32
+	id  ident
+}
+
+type lateMade struct {
+	ptr unsafe.Pointer
+	end int // behind the value; 0 while it is being decoded
+}
+
+// record remembers what was made for the value that begins at off.
+func (d *decoder) record(p unsafe.Pointer, id ident, off int) {
+	if d.late != nil && d.late.active > 0 {
+		d.late.made[lateKey{uint32(off), id}] = &lateMade{ptr: p}
+		return
+	}
+	d.made = append(d.made, made{ptr: p, id: id, off: uint32(off)})
+}
+
+// recorded is told that the value remembered for off is complete.
+func (d *decoder) recorded(id ident, off int) {
+	if d.late != nil && d.late.active > 0 {
+		d.late.made[lateKey{uint32(off), id}].end = d.pos
+	}
+}
+
+// shared consumes what comes next if it was made before: a back-reference, or a value that a late
+// decode has come to already. pl is the plan to decode it with, and id what it must be.
+func (d *decoder) shared(pl *plan, id ident) (unsafe.Pointer, error) {
+	if d.pos+6 <= len(d.buf) && d.buf[d.pos] == codeFixExt4 && d.buf[d.pos+1] == extBackref {
+		return d.backref(pl, id)
+	}
+	l := d.late
+	if l == nil || l.active == 0 {
+		return nil, nil
+	}
+	m, ok := l.made[lateKey{uint32(d.pos), id}]
+	if !ok {
+		return nil, nil
+	}
+	if m.end == 0 {
+		return nil, d.corrupt("a value inside itself")
+	}
+	l.cost += d.pos - l.from
+	d.pos, l.from = m.end, m.end
+	return m.ptr, nil
+}
+
+func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
+	off := binary.BigEndian.Uint32(d.buf[d.pos+2:])
+	d.pos += 6
+	i, _ := slices.BinarySearchFunc(d.made, off, func(m made, off uint32) int { return cmp.Compare(m.off, off) })
+	for ; i < len(d.made) && d.made[i].off == off; i++ {
+		if d.made[i].id == id {
+			return d.made[i].ptr, nil
+		}
+	}
+	if d.late != nil {
+		if m, ok := d.late.made[lateKey{off, id}]; ok {
+			return m.ptr, nil
+		}
+	}
+	i, _ = slices.BinarySearchFunc(d.skipped, int(off), func(s span, off int) int { return cmp.Compare(s.to, off+1) })
+	if i == len(d.skipped) || int(off) < d.skipped[i].from {
+		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
+	}
+	return d.decodeLate(pl, id, int(off))
+}
+
+// decodeLate decodes the value at off, inside a value that was skipped, and returns what was made for it.
+//
+// No byte of an honest record is decoded late more than once. A dishonest one is stopped when it has
+// cost as much as the whole body, and cannot use few bytes to make many objects.
+func (d *decoder) decodeLate(pl *plan, id ident, off int) (unsafe.Pointer, error) {
+	if d.late == nil {
+		d.late = &late{made: map[lateKey]*lateMade{}}
+	}
+	l, back := d.late, d.pos
+	if l.active > 0 {
+		l.cost += d.pos - l.from
+	}
+	if l.cost > len(d.buf) {
+		return nil, d.corrupt("refers back too often to what was skipped")
+	}
+	if t := readToken(d.buf[off:]); t.fam == famNil || t.fam == famExt || t.fam == famInvalid {
+		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
+	}
+	d.pos, l.from = off, off
+	l.active++
+	var p unsafe.Pointer // pl is of pointers or maps: one word
+	err := pl.dec(d, unsafe.Pointer(&p))
+	l.active--
+	if err != nil {
+		return nil, err
+	}
+	l.cost += d.pos - l.from
+	d.pos, l.from = back, back
+	if p == nil {
+		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
+	}
+	return p, nil
+}

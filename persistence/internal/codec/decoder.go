@@ -1,0 +1,189 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// A decoder reads the body of one record.
+type decoder struct {
+	c        *Codec
+	buf      []byte
+	pos      int
+	maxDepth int
+	opts     DecodeOptions
+	eager    []driver.ID
+	hint     int // where in eager the next ID is likely to be
+
+	root    reflect.Type
+	path    []seg
+	made    []made // in the order of their offsets
+	skipped []span // values of unknown fields, in the order of their offsets
+	late    *late  // nil until something known refers to a part of a skipped value
+}
+
+// made is a pointer or map made for the value at an offset.
+type made struct {
+	ptr unsafe.Pointer
+	id  ident
+	off uint32
+}
+
+type span struct{ from, to int }
+
+// Decode fills dst, a non-nil pointer to a zero value of the type of the record. Bytes that no Encode makes of that
+// type are driver.ErrCorrupt; a type behind an interface that is not known is driver.ErrUnknownType; a reference
+// whose target does not fit is driver.ErrType; what exceeds the limits is driver.ErrTooLarge. All name the
+// path. After an error dst holds what was decoded until then.
+func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
+	t := reflect.TypeOf(dst)
+	if t == nil || t.Kind() != reflect.Pointer || (*eface)(unsafe.Pointer(&dst)).data == nil {
+		return fmt.Errorf("decode into %T: want a pointer that is not nil", dst)
+	}
+	p := (*eface)(unsafe.Pointer(&dst)).data
+	pl := c.planOf(t.Elem())
+	d, _ := c.decoders.Get().(*decoder)
+	if d == nil {
+		d = &decoder{c: c}
+	}
+	d.buf, d.pos, d.root, d.opts, d.eager, d.maxDepth = h.body, 0, pl.typ, opts, h.Eager, opts.Limits.MaxDepth
+	defer d.release()
+	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
+		d.made = append(d.made, made{ptr: p, id: &pl.ptrTag})
+	}
+	if err := pl.body.dec(d, p); err != nil {
+		return err
+	}
+	if d.pos != len(d.buf) {
+		return d.corrupt("%d bytes left over", len(d.buf)-d.pos)
+	}
+	return nil
+}
+
+// release makes the decoder ready for the next record.
+func (d *decoder) release() {
+	clear(d.path)
+	clear(d.made)
+	*d = decoder{c: d.c, path: d.path[:0], made: d.made[:0], skipped: d.skipped[:0]}
+	if cap(d.path) <= 1<<12 && cap(d.made) <= 1<<16 && cap(d.skipped) <= 1<<12 {
+		d.c.decoders.Put(d)
+	}
+}
+
+func (d *decoder) enter(pl *plan) error {
+	if len(d.path) >= d.maxDepth {
+		return d.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", d.maxDepth)
+	}
+	d.path = append(d.path, seg{pl: pl, i: -1})
+	return nil
+}
+
+func (d *decoder) leave() { d.path = d.path[:len(d.path)-1] }
+
+func (d *decoder) where() string { return renderPath(rootName(d.root), d.path) }
+
+func (d *decoder) fail(sentinel error, format string, args ...any) error {
+	return errAt(d.where(), sentinel, format, args...)
+}
+
+func (d *decoder) corrupt(format string, args ...any) error {
+	return d.fail(driver.ErrCorrupt, format, args...)
+}
+
+func (d *decoder) failNever(never *pathError) error {
+	return &pathError{path: d.where() + never.path, msg: never.msg, errs: never.errs}
+}
+
+// mismatch reports that the value at pos is not what it should be.
+func (d *decoder) mismatch(want string) error {
+	t := readToken(d.buf[d.pos:])
+	if t.fam == famInvalid && d.pos >= len(d.buf) {
+		return d.corrupt("the record ends where %s is wanted", want)
+	}
+	return d.corrupt("%v where %s is wanted", t.fam, want)
+}
+
+// nilNext consumes a nil if one comes next.
+func (d *decoder) nilNext() bool {
+	if d.pos < len(d.buf) && d.buf[d.pos] == codeNil {
+		d.pos++
+		return true
+	}
+	return false
+}
+
+func (d *decoder) left() int { return len(d.buf) - d.pos }
+
+// arrayLen reads the head of an array. Its elements are certain to have a byte each.
+func (d *decoder) arrayLen() (int, error) {
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famArray {
+		return 0, d.mismatch("an array")
+	}
+	if t.n > uint64(d.left()-t.head) {
+		return 0, d.corrupt("an array of %d elements in %d bytes", t.n, d.left()-t.head)
+	}
+	d.pos += t.head
+	return int(t.n), nil
+}
+
+// mapLen reads the head of a map. Its keys and values are certain to have a byte each.
+func (d *decoder) mapLen() (int, error) {
+	if d.pos < len(d.buf) {
+		if c := d.buf[d.pos]; c&0xf0 == codeFixMap && int(c&0x0f)*2 < d.left() {
+			d.pos++
+			return int(c & 0x0f), nil
+		}
+	}
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famMap {
+		return 0, d.mismatch("a map")
+	}
+	if t.n > uint64(d.left()-t.head)/2 {
+		return 0, d.corrupt("a map of %d entries in %d bytes", t.n, d.left()-t.head)
+	}
+	d.pos += t.head
+	return int(t.n), nil
+}
+
+// content reads a string, bytes or extension and returns its content where it lies.
+func (d *decoder) content(fam family, ext byte, want string) ([]byte, error) {
+	t := readToken(d.buf[d.pos:])
+	if t.fam != fam || fam == famExt && t.ext != ext {
+		return nil, d.mismatch(want)
+	}
+	if t.n > uint64(d.left()-t.head) {
+		return nil, d.corrupt("%s of %d bytes in %d", want, t.n, d.left()-t.head)
+	}
+	start := d.pos + t.head
+	d.pos = start + int(t.n)
+	return d.buf[start:d.pos], nil
+}
+
+// str reads a string and returns its content where it lies.
+func (d *decoder) str() ([]byte, error) {
+	if d.pos < len(d.buf) {
+		c, start := d.buf[d.pos], d.pos+1
+		n := int(c & 0x1f)
+		if c == codeStr8 && start < len(d.buf) {
+			n = int(d.buf[start])
+			start++
+		} else if c&0xe0 != codeFixStr {
+			return d.content(famStr, 0, "a string")
+		}
+		if n <= len(d.buf)-start {
+			d.pos = start + n
+			return d.buf[start:d.pos], nil
+		}
+	}
+	return d.content(famStr, 0, "a string")
+}
+
+// isExt reports whether an extension value of type ext comes next.
+func (d *decoder) isExt(ext byte) bool {
+	t := readToken(d.buf[d.pos:])
+	return t.fam == famExt && t.ext == ext
+}

@@ -1,0 +1,290 @@
+package codec
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// An Encoder turns objects into records, one after the other. It is for one goroutine.
+type Encoder struct {
+	c        *Codec
+	r        Resolver
+	maxBytes int
+	maxDepth int
+
+	buf   []byte // room for the header, then the body
+	base  int    // where the body begins
+	limit int    // what len(buf) may not exceed
+	need  int    // the length that broke the limit
+
+	root     reflect.Type
+	path     []seg
+	seen     seen
+	isolated bool // a key of a map is being encoded only for sorting
+	eager    ids
+	lazy     ids
+	keys     []string // a stack: of each open map with string keys, the keys
+	head     []byte
+}
+
+const (
+	minHeadRoom = 128
+	maxHeadRoom = 1 << 20
+	keepBuffer  = 16 << 20 // a buffer over this is not kept for the next object
+	bigString   = 4096     // from here on, room is checked before a string is appended
+)
+
+// maxRecord bounds every record, whatever the limits: msgpack and back-references count in 32 bits.
+const maxRecord = min(math.MaxUint32, math.MaxInt-2*maxHeadRoom)
+
+// errSize is how a walk says that the limit on bytes is broken; Encode makes an ErrTooLarge of it.
+var errSize = errors.New("over the limit on bytes")
+
+// NewEncoder returns an Encoder that asks r about references; r may be nil where there are none.
+func (c *Codec) NewEncoder(lim Limits, r Resolver) *Encoder {
+	return &Encoder{c: c, r: r, maxBytes: int(min(lim.MaxBytes, maxRecord)), maxDepth: lim.MaxDepth, base: minHeadRoom}
+}
+
+// Encode makes the record of obj: a pointer to a struct, a struct, or any other storable value. A
+// struct and a pointer to it give the same record. What cannot be stored is driver.ErrUnstorable, with the
+// path; what is over the limits is driver.ErrTooLarge. Errors of the Resolver are passed up as they are.
+func (e *Encoder) Encode(obj any) (Encoded, error) {
+	pl, p, err := e.target(obj)
+	if err != nil {
+		return Encoded{}, err
+	}
+	name, err := e.c.nameOf(pl)
+	if err != nil {
+		return Encoded{}, err
+	}
+	defer e.reset()
+	e.root = pl.typ
+	e.start()
+	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
+		e.seen.add(p, &pl.ptrTag, 0)
+	}
+	err = pl.body.enc(e, p)
+	if err == nil && len(e.buf) > e.limit {
+		err = e.tooBig(0)
+	}
+	if err == nil {
+		var data []byte
+		if data, err = e.assemble(name); err == nil {
+			return Encoded{Type: name, Data: data, Eager: e.eager.list, Lazy: e.lazy.list}, nil
+		}
+	}
+	if err == errSize {
+		err = e.explainSize(pl, p)
+	}
+	return Encoded{}, err
+}
+
+// target returns the plan of obj's record, and where in memory the value is.
+func (e *Encoder) target(obj any) (*plan, unsafe.Pointer, error) {
+	if obj == nil {
+		return nil, nil, fmt.Errorf("nil: %w", driver.ErrUnstorable)
+	}
+	t := reflect.TypeOf(obj)
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		p := (*eface)(unsafe.Pointer(&obj)).data
+		if p == nil {
+			return nil, nil, fmt.Errorf("nil %v: %w", t, driver.ErrUnstorable)
+		}
+		return e.c.planOf(t.Elem()), p, nil
+	}
+	pl := e.c.planOf(t)
+	if pl.persistable {
+		return nil, nil, pl.never.under(t)
+	}
+	v := reflect.New(t)
+	v.Elem().Set(reflect.ValueOf(obj))
+	return pl, v.UnsafePointer(), nil
+}
+
+func (e *Encoder) start() {
+	if cap(e.buf) < e.base {
+		e.buf = make([]byte, e.base, e.base+1024)
+	}
+	e.buf = e.buf[:e.base]
+	e.limit = e.base + e.maxBytes
+	e.eager.reset()
+	e.lazy.reset()
+}
+
+// reset lets go of all that points into the object.
+func (e *Encoder) reset() {
+	clear(e.path) // only after an error there is something in it, and in keys
+	e.path = e.path[:0]
+	clear(e.keys)
+	e.keys = e.keys[:0]
+	e.seen.reset()
+	e.isolated = false
+	if cap(e.path) > 1<<12 {
+		e.path = nil
+	}
+	if cap(e.buf) > keepBuffer {
+		e.buf = nil
+	}
+}
+
+// assemble puts the header before the body and the checksum behind it.
+func (e *Encoder) assemble(name string) ([]byte, error) {
+	e.eager.sort()
+	e.lazy.sort()
+	h := append(e.head[:0], headStart...)
+	h = appendStr(h, name)
+	h = appendUint(h, 0) // record version
+	h = e.eager.append(h)
+	h = e.lazy.append(h)
+	e.head = h
+	if size := len(h) + len(e.buf) - e.base + sumLen; size > e.maxBytes {
+		return nil, e.tooBig(size - len(e.buf) + e.base)
+	}
+	if len(h) > e.base {
+		body := e.buf[e.base:]
+		buf := make([]byte, len(h), len(h)+len(body)+sumLen)
+		e.buf = append(buf, body...)
+		e.base = len(h)
+	}
+	start := e.base - len(h)
+	copy(e.buf[start:], h)
+	sum := crc32.Checksum(e.buf[start:], castagnoli)
+	e.buf = binary.BigEndian.AppendUint32(append(e.buf, codeUint32), sum)
+	data := e.buf[start:]
+	// The next header is likely of the same size.
+	if e.base = max(minHeadRoom, len(h)+len(h)/8); e.base > maxHeadRoom {
+		e.base = minHeadRoom
+	}
+	return data, nil
+}
+
+// enter takes a step of depth into a value of pl; leave takes it back. After an error nobody leaves:
+// the path tells where it came from.
+func (e *Encoder) enter(pl *plan) error {
+	if len(e.path) >= e.maxDepth {
+		return e.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", e.maxDepth)
+	}
+	e.path = append(e.path, seg{pl: pl, i: -1})
+	return nil
+}
+
+func (e *Encoder) leave() { e.path = e.path[:len(e.path)-1] }
+
+// offset is where in the body the next value goes.
+func (e *Encoder) offset() uint32 { return uint32(len(e.buf) - e.base) }
+
+// room checks that n more bytes are within the limit.
+func (e *Encoder) room(n int) error {
+	if n > e.limit-len(e.buf) {
+		return e.tooBig(n)
+	}
+	return nil
+}
+
+func (e *Encoder) tooBig(more int) error {
+	e.need = len(e.buf) - e.base
+	if e.need+more > e.need { // else it overflows
+		e.need += more
+	}
+	return errSize
+}
+
+func (e *Encoder) where() string { return renderPath(rootName(e.root), e.path) }
+
+func (e *Encoder) fail(sentinel error, format string, args ...any) error {
+	return errAt(e.where(), sentinel, format, args...)
+}
+
+func (e *Encoder) failNever(never *pathError) error {
+	return &pathError{path: e.where() + never.path, msg: never.msg, errs: never.errs}
+}
+
+// failUser reports an error of the user's own code.
+func (e *Encoder) failUser(what string, err error) error {
+	return &pathError{path: e.where(), msg: what, errs: []error{driver.ErrUnstorable, err}}
+}
+
+// explainSize makes the ErrTooLarge of an object, naming the largest of its fields. Each is encoded once
+// more by itself: that costs time only when there is an error to explain.
+func (e *Encoder) explainSize(pl *plan, p unsafe.Pointer) error {
+	size, largest, largestSize := e.need, "", 0
+	body := pl.body
+	if body.kind == kindStruct {
+		sum := 0
+		for i := range body.fields {
+			f := &body.fields[i]
+			q, ok := f.stored(p)
+			if !ok {
+				continue
+			}
+			n := e.measure(f.pl, q)
+			if n > largestSize {
+				largest, largestSize = f.name, n
+			}
+			sum += len(f.key) + n
+		}
+		size = max(size, sum)
+	}
+	msg := fmt.Sprintf("at least %d bytes, over the limit of %d", size, e.maxBytes)
+	if largest != "" {
+		msg += fmt.Sprintf("; the largest field is %s with %d", largest, largestSize)
+	}
+	return errAt(rootName(e.root), driver.ErrTooLarge, "%s", msg)
+}
+
+// measure returns the size of a value encoded by itself, or a size beyond the limit that it has at least.
+func (e *Encoder) measure(pl *plan, p unsafe.Pointer) int {
+	e.reset()
+	e.start()
+	if err := pl.enc(e, p); err == errSize {
+		return e.need
+	}
+	return len(e.buf) - e.base
+}
+
+// ids collects the IDs of references.
+type ids struct {
+	list     []driver.ID
+	unsorted bool
+}
+
+func (s *ids) reset() {
+	s.list, s.unsorted = s.list[:0], false
+}
+
+func (s *ids) add(id driver.ID) {
+	if n := len(s.list); n > 0 {
+		switch c := strings.Compare(string(s.list[n-1]), string(id)); {
+		case c == 0:
+			return
+		case c > 0:
+			s.unsorted = true
+		}
+	}
+	s.list = append(s.list, id)
+}
+
+// sort makes the list sorted and distinct.
+func (s *ids) sort() {
+	if s.unsorted {
+		sortIDs(s.list)
+		s.list = slices.Compact(s.list)
+	}
+}
+
+func (s *ids) append(b []byte) []byte {
+	b = appendArrayLen(b, len(s.list))
+	for _, id := range s.list {
+		b = appendStr(b, string(id))
+	}
+	return b
+}

@@ -1,0 +1,149 @@
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// headStart begins every record: an array of eight, the marker, the version of the format.
+const headStart = "\x98\xa5brine\x01"
+
+// sumLen is the length of the checksum that ends every record.
+const sumLen = 5
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Parse checks size, checksum and header of a record. What is wrong with it is driver.ErrCorrupt, or
+// driver.ErrTooLarge where it is over lim.MaxBytes. It does not look into the body, to which the Header
+// refers: data must not change while the Header is used.
+func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
+	if size, limit := int64(len(data)), min(lim.MaxBytes, maxRecord); size > limit {
+		return Header{}, fmt.Errorf("record of %d bytes is over the limit of %d: %w", size, limit, driver.ErrTooLarge)
+	}
+	corrupt := func(what string) (Header, error) {
+		return Header{}, fmt.Errorf("%s: %w", what, driver.ErrCorrupt)
+	}
+	end := len(data) - sumLen
+	if end < len(headStart) {
+		return corrupt("too short for a record")
+	}
+	if data[end] != codeUint32 || binary.BigEndian.Uint32(data[end+1:]) != crc32.Checksum(data[:end], castagnoli) {
+		return corrupt("checksum does not match")
+	}
+	if n := len(headStart) - 1; string(data[:n]) != headStart[:n] {
+		return corrupt("not a record of this kind")
+	} else if data[n] != headStart[n] {
+		return corrupt("record of another format version")
+	}
+	r := headReader{b: data[:end], pos: len(headStart)}
+	h := Header{Type: string(r.str(math.MaxUint16))}
+	h.Version = int(r.number(math.MaxInt32))
+	h.Eager = r.ids()
+	h.Lazy = r.ids()
+	if r.bad || h.Type == "" || r.pos >= end {
+		return corrupt("header is malformed")
+	}
+	h.body = data[r.pos:end]
+	return h, nil
+}
+
+// headReader reads the canonical values of a header.
+type headReader struct {
+	b   []byte
+	pos int
+	bad bool
+}
+
+// str reads a string of at most limit bytes, and returns it where it lies.
+func (r *headReader) str(limit uint64) []byte {
+	t := readToken(r.b[r.pos:])
+	if t.fam != famStr || t.n > limit || t.n > uint64(len(r.b)-r.pos-t.head) || t.head != strHead(t.n) {
+		r.bad = true
+		return nil
+	}
+	start := r.pos + t.head
+	r.pos = start + int(t.n)
+	return r.b[start:r.pos]
+}
+
+// number reads an integer from 0 to limit.
+func (r *headReader) number(limit uint64) uint64 {
+	t := readToken(r.b[r.pos:])
+	var canonical [9]byte
+	if t.fam != famInt || t.neg || t.n > limit || t.code != appendUint(canonical[:0], t.n)[0] {
+		r.bad = true
+		return 0
+	}
+	r.pos += t.head
+	return t.n
+}
+
+// idBlock is how many bytes of IDs share one allocation: enough to make thousands of IDs cheap, little
+// enough that one ID kept does not hold the others of a large record in memory.
+const idBlock = 1024
+
+// ids reads an array of IDs, sorted and distinct.
+func (r *headReader) ids() []driver.ID {
+	t := readToken(r.b[r.pos:])
+	if r.bad || t.fam != famArray || t.head != arrayHead(t.n) || t.n > uint64(len(r.b)-r.pos)/2 {
+		r.bad = true
+		return nil
+	}
+	r.pos += t.head
+	if t.n == 0 {
+		return nil
+	}
+	start := r.pos
+	var last []byte
+	for range t.n {
+		id := r.str(driver.MaxIDLen)
+		if r.bad || len(id) == 0 || string(id) <= string(last) {
+			r.bad = true
+			return nil
+		}
+		last = id
+	}
+	// All are there: now they may take memory.
+	list := make([]driver.ID, 0, t.n)
+	block, from := "", start
+	for pos := start; pos < r.pos; {
+		t := readToken(r.b[pos:])
+		next := pos + t.head + int(t.n)
+		if next > from+len(block) {
+			from = pos
+			to := min(r.pos, pos+idBlock)
+			block = string(r.b[from:max(to, next)])
+		}
+		list = append(list, driver.ID(block[pos+t.head-from:next-from]))
+		pos = next
+	}
+	return list
+}
+
+// strHead is the length of the shortest head of a string of n bytes.
+func strHead(n uint64) int {
+	switch {
+	case n < 32:
+		return 1
+	case n <= math.MaxUint8:
+		return 2
+	case n <= math.MaxUint16:
+		return 3
+	}
+	return 5
+}
+
+// arrayHead is the length of the shortest head of an array of n.
+func arrayHead(n uint64) int {
+	switch {
+	case n < 16:
+		return 1
+	case n <= math.MaxUint16:
+		return 3
+	}
+	return 5
+}

@@ -1,0 +1,176 @@
+package codec
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// Behind an interface, nil, bools, strings, ints, float64s, bytes and map[string]any stand as they are,
+// and pointers to persistable objects as references. Everything else is an array of the name of its type
+// and the value, so that it comes back as the same type.
+
+func buildInterface(pl *plan) {
+	if pl.typ.NumMethod() == 0 {
+		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.dynamic(*(*any)(p)) }
+		pl.dec = func(d *decoder, p unsafe.Pointer) error {
+			v, err := d.dynamic(pl.typ)
+			if err != nil {
+				return err
+			}
+			*(*any)(p) = v
+			return nil
+		}
+		return
+	}
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+		return e.dynamic(reflect.NewAt(pl.typ, p).Elem().Interface())
+	}
+	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		v, err := d.dynamic(pl.typ)
+		if err != nil || v == nil {
+			return err
+		}
+		if rv := reflect.ValueOf(v); rv.Type().Implements(pl.typ) {
+			reflect.NewAt(pl.typ, p).Elem().Set(rv)
+			return nil
+		}
+		return d.corrupt("a %T, which is no %v", v, pl.typ)
+	}
+}
+
+func (e *Encoder) dynamic(v any) error {
+	switch v := v.(type) {
+	case nil:
+		e.buf = append(e.buf, codeNil)
+		return nil
+	case bool:
+		e.buf = appendBool(e.buf, v)
+		return nil
+	case string:
+		return e.scalar(opString, unsafe.Pointer(&v))
+	case int:
+		e.buf = appendInt(e.buf, int64(v))
+		return nil
+	case float64:
+		return e.scalar(opFloat64, unsafe.Pointer(&v))
+	case []byte:
+		if v != nil {
+			return e.bin(v)
+		}
+	case map[string]any:
+		if v != nil {
+			return e.c.planOf(anyMapType).enc(e, unsafe.Pointer(&v))
+		}
+	}
+	pl := e.c.planOf(reflect.TypeOf(v))
+	if pl.never != nil {
+		return e.failNever(pl.never)
+	}
+	var name string
+	var err error
+	if pl.kind == kindReference {
+		// It is stored as its ID alone, but whoever loads it must know its type.
+		_, err = e.c.wireName(pl.elem)
+	} else {
+		name, err = e.c.wireName(pl)
+	}
+	if err != nil {
+		return &pathError{path: e.where(), errs: []error{err}}
+	}
+	ptr := (*eface)(unsafe.Pointer(&v)).data
+	if pl.kind == kindReference {
+		if ptr != nil {
+			return e.reference(v)
+		}
+		if name, err = e.c.wireName(pl); err != nil {
+			return &pathError{path: e.where(), errs: []error{err}}
+		}
+	}
+	e.buf = appendStr(append(e.buf, codeFixArray|2), name)
+	switch {
+	case pl.typ.Kind() == reflect.Pointer || pl.kind == kindMap:
+		return pl.enc(e, unsafe.Pointer(&ptr)) // the interface holds the word itself
+	case pl.kind == kindScalar || pl.kind == kindSlice || pl.kind == kindBytes:
+		return pl.enc(e, ptr)
+	}
+	// Some structs and arrays are held as words as well, and marshalers must not write into what an
+	// interface holds: these are copied.
+	tmp := reflect.New(pl.typ)
+	tmp.Elem().Set(reflect.ValueOf(v))
+	return pl.enc(e, tmp.UnsafePointer())
+}
+
+// dynamic reads what stands behind an interface of type iface.
+func (d *decoder) dynamic(iface reflect.Type) (any, error) {
+	t := readToken(d.buf[d.pos:])
+	switch t.fam {
+	case famNil:
+		d.pos++
+		return nil, nil
+	case famBool:
+		d.pos++
+		return t.n == 1, nil
+	case famInt:
+		n, err := d.signed(8 * int(unsafe.Sizeof(0)))
+		return int(n), err
+	case famFloat:
+		if t.code == codeFloat64 {
+			var f float64
+			err := d.scalar(opFloat64, unsafe.Pointer(&f))
+			return f, err
+		}
+	case famStr:
+		s, err := d.str()
+		return string(s), err
+	case famBin:
+		var b []byte
+		err := decBytes(d, unsafe.Pointer(&b))
+		return b, err
+	case famMap:
+		return d.anyMap()
+	case famExt:
+		switch t.ext {
+		case extEager:
+			obj, _, err := d.target()
+			return obj, err
+		case extBackref:
+			return d.anyMap()
+		}
+	case famArray:
+		return d.typed(t)
+	}
+	return nil, d.mismatch("a value of type " + iface.String())
+}
+
+func (d *decoder) anyMap() (any, error) {
+	var m map[string]any
+	err := d.c.planOf(anyMapType).dec(d, unsafe.Pointer(&m))
+	return m, err
+}
+
+// typed reads a value that stands with the name of its type.
+func (d *decoder) typed(t token) (any, error) {
+	if t.n != 2 {
+		return nil, d.mismatch("an array of a type and a value")
+	}
+	d.pos += t.head
+	name, err := d.str()
+	if err != nil {
+		return nil, err
+	}
+	pl, err := d.c.wirePlan(name)
+	if err != nil {
+		return nil, &pathError{path: d.where(), errs: []error{err}}
+	}
+	if pl.kind == kindInterface { // no value has such a type, and it would be depth that nobody counts
+		return nil, d.corrupt("%v as the type of a value", pl.typ)
+	}
+	if pl.kind == kindArray && d.left() <= pl.typ.Len() {
+		return nil, d.corrupt("%v in %d bytes", pl.typ, d.left())
+	}
+	v := reflect.New(pl.typ)
+	if err := pl.dec(d, v.UnsafePointer()); err != nil {
+		return nil, err
+	}
+	return v.Elem().Interface(), nil
+}

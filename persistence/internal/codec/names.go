@@ -1,0 +1,402 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// names knows which name stands for which type.
+//
+// Every type has a default name, the one that Go prints. It may serve as the type of a record; behind an interface, where
+// bytes alone would choose the type, only names that were registered count, those known from
+// birth, and what is composed of both.
+type names struct {
+	mu     sync.RWMutex
+	byName map[string]reflect.Type // registered, or known from birth
+	byType map[reflect.Type]string
+	met    map[string]reflect.Type // types met, by their default name; nil for a name that several have
+	wire   atomic.Pointer[map[string]*plan]
+	made   map[string]bool // composed types made because some bytes named them
+}
+
+// Limits on names that come from bytes. A type once made stays for the life of the process.
+const (
+	maxNameLen      = 255     // of a registered name
+	maxComposedName = 4096    // of any name
+	maxNesting      = 32      // of slices, arrays, maps and pointers composed
+	maxArray        = 1 << 20 // elements and bytes of an array
+	maxComposed     = 4096    // types made for names
+)
+
+// namedPlan is the answer of nameOf or wireName, valid for one state of the registry.
+type namedPlan struct {
+	gen          uint64
+	record, wire string
+	recordErr    error
+	wireErr      error
+}
+
+var born = []reflect.Type{
+	reflect.TypeFor[bool](), reflect.TypeFor[string](),
+	reflect.TypeFor[int](), reflect.TypeFor[int8](), reflect.TypeFor[int16](), reflect.TypeFor[int32](), reflect.TypeFor[int64](),
+	reflect.TypeFor[uint](), reflect.TypeFor[uint8](), reflect.TypeFor[uint16](), reflect.TypeFor[uint32](), reflect.TypeFor[uint64](),
+	reflect.TypeFor[float32](), reflect.TypeFor[float64](), reflect.TypeFor[complex64](), reflect.TypeFor[complex128](),
+	reflect.TypeFor[time.Time](), reflect.TypeFor[time.Duration](), anyType,
+}
+
+func (n *names) init() {
+	n.byName = make(map[string]reflect.Type, len(born))
+	n.byType = make(map[reflect.Type]string, len(born))
+	n.met = map[string]reflect.Type{}
+	n.made = map[string]bool{}
+	for _, t := range born {
+		n.byName[t.String()], n.byType[t] = t, t.String()
+	}
+	n.wire.Store(&map[string]*plan{})
+}
+
+// Register gives type t a name of its own choice, under which it may stand behind interfaces. t is a
+// struct or any other named type, not a pointer to it. A name or type that is registered differently, or known from birth, is an error; the
+// same pair again is not.
+func (c *Codec) Register(name string, t reflect.Type) error {
+	switch {
+	case t == nil:
+		return fmt.Errorf("register %q: no type", name)
+	case t.Kind() == reflect.Interface:
+		return fmt.Errorf("register %q: %v is an interface", name, t)
+	case t == c.identity:
+		return fmt.Errorf("register %q: %v can only be embedded", name, t)
+	case t.Kind() == reflect.Uintptr || t.Kind() == reflect.UnsafePointer:
+		return fmt.Errorf("register %q: %v values cannot be stored", name, t)
+	case t.Name() == "" && t.Kind() != reflect.Struct:
+		return fmt.Errorf("register %q: %v has no name of its own: register what it is made of", name, t)
+	}
+	if why := badName(name); why != "" {
+		return fmt.Errorf("register %v as %q: the name %s", t, name, why)
+	}
+	n := &c.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if other, ok := n.byName[name]; ok && other != t {
+		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
+	}
+	if other, ok := n.byType[t]; ok && other != name {
+		return fmt.Errorf("register %v as %q: it has the name %q already", t, name, other)
+	}
+	n.byName[name], n.byType[t] = t, name
+	if n.met[t.String()] == t {
+		delete(n.met, t.String())
+	}
+	c.gen.Add(1)
+	return nil
+}
+
+// badName says what is wrong with a name, "" if nothing.
+func badName(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > maxNameLen:
+		return fmt.Sprintf("is longer than %d bytes", maxNameLen)
+	case !utf8.ValidString(name):
+		return "is not UTF-8"
+	case name[0] == '*' || name[0] == '[' || strings.HasPrefix(name, "map["):
+		return "looks like that of a pointer, slice or map"
+	}
+	depth := 0
+	for _, r := range name {
+		switch {
+		case r < ' ' || r == 0x7f:
+			return "holds a control character"
+		case r == '[':
+			depth++
+		case r == ']':
+			depth--
+		}
+		if depth < 0 {
+			return "has brackets that do not match"
+		}
+	}
+	if depth != 0 {
+		return "has brackets that do not match"
+	}
+	return ""
+}
+
+// meet notes the default name of a type.
+func (c *Codec) meet(t reflect.Type) {
+	n := &c.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, ok := n.byType[t]; ok {
+		return
+	}
+	name := t.String()
+	switch other, ok := n.met[name]; {
+	case !ok:
+		n.met[name] = t
+	case other != nil && other != t:
+		n.met[name] = nil
+		c.gen.Add(1)
+	}
+}
+
+// TypeName returns the name for records of type t, which is a struct, not a pointer to it, or any
+// other type; it compiles the plan of t, and so meets all types that it reaches statically. It is
+// driver.ErrUnstorable if another type of the same default name was met, which asks for
+// Register, and for a type of which no value can be stored.
+func (c *Codec) TypeName(t reflect.Type) (string, error) {
+	if t == nil {
+		return "", fmt.Errorf("nil: %w", driver.ErrUnstorable)
+	}
+	return c.nameOf(c.planOf(t))
+}
+
+func (c *Codec) nameOf(pl *plan) (string, error) {
+	n := c.named(pl)
+	return n.record, n.recordErr
+}
+
+// wireName returns the name of a type behind an interface.
+func (c *Codec) wireName(pl *plan) (string, error) {
+	n := c.named(pl)
+	return n.wire, n.wireErr
+}
+
+func (c *Codec) named(pl *plan) *namedPlan {
+	gen := c.gen.Load()
+	if n := pl.named.Load(); n != nil && n.gen == gen {
+		return n
+	}
+	// A type that only comes up behind an interface or as a root has not been met by its plan.
+	if pl.typ.Name() == "" && !composed(pl.typ) {
+		c.meet(pl.typ)
+	}
+	c.names.mu.RLock()
+	n := &namedPlan{gen: gen}
+	n.record, n.recordErr = c.names.of(pl.typ, false, 0)
+	n.wire, n.wireErr = c.names.of(pl.typ, true, 0)
+	c.names.mu.RUnlock()
+	if never := pl.body.never; never != nil {
+		n.recordErr = never.under(pl.typ)
+	}
+	if len(n.record) > maxComposedName {
+		n.recordErr = fmt.Errorf("%v: the name is longer than %d bytes: register a shorter one: %w", pl.typ, maxComposedName, driver.ErrUnstorable)
+		if n.wireErr == nil {
+			n.wireErr = n.recordErr
+		}
+	}
+	pl.named.Store(n)
+	return n
+}
+
+// under returns a static error as that of a root of type t.
+func (e *pathError) under(t reflect.Type) error {
+	return &pathError{path: rootName(t) + e.path, msg: e.msg, errs: e.errs}
+}
+
+func composed(t reflect.Type) bool {
+	if t.Name() != "" {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return true
+	}
+	return false
+}
+
+// of composes the name of t; registered: of registered types only. The lock is held.
+func (n *names) of(t reflect.Type, registered bool, depth int) (string, error) {
+	if name, ok := n.byType[t]; ok {
+		return name, nil
+	}
+	if composed(t) {
+		if depth >= maxNesting {
+			return "", fmt.Errorf("%v: composed deeper than %d types need a named one, and Register: %w", t, maxNesting, driver.ErrUnstorable)
+		}
+		elem, err := n.of(t.Elem(), registered, depth+1)
+		if err != nil {
+			return "", err
+		}
+		switch t.Kind() {
+		case reflect.Pointer:
+			return "*" + elem, nil
+		case reflect.Slice:
+			return "[]" + elem, nil
+		case reflect.Array:
+			if t.Size() > maxArray || t.Len() > maxArray {
+				return "", fmt.Errorf("%v: an array of over %d bytes needs a named type, and Register: %w", t, maxArray, driver.ErrUnstorable)
+			}
+			return "[" + strconv.Itoa(t.Len()) + "]" + elem, nil
+		}
+		key, err := n.of(t.Key(), registered, depth+1)
+		if err != nil {
+			return "", err
+		}
+		return "map[" + key + "]" + elem, nil
+	}
+	if registered {
+		return "", fmt.Errorf("type %v behind an interface needs Register: %w", t, driver.ErrUnstorable)
+	}
+	name := t.String()
+	if other, ok := n.byName[name]; ok {
+		return "", fmt.Errorf("%v has the name of another type, %s, which is registered: use Register: %w", t, fullName(other), driver.ErrUnstorable)
+	}
+	if other, ok := n.met[name]; ok && other != t {
+		return "", fmt.Errorf("%s has the name %q of another type as well: use Register: %w", fullName(t), name, driver.ErrUnstorable)
+	}
+	return name, nil
+}
+
+// fullName is the name of a type with the path of its package.
+func fullName(t reflect.Type) string {
+	if t.PkgPath() == "" || t.Name() == "" {
+		return t.String()
+	}
+	return t.PkgPath() + "." + t.Name()
+}
+
+// Resolve returns the type that a name stands for. registered is true where the name is registered or known from birth: the
+// built-in kinds, time.Time, time.Duration, and slices, arrays, maps and pointers composed of those
+// or of registered types; it is false where a type was only met statically. Any other name is
+// driver.ErrUnknownType.
+func (c *Codec) Resolve(name string) (t reflect.Type, registered bool, err error) {
+	if len(name) > maxComposedName {
+		return nil, false, fmt.Errorf("type %q: the name is longer than %d bytes: %w", shorten(name), maxComposedName, driver.ErrUnknownType)
+	}
+	n := &c.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := nameParser{n: n, registered: true}
+	t, err = p.parse(name, 0)
+	if err != nil {
+		return nil, false, fmt.Errorf("type %q: %w: %w", shorten(name), err, driver.ErrUnknownType)
+	}
+	return t, p.registered, nil
+}
+
+// wirePlan returns the plan for a name behind an interface.
+func (c *Codec) wirePlan(name []byte) (*plan, error) {
+	if pl, ok := (*c.names.wire.Load())[string(name)]; ok {
+		return pl, nil
+	}
+	t, registered, err := c.Resolve(string(name))
+	if err != nil {
+		return nil, err
+	}
+	if !registered {
+		return nil, fmt.Errorf("type %q behind an interface is not registered: %w", shorten(string(name)), driver.ErrUnknownType)
+	}
+	pl := c.planOf(t)
+	c.names.mu.Lock()
+	defer c.names.mu.Unlock()
+	known := maps.Clone(*c.names.wire.Load())
+	known[string(name)] = pl
+	c.names.wire.Store(&known)
+	return pl, nil
+}
+
+// nameParser reads the name of a composed type.
+type nameParser struct {
+	n          *names
+	registered bool
+}
+
+func (p *nameParser) parse(name string, depth int) (reflect.Type, error) {
+	if t, ok := p.n.byName[name]; ok {
+		return t, nil
+	}
+	if depth > maxNesting {
+		return nil, fmt.Errorf("composed of more than %d", maxNesting)
+	}
+	switch {
+	case strings.HasPrefix(name, "*"):
+		elem, err := p.parse(name[1:], depth+1)
+		if err != nil {
+			return nil, err
+		}
+		return p.make(name, func() reflect.Type { return reflect.PointerTo(elem) })
+	case strings.HasPrefix(name, "[]"):
+		elem, err := p.parse(name[2:], depth+1)
+		if err != nil {
+			return nil, err
+		}
+		return p.make(name, func() reflect.Type { return reflect.SliceOf(elem) })
+	case strings.HasPrefix(name, "["):
+		return p.array(name, depth)
+	case strings.HasPrefix(name, "map["):
+		return p.mapping(name, depth)
+	}
+	if t := p.n.met[name]; t != nil {
+		p.registered = false
+		return t, nil
+	} else if _, ok := p.n.met[name]; ok {
+		return nil, fmt.Errorf("several types have the name %q", shorten(name))
+	}
+	return nil, fmt.Errorf("no type of the name %q is registered", shorten(name))
+}
+
+func (p *nameParser) array(name string, depth int) (reflect.Type, error) {
+	length, rest, ok := strings.Cut(name[1:], "]")
+	size, err := strconv.Atoi(length)
+	if !ok || err != nil || size < 0 || strconv.Itoa(size) != length {
+		return nil, fmt.Errorf("%q is not the length of an array", shorten(length))
+	}
+	elem, err := p.parse(rest, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	if size > maxArray || uintptr(size)*elem.Size() > maxArray {
+		return nil, fmt.Errorf("an array of over %d bytes", maxArray)
+	}
+	return p.make(name, func() reflect.Type { return reflect.ArrayOf(size, elem) })
+}
+
+func (p *nameParser) mapping(name string, depth int) (reflect.Type, error) {
+	end, open := len("map["), 1
+	for ; end < len(name) && open > 0; end++ {
+		switch name[end] {
+		case '[':
+			open++
+		case ']':
+			open--
+		}
+	}
+	if open > 0 {
+		return nil, errors.New("brackets that do not match")
+	}
+	key, err := p.parse(name[len("map["):end-1], depth+1)
+	if err != nil {
+		return nil, err
+	}
+	elem, err := p.parse(name[end:], depth+1)
+	if err != nil {
+		return nil, err
+	}
+	if !key.Comparable() {
+		return nil, fmt.Errorf("%v cannot be the key of a map", key)
+	}
+	return p.make(name, func() reflect.Type { return reflect.MapOf(key, elem) })
+}
+
+// make makes a composed type. Types are never given back, so that bytes may name a limited number only.
+func (p *nameParser) make(name string, t func() reflect.Type) (reflect.Type, error) {
+	if !p.n.made[name] {
+		if len(p.n.made) >= maxComposed {
+			return nil, fmt.Errorf("over %d types composed for names", maxComposed)
+		}
+		p.n.made[name] = true
+	}
+	return t(), nil
+}

@@ -1,0 +1,293 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// scalar appends the scalar at p.
+func (e *Encoder) scalar(o op, p unsafe.Pointer) error {
+	b := e.buf
+	switch o {
+	case opString:
+		s := *(*string)(p)
+		if len(s) < 32 {
+			e.buf = append(append(b, codeFixStr|byte(len(s))), s...)
+			return nil
+		}
+		if len(s) >= bigString {
+			if err := e.room(len(s)); err != nil {
+				return err
+			}
+		}
+		b = appendStr(b, s)
+	case opInt64:
+		n := *(*int64)(p)
+		if uint64(n) < 0x80 {
+			e.buf = append(b, byte(n))
+			return nil
+		}
+		b = appendInt(b, n)
+	case opBool:
+		b = appendBool(b, *(*bool)(p))
+	case opInt8:
+		b = appendInt(b, int64(*(*int8)(p)))
+	case opInt16:
+		b = appendInt(b, int64(*(*int16)(p)))
+	case opInt32:
+		b = appendInt(b, int64(*(*int32)(p)))
+	case opUint8:
+		b = appendUint(b, uint64(*(*uint8)(p)))
+	case opUint16:
+		b = appendUint(b, uint64(*(*uint16)(p)))
+	case opUint32:
+		b = appendUint(b, uint64(*(*uint32)(p)))
+	case opUint64:
+		b = appendUint(b, *(*uint64)(p))
+	case opFloat32:
+		b = appendFloat32(b, *(*uint32)(p))
+	case opFloat64:
+		b = appendFloat64(b, *(*uint64)(p))
+	case opComplex64:
+		c := (*[2]uint32)(p)
+		b = appendFloat32(appendFloat32(append(b, codeFixArray|2), c[0]), c[1])
+	case opComplex128:
+		c := (*[2]uint64)(p)
+		b = appendFloat64(appendFloat64(append(b, codeFixArray|2), c[0]), c[1])
+	}
+	e.buf = b
+	return nil
+}
+
+// scalar reads a scalar into p.
+func (d *decoder) scalar(o op, p unsafe.Pointer) error {
+	switch o {
+	case opString:
+		s, err := d.str()
+		if err != nil {
+			return err
+		}
+		*(*string)(p) = string(s)
+		return nil
+	case opBool:
+		if d.pos < len(d.buf) {
+			if c := d.buf[d.pos]; c == codeTrue || c == codeFalse {
+				d.pos++
+				*(*bool)(p) = c == codeTrue
+				return nil
+			}
+		}
+		return d.mismatch("a bool")
+	case opInt8, opInt16, opInt32, opInt64:
+		bits := 8 << (o - opInt8)
+		n, err := d.signed(bits)
+		if err != nil {
+			return err
+		}
+		switch o {
+		case opInt8:
+			*(*int8)(p) = int8(n)
+		case opInt16:
+			*(*int16)(p) = int16(n)
+		case opInt32:
+			*(*int32)(p) = int32(n)
+		default:
+			*(*int64)(p) = n
+		}
+		return nil
+	case opUint8, opUint16, opUint32, opUint64:
+		n, err := d.unsigned(8 << (o - opUint8))
+		if err != nil {
+			return err
+		}
+		switch o {
+		case opUint8:
+			*(*uint8)(p) = uint8(n)
+		case opUint16:
+			*(*uint16)(p) = uint16(n)
+		case opUint32:
+			*(*uint32)(p) = uint32(n)
+		default:
+			*(*uint64)(p) = n
+		}
+		return nil
+	case opFloat32:
+		return d.float32((*uint32)(p))
+	case opFloat64:
+		return d.float64((*uint64)(p))
+	case opComplex64, opComplex128:
+		if d.pos >= len(d.buf) || d.buf[d.pos] != codeFixArray|2 {
+			return d.mismatch("an array of two floats")
+		}
+		d.pos++
+		if o == opComplex64 {
+			c := (*[2]uint32)(p)
+			if err := d.float32(&c[0]); err != nil {
+				return err
+			}
+			return d.float32(&c[1])
+		}
+		c := (*[2]uint64)(p)
+		if err := d.float64(&c[0]); err != nil {
+			return err
+		}
+		return d.float64(&c[1])
+	}
+	return nil
+}
+
+// signed reads an integer that fits into bits.
+func (d *decoder) signed(bits int) (int64, error) {
+	if d.pos < len(d.buf) && d.buf[d.pos] < codeFixMap {
+		d.pos++
+		return int64(d.buf[d.pos-1]), nil
+	}
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famInt {
+		return 0, d.mismatch("an integer")
+	}
+	n := int64(t.n)
+	if n < 0 != t.neg || n != n<<(64-bits)>>(64-bits) {
+		return 0, d.outOfRange(t, "an int", bits)
+	}
+	d.pos += t.head
+	return n, nil
+}
+
+// unsigned reads an integer that is not negative and fits into bits.
+func (d *decoder) unsigned(bits int) (uint64, error) {
+	if d.pos < len(d.buf) && d.buf[d.pos] < codeFixMap {
+		d.pos++
+		return uint64(d.buf[d.pos-1]), nil
+	}
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famInt {
+		return 0, d.mismatch("an integer")
+	}
+	if t.neg || t.n != t.n<<(64-bits)>>(64-bits) {
+		return 0, d.outOfRange(t, "a uint", bits)
+	}
+	d.pos += t.head
+	return t.n, nil
+}
+
+func (d *decoder) outOfRange(t token, what string, bits int) error {
+	if t.neg {
+		return d.corrupt("%d does not fit into %s of %d bits", int64(t.n), what, bits)
+	}
+	return d.corrupt("%d does not fit into %s of %d bits", t.n, what, bits)
+}
+
+// float64 reads the bits of a number that a float64 holds without loss.
+func (d *decoder) float64(p *uint64) error {
+	t := readToken(d.buf[d.pos:])
+	switch {
+	case t.code == codeFloat64 && t.fam == famFloat:
+		*p = t.n
+	case t.code == codeFloat32 && t.fam == famFloat:
+		*p = math.Float64bits(float64(math.Float32frombits(uint32(t.n))))
+	case t.fam == famInt:
+		f := float64(t.n)
+		if t.neg {
+			f = float64(int64(t.n))
+		}
+		if !t.neg && (f >= 1<<64 || uint64(f) != t.n) || t.neg && int64(f) != int64(t.n) {
+			return d.outOfRange(t, "a float", 64)
+		}
+		*p = math.Float64bits(f)
+	default:
+		return d.mismatch("a float")
+	}
+	d.pos += t.head
+	return nil
+}
+
+// float32 reads the bits of a number that a float32 holds without loss.
+func (d *decoder) float32(p *uint32) error {
+	if d.pos+5 <= len(d.buf) && d.buf[d.pos] == codeFloat32 {
+		*p = binary.BigEndian.Uint32(d.buf[d.pos+1:])
+		d.pos += 5
+		return nil
+	}
+	start := d.pos
+	var bits uint64
+	if err := d.float64(&bits); err != nil {
+		return err
+	}
+	f := math.Float64frombits(bits)
+	if float64(float32(f)) != f && f == f {
+		d.pos = start
+		return d.corrupt("%v does not fit into a float of 32 bits", f)
+	}
+	*p = math.Float32bits(float32(f))
+	return nil
+}
+
+// Bytes. A slice of bytes is msgpack bin, nil or not; an array of bytes is bin of its length.
+
+func encBytes(e *Encoder, p unsafe.Pointer) error {
+	b := *(*[]byte)(p)
+	if b == nil {
+		e.buf = append(e.buf, codeNil)
+		return nil
+	}
+	return e.bin(b)
+}
+
+// bin appends b as msgpack bin.
+func (e *Encoder) bin(b []byte) error {
+	if err := e.room(len(b)); err != nil {
+		return err
+	}
+	e.buf = append(appendBinLen(e.buf, len(b)), b...)
+	return nil
+}
+
+func decBytes(d *decoder, p unsafe.Pointer) error {
+	if d.nilNext() {
+		return nil
+	}
+	b, err := d.content(famBin, 0, "bytes")
+	if err != nil {
+		return err
+	}
+	out := make([]byte, len(b))
+	copy(out, b)
+	*(*[]byte)(p) = out
+	return nil
+}
+
+func buildByteArray(pl *plan) {
+	n := pl.typ.Len()
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
+	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		b, err := d.content(famBin, 0, "bytes")
+		if err != nil {
+			return err
+		}
+		if len(b) != n {
+			return d.corrupt("%d bytes where %d are wanted", len(b), n)
+		}
+		copy(unsafe.Slice((*byte)(p), n), b)
+		return nil
+	}
+}
+
+func buildNilOnly(pl *plan) {
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+		if *(*unsafe.Pointer)(p) != nil {
+			return e.fail(driver.ErrUnstorable, "a %v that is not nil", pl.typ)
+		}
+		e.buf = append(e.buf, codeNil)
+		return nil
+	}
+	pl.dec = func(d *decoder, _ unsafe.Pointer) error {
+		if !d.nilNext() {
+			return d.mismatch("nil")
+		}
+		return nil
+	}
+}

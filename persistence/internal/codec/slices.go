@@ -1,0 +1,154 @@
+package codec
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// Slices and arrays are msgpack arrays; a nil slice is nil.
+
+// sliceHeader is the layout of a slice.
+type sliceHeader struct {
+	data     unsafe.Pointer
+	len, cap int
+}
+
+func buildSlice(pl *plan) {
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+		s := (*sliceHeader)(p)
+		if s.data == nil {
+			e.buf = append(e.buf, codeNil)
+			return nil
+		}
+		return e.elements(pl, s.data, s.len)
+	}
+	pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.slice(pl, p) }
+}
+
+func buildArray(pl *plan) {
+	n := pl.typ.Len()
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.elements(pl, p, n) }
+	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		if err := d.enter(pl); err != nil {
+			return err
+		}
+		m, err := d.arrayLen()
+		if err != nil {
+			return err
+		}
+		if m != n {
+			return d.corrupt("%d elements where %d are wanted", m, n)
+		}
+		if err := d.elements(pl, p, 0, n); err != nil {
+			return err
+		}
+		d.leave()
+		return nil
+	}
+}
+
+func (e *Encoder) elements(pl *plan, p unsafe.Pointer, n int) error {
+	if err := e.enter(pl); err != nil {
+		return err
+	}
+	if err := e.room(n); err != nil { // each takes a byte at least
+		return err
+	}
+	e.buf = appendArrayLen(e.buf, n)
+	depth := len(e.path) - 1
+	elem := pl.elem
+	for i := range n {
+		e.path[depth].i = i
+		q := unsafe.Add(p, uintptr(i)*elem.size)
+		var err error
+		if elem.op != opNone {
+			err = e.scalar(elem.op, q)
+		} else {
+			err = elem.enc(e, q)
+		}
+		if err != nil {
+			return err
+		}
+		if len(e.buf) > e.limit {
+			return e.tooBig(0)
+		}
+	}
+	e.leave()
+	return nil
+}
+
+// elements reads the elements from up to to of an array at p.
+func (d *decoder) elements(pl *plan, p unsafe.Pointer, from, to int) error {
+	depth := len(d.path) - 1
+	elem := pl.elem
+	for i := from; i < to; i++ {
+		d.path[depth].i = i
+		q := unsafe.Add(p, uintptr(i)*elem.size)
+		var err error
+		if elem.op != opNone {
+			err = d.scalar(elem.op, q)
+		} else {
+			err = elem.dec(d, q)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) slice(pl *plan, p unsafe.Pointer) error {
+	if d.nilNext() {
+		return nil
+	}
+	if err := d.enter(pl); err != nil {
+		return err
+	}
+	n, err := d.arrayLen()
+	if err != nil {
+		return err
+	}
+	// Memory is taken at once where what is left of the record can well fill it; else it
+	// grows as elements are really read.
+	const generous = 16
+	at := n
+	if uintptr(n)*pl.elem.size > uintptr(max(512, generous*d.left())) {
+		at = max(1, generous*d.left()/int(pl.elem.size))
+	}
+	s := (*sliceHeader)(p)
+	for done := 0; ; {
+		grow(pl, p, min(at, n))
+		if err := d.elements(pl, s.data, done, s.len); err != nil {
+			return err
+		}
+		if done = s.len; done == n {
+			break
+		}
+		at *= 2
+	}
+	d.leave()
+	return nil
+}
+
+// grow makes the slice at p n elements long; new ones are zero.
+func grow(pl *plan, p unsafe.Pointer, n int) {
+	switch pl.elem.op {
+	case opString:
+		if s := (*[]string)(p); *s == nil {
+			*s = make([]string, n)
+			return
+		}
+	case opInt64, opUint64, opFloat64:
+		if s := (*[]uint64)(p); *s == nil {
+			*s = make([]uint64, n)
+			return
+		}
+	}
+	v := reflect.NewAt(pl.typ, p).Elem()
+	if v.IsNil() {
+		v.Set(reflect.MakeSlice(pl.typ, n, n))
+		return
+	}
+	v.Grow(n - v.Len())
+	v.SetLen(n)
+}

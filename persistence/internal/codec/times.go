@@ -1,0 +1,79 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+	"unsafe"
+)
+
+// A time in UTC is msgpack's own timestamp; any other is an array of that and the zone's offset
+// in seconds east of UTC.
+
+func encTime(e *Encoder, p unsafe.Pointer) error {
+	t := *(*time.Time)(p)
+	if t.Location() == time.UTC {
+		e.buf = appendTimestamp(e.buf, t)
+		return nil
+	}
+	_, offset := t.Zone()
+	e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|2), t), int64(offset))
+	return nil
+}
+
+// appendTimestamp appends t in the shortest of the three forms.
+func appendTimestamp(b []byte, t time.Time) []byte {
+	sec, nsec := t.Unix(), uint32(t.Nanosecond())
+	switch {
+	case sec >= 0 && sec <= math.MaxUint32 && nsec == 0:
+		return binary.BigEndian.AppendUint32(append(b, codeFixExt4, extTime), uint32(sec))
+	case sec >= 0 && sec < 1<<34:
+		return binary.BigEndian.AppendUint64(append(b, codeFixExt8, extTime), uint64(nsec)<<34|uint64(sec))
+	}
+	b = binary.BigEndian.AppendUint32(append(b, codeExt8, 12, extTime), nsec)
+	return binary.BigEndian.AppendUint64(b, uint64(sec))
+}
+
+func decTime(d *decoder, p unsafe.Pointer) error {
+	zoned := d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|2
+	if zoned {
+		d.pos++
+	}
+	t, err := d.timestamp()
+	if err != nil {
+		return err
+	}
+	if zoned {
+		offset, err := d.signed(32)
+		if err != nil {
+			return err
+		}
+		t = t.In(time.FixedZone("", int(offset)))
+	}
+	*(*time.Time)(p) = t
+	return nil
+}
+
+func (d *decoder) timestamp() (time.Time, error) {
+	b, err := d.content(famExt, extTime, "a timestamp")
+	if err != nil {
+		return time.Time{}, err
+	}
+	var sec int64
+	var nsec uint32
+	switch len(b) {
+	case 4:
+		sec = int64(binary.BigEndian.Uint32(b))
+	case 8:
+		v := binary.BigEndian.Uint64(b)
+		sec, nsec = int64(v&(1<<34-1)), uint32(v>>34)
+	case 12:
+		nsec, sec = binary.BigEndian.Uint32(b), int64(binary.BigEndian.Uint64(b[4:]))
+	default:
+		return time.Time{}, d.corrupt("a timestamp of %d bytes", len(b))
+	}
+	if nsec > 999_999_999 {
+		return time.Time{}, d.corrupt("a timestamp of %d nanoseconds", nsec)
+	}
+	return time.Unix(sec, int64(nsec)).UTC(), nil
+}
