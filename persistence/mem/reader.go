@@ -1,0 +1,179 @@
+package mem
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// reader reads one root.
+type reader struct {
+	root *node
+	cols *columns
+}
+
+var _ driver.Reader = (*reader)(nil)
+
+// Get implements [driver.Reader].
+func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+	recs := make([]driver.Record, 0, len(ids))
+	seen := make(map[driver.ID]struct{}, len(ids))
+	for i, id := range ids {
+		if i%checkEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if _, dup := seen[id]; dup {
+			continue
+		}
+		seen[id] = struct{}{}
+		// Equal under the order of the IDs is not yet the same ID: no record has "1x" among integers.
+		if rec := r.root.get(id, r.cols.CompareIDs); rec != nil && rec.ID == id {
+			recs = append(recs, r.cols.give(rec, parts))
+		}
+	}
+	return recs, ctx.Err()
+}
+
+// give returns a copy of the parts of a stored record, which shares nothing with it.
+func (c *columns) give(rec *driver.Record, parts driver.Parts) driver.Record {
+	out := *rec
+	out.Data, out.Fields = nil, nil
+	if parts&driver.Data != 0 {
+		out.Data = bytes.Clone(rec.Data)
+	}
+	if parts&driver.Fields != 0 {
+		out.Fields = c.fieldsOf(rec)
+		for i, v := range out.Fields {
+			out.Fields[i] = cloneValue(v)
+		}
+	}
+	return out
+}
+
+// fieldsOf returns the fields of a stored record in the order of the schema.
+func (c *columns) fieldsOf(rec *driver.Record) []any {
+	fields := make([]any, c.fields)
+	for i := range fields {
+		if at := c.at(i); at < len(rec.Fields) {
+			fields[i] = rec.Fields[at]
+		}
+	}
+	return fields
+}
+
+// asked returns a stored record with its fields in the order of the schema, for looking only.
+func (c *columns) asked(rec *driver.Record) *driver.Record {
+	if c.stored == nil {
+		return rec // an older record may be shorter: what it lacks is NULL
+	}
+	out := *rec
+	out.Fields = c.fieldsOf(rec)
+	return &out
+}
+
+// matches yields the stored records that match q, in ID order, those up to its After
+// included where it has an Order, until ctx ends.
+func (r *reader) matches(ctx context.Context, q *driver.Query, yield func(stored, asked *driver.Record) bool) error {
+	n := 0
+	visit := func(rec *driver.Record) bool {
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return false
+		}
+		n++
+		asked := r.cols.asked(rec)
+		return !r.cols.Match(q, asked) || yield(rec, asked)
+	}
+	if q.After != nil && len(q.Order) == 0 {
+		r.root.ascendAfter(q.After.ID, r.cols.CompareIDs, visit)
+	} else {
+		r.root.ascend(visit)
+	}
+	return ctx.Err()
+}
+
+// Scan implements [driver.Reader].
+func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	return func(yield func(driver.Record, error) bool) {
+		var err error
+		on := true
+		if len(q.Order) > 0 {
+			var recs []*driver.Record
+			if recs, err = r.sorted(ctx, q); err == nil {
+				for _, rec := range recs {
+					if err = ctx.Err(); err != nil {
+						break
+					}
+					if on = yield(r.cols.give(rec, q.Parts), nil); !on {
+						break
+					}
+				}
+			}
+		} else {
+			given := 0
+			err = r.matches(ctx, q, func(rec, _ *driver.Record) bool {
+				on = yield(r.cols.give(rec, q.Parts), nil)
+				given++
+				return on && given != q.Limit
+			})
+			if given == q.Limit && given > 0 {
+				err = nil
+			}
+		}
+		if on && err != nil {
+			yield(driver.Record{}, err)
+		}
+	}
+}
+
+// sorted returns the records of a query with an Order. With a Limit it keeps
+// no more than twice that many at a time.
+func (r *reader) sorted(ctx context.Context, q *driver.Query) ([]*driver.Record, error) {
+	type place struct {
+		*driver.Cursor
+		rec *driver.Record
+	}
+	var places []place
+	cut := func() {
+		slices.SortFunc(places, func(a, b place) int { return r.cols.Compare(q, a.Cursor, b.Cursor) })
+		if q.Limit > 0 && len(places) > q.Limit {
+			clear(places[q.Limit:])
+			places = places[:q.Limit]
+		}
+	}
+	var worst *driver.Cursor // what stands behind it is not among the first Limit
+	err := r.matches(ctx, q, func(stored, asked *driver.Record) bool {
+		cur := r.cols.Cursor(q, asked)
+		if q.After != nil && r.cols.Compare(q, cur, q.After) <= 0 || worst != nil && r.cols.Compare(q, cur, worst) > 0 {
+			return true
+		}
+		places = append(places, place{cur, stored})
+		if q.Limit > 0 && len(places) >= 2*max(q.Limit, checkEvery) {
+			cut()
+			worst = places[len(places)-1].Cursor
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	cut()
+	recs := make([]*driver.Record, len(places))
+	for i := range places {
+		recs[i] = places[i].rec
+	}
+	return recs, nil
+}
+
+// Count implements [driver.Reader].
+func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
+	var n int64
+	all := driver.Query{Where: q.Where}
+	err := r.matches(ctx, &all, func(_, _ *driver.Record) bool {
+		n++
+		return true
+	})
+	return n, err
+}
