@@ -1,0 +1,68 @@
+// Package fs keeps records in a directory, one file each. It registers the URL
+// scheme "file": file:///abs/dir and file:rel/dir name the directory, which is created, with
+// its parents, unless told otherwise. The URL takes no parameters.
+//
+// # Files
+//
+// The directory is flat. The name of a file is the ID of its record: letters,
+// digits, dot, underscore and minus stand for themselves, all else is percent-escaped, and
+// so are a leading or trailing dot and the first letter of a name that Windows
+// reserves; a name over 200 bytes is cut to 100 and continues with a tilde and
+// a SHA-256. So no ID leads outside the directory, and all access goes through
+// an [os.Root], so that no symbolic link leads out either. Names that start with ".brine" are the
+// package's own:
+//
+//	.brine.lock       the lock of readers and writers, and the number of the last change
+//	.brine.gate       held while waiting for the lock, so that nobody starves
+//	.brine.meta       identity, counter, kind of the IDs, names and kinds of the extra fields
+//	.brine.commit     what is left to do of a commit of many records
+//	.brine.tmp.N      temporaries; also .brine.meta.tmp and .brine.commit.tmp
+//
+// Whatever else stands in the directory is not read, altered or removed, and counts as
+// absent: what is no regular file, what no ID is escaped to, what does not begin like a record.
+// A file that does is a record, damaged or not.
+//
+// A file is a stream of msgpack values that any msgpack tool can read: a format mark, the
+// length of the header, the header (a map), the CRC-32C of all this, the data
+// as they are (package persistence gives a msgpack message), and the CRC-32C of the whole. So the header
+// can be trusted without reading the data. Extra fields stand in the header by name, and their msgpack type
+// tells their kind. Meta and commit files have the same frame without data.
+//
+// # Locks
+//
+// View holds the lock shared while its function runs, Apply and NextIDs hold it
+// exclusively: every reader sees one state, and a View that lasts holds up all
+// writers, of other processes too. The function must not call the Backend that runs it. Waiting ends with
+// the context. The lock is flock(2) on Unix and LockFileEx on Windows. Where there is no lock file
+// and none may be created (NoCreate, a read-only directory) Unix locks the directory instead and
+// Windows nothing.
+//
+// # Commits and power loss
+//
+// A change of one record is: write a temporary, fsync it, rename it, fsync the directory. The data are
+// on disk before the name points to them; the rename is atomic.
+//
+// A change of several is, in this order:
+//
+//  1. write all temporaries, and the list of the renames and removals to come, under a temporary name too;
+//  2. flush all of it (syncfs on Linux, which also flushes the names; else fsync of each, and of the directory);
+//  3. rename the list to .brine.commit and fsync the directory: this is the commit;
+//  4. do the renames and removals, fsync the directory;
+//  5. remove .brine.commit.
+//
+// A crash before 3 leaves temporaries that no one reads. After it, whoever takes the lock
+// next finds the list and goes on at 4 before reading or writing anything. That can be repeated at will: a
+// rename whose temporary is gone has been done. Step 5 is not flushed by itself: should power fail, the list
+// may come back when temporaries of a later commit have taken the names of its own, and so
+// it holds the checksum of each, and leaves alone what is not its own. The next commit
+// that is acknowledged flushes the directory, and the removal with it.
+//
+// A failure before 3 removes the temporaries and changes nothing. A failed fsync at 3 is ErrUncertain. A failure at 4
+// is not an error, the commit being durable, but a warning in the log: whoever comes next finishes it.
+//
+// # Damage
+//
+// A record that cannot be read is reported as ErrCorrupt by Get and Scan and stays where it is. Update, Put, Check
+// and Delete with a revision refuse it too; Delete without a revision removes it. A write looks at the header of
+// what it replaces, not at its data.
+package fs

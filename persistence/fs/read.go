@@ -1,0 +1,258 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Why a file is no record with the ID asked for. All are errAbsent.
+var (
+	errAbsent  = errors.New("no such file")
+	errForeign = fmt.Errorf("not a file of this package: %w", errAbsent)
+	errClash   = fmt.Errorf("file of an ID in other letter case: %w", errAbsent)
+)
+
+// sameID checks the ID in a file against the one that it was opened for.
+func sameID(want, got driver.ID) error {
+	switch {
+	case want == got:
+		return nil
+	case strings.EqualFold(string(want), string(got)):
+		return errClash
+	}
+	return fmt.Errorf("%w: its file holds the record %q", driver.ErrCorrupt, got)
+}
+
+// bufSize holds most records whole; headSize holds most headers.
+const (
+	bufSize  = 16 << 10
+	headSize = 1 << 10
+)
+
+var buffers = sync.Pool{New: func() any { return new([bufSize]byte) }}
+
+// A recordFile is an open record whose header has been read.
+type recordFile struct {
+	header
+	f     *os.File
+	frame []byte // mark, header and checksum, whole
+	rest  []byte // what has been read behind the frame
+	eof   bool   // there is nothing behind rest
+}
+
+// open opens the file of a record and reads its header into buf, and the data
+// too if they fit and buf is long. Close the result even with an error.
+func (d *directory) open(name string, buf []byte, withFields bool) (r recordFile, err error) {
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return r, errAbsent
+		}
+		if info, serr := d.root.Lstat(name); serr == nil && !info.Mode().IsRegular() {
+			return r, errForeign
+		}
+		return r, err
+	}
+	r.f = f
+	n, err := f.Read(buf)
+	if err != nil && !errors.Is(err, io.EOF) {
+		if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+			return r, errForeign
+		}
+		return r, err
+	}
+	b := buf[:n]
+	size, err := frameLen(recordMark, b)
+	if err != nil {
+		info, serr := f.Stat()
+		if serr != nil {
+			return r, serr
+		}
+		if !info.Mode().IsRegular() || !looksLikeRecord(b) {
+			return r, errForeign
+		}
+		return r, damaged(err)
+	}
+	if size > int64(n) {
+		info, err := f.Stat()
+		if err != nil {
+			return r, err
+		}
+		if size > info.Size() {
+			return r, damaged(fmt.Errorf("header of %d bytes in a file of %d", size, info.Size()))
+		}
+		whole := make([]byte, size)
+		if _, err := io.ReadFull(f, whole[copy(whole, b):]); err != nil {
+			return r, damaged(err)
+		}
+		r.frame = whole
+	} else {
+		r.frame, r.rest = b[:size], b[size:]
+		r.eof = n < len(buf)
+	}
+	if r.header, err = decodeHeader(r.frame, withFields); err != nil {
+		return r, damaged(err)
+	}
+	return r, nil
+}
+
+func (r *recordFile) close() {
+	if r.f != nil {
+		r.f.Close()
+	}
+}
+
+// data reads the data and verifies the file as a whole.
+func (r *recordFile) data() ([]byte, error) {
+	want := r.size + uint32Len
+	if r.size < 0 || want < r.size {
+		return nil, damaged(fmt.Errorf("size %d", r.size))
+	}
+	rest := r.rest
+	if !r.eof || int64(len(rest)) != want {
+		info, err := r.f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if have := info.Size() - int64(len(r.frame)); have != want {
+			return nil, damaged(fmt.Errorf("%d bytes of data instead of %d", max(have-uint32Len, 0), r.size))
+		}
+		rest = make([]byte, want)
+		if _, err := io.ReadFull(r.f, rest[copy(rest, r.rest):]); err != nil {
+			return nil, damaged(err)
+		}
+	}
+	data := rest[:r.size:r.size]
+	last, ok := readUint32(rest[r.size:])
+	if !ok || last != sum(r.frame, data) {
+		return nil, damaged(errors.New("checksum of the data does not match"))
+	}
+	if len(r.rest) == len(rest) { // still in the buffer
+		data = append(make([]byte, 0, len(data)), data...)
+	}
+	return data, nil
+}
+
+// damaged makes an error of reading ErrCorrupt.
+func damaged(err error) error { return fmt.Errorf("%w: %w", driver.ErrCorrupt, err) }
+
+// readHeader reads the header of a record's file.
+func (d *directory) readHeader(name string, withFields bool) (header, error) {
+	buf := buffers.Get().(*[bufSize]byte)
+	defer buffers.Put(buf)
+	r, err := d.open(name, buf[:headSize], withFields)
+	r.close()
+	return r.header, err
+}
+
+// readRecord reads the file of a record whole.
+func (d *directory) readRecord(name string) (header, []byte, error) {
+	buf := buffers.Get().(*[bufSize]byte)
+	defer buffers.Put(buf)
+	r, err := d.open(name, buf[:], true)
+	defer r.close()
+	if err != nil {
+		return r.header, nil, err
+	}
+	data, err := r.data()
+	return r.header, data, err
+}
+
+// readOwn reads one of the package's own files.
+func (d *directory) readOwn(name string) ([]byte, error) {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s in %s is not a regular file", name, d.root.Name())
+	}
+	return d.root.ReadFile(name)
+}
+
+// A reader reads while the lock is held.
+type reader struct {
+	*held
+	schema *schema
+}
+
+var _ driver.Reader = (*reader)(nil)
+
+// Get reads the records' files, header and data or the header alone.
+func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+	buf := buffers.Get().(*[bufSize]byte)
+	defer buffers.Put(buf)
+	recs := make([]driver.Record, 0, len(ids))
+	var seen map[driver.ID]struct{}
+	if len(ids) > 1 {
+		seen = make(map[driver.ID]struct{}, len(ids))
+	}
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if seen != nil {
+			n := len(seen)
+			if seen[id] = struct{}{}; len(seen) == n {
+				continue
+			}
+		}
+		if !storable(id, r.schema.IntegerIDs) {
+			continue
+		}
+		rec, ok, err := r.read(id, fileName(id), parts, buf, nil)
+		switch {
+		case err == nil && ok:
+			recs = append(recs, rec)
+		case errors.Is(err, errAbsent):
+		case err != nil:
+			return nil, err
+		}
+	}
+	return recs, nil
+}
+
+// read reads one record, of which the file's name is known, unless it does not
+// match: then ok is false, and the data have not been read. A damaged one is a
+// RecordError.
+func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSize]byte, match func(*driver.Record) bool) (rec driver.Record, ok bool, err error) {
+	length := headSize
+	if parts&driver.Data != 0 {
+		length = bufSize
+	}
+	withFields := parts&driver.Fields != 0
+	f, err := r.open(name, buf[:length], withFields)
+	defer f.close()
+	if err == nil {
+		err = sameID(id, f.id)
+	}
+	if err == nil {
+		rec = driver.Record{
+			ID: id, Type: f.typ, State: f.state, Revision: f.revision,
+			Size: f.size, Created: f.created, Modified: f.modified,
+		}
+		if withFields {
+			if err = r.schema.set(&rec, f.fields); err != nil {
+				err = damaged(err)
+			}
+		}
+	}
+	if err == nil && match != nil && !match(&rec) {
+		return driver.Record{}, false, nil
+	}
+	if err == nil && parts&driver.Data != 0 {
+		rec.Data, err = f.data()
+	}
+	if errors.Is(err, driver.ErrCorrupt) {
+		err = &driver.RecordError{ID: id, Err: err}
+	}
+	return rec, err == nil, err
+}

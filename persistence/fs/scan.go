@@ -1,0 +1,320 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// defaultWindow is how many IDs a scan holds in memory. Between pages of one scan they are
+// kept, so that listing all records reads the directory once for so many, not once a page.
+const defaultWindow = 16 << 10
+
+// A lookahead is a stretch of the IDs of a directory at one moment.
+type lookahead struct {
+	generation uint64
+	modified   time.Time // of the directory: files may have been added or removed by hand
+	after      driver.ID // the stretch starts behind it; "" stands before all
+	ids        []driver.ID
+	complete   bool     // there are none behind the stretch
+	lost       []string // of a stretch from the start: damaged files whose names are hashed, so that their IDs are unknown
+}
+
+// idsAfter returns a stretch of IDs that starts behind after.
+func (r *reader) idsAfter(ctx context.Context, after driver.ID) (*lookahead, error) {
+	cmp, window := r.schema.columns.CompareIDs, r.b.window
+	generation, known := r.generation()
+	info, err := r.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r.b.mu.Lock()
+	la := r.b.ahead
+	r.b.mu.Unlock()
+	if known && la != nil && la.generation == generation && la.modified.Equal(info.ModTime()) &&
+		(la.after == "" || after != "" && cmp(after, la.after) >= 0) {
+		if after == "" {
+			return la, nil
+		}
+		i, found := slices.BinarySearchFunc(la.ids, after, cmp)
+		if found {
+			i++
+		}
+		if i < len(la.ids) || la.complete {
+			return &lookahead{ids: la.ids[i:], complete: la.complete}, nil
+		}
+	}
+	la = &lookahead{generation: generation, modified: info.ModTime(), after: after, complete: true}
+	// The smallest IDs so far, and up to as many candidates.
+	smallest := make([]driver.ID, 0, 256)
+	bound := driver.ID("") // what is not below it is not among the smallest
+	err = r.eachName(ctx, func(name string) error {
+		id, err := r.idOfFile(name)
+		if errors.Is(err, driver.ErrCorrupt) {
+			if after == "" {
+				la.lost = append(la.lost, name)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !storable(id, r.schema.IntegerIDs) || after != "" && cmp(id, after) <= 0 {
+			return nil
+		}
+		if bound != "" && cmp(id, bound) > 0 {
+			return nil
+		}
+		smallest = append(smallest, id)
+		if len(smallest) == 2*window {
+			slices.SortFunc(smallest, cmp)
+			smallest = smallest[:window]
+			bound, la.complete = smallest[window-1], false
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(smallest, cmp)
+	if len(smallest) > window {
+		smallest, la.complete = smallest[:window], false
+	}
+	la.ids = slices.Clip(smallest)
+	if known {
+		r.b.mu.Lock()
+		r.b.ahead = la
+		r.b.mu.Unlock()
+	}
+	return la, nil
+}
+
+// eachName calls fn with the name of every file that may be a record's, in no order.
+func (d *directory) eachName(ctx context.Context, fn func(name string) error) error {
+	dir, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		names, err := dir.Readdirnames(1024)
+		for _, name := range names {
+			if name[0] == '.' {
+				continue
+			}
+			if err := fn(name); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// A selection is a query prepared for reading headers.
+type selection struct {
+	*reader
+	q       *driver.Query
+	byID    *driver.Query // the conditions on the ID, which need no file opened
+	rest    *driver.Query
+	columns driver.Parts // the parts that conditions and order need
+}
+
+func (r *reader) selection(q *driver.Query) *selection {
+	s := &selection{reader: r, q: q, byID: &driver.Query{}, rest: &driver.Query{}, columns: driver.Info}
+	need := func(column string) {
+		if _, ok := r.schema.index[column]; ok {
+			s.columns |= driver.Fields
+		}
+	}
+	for _, c := range q.Where {
+		if c.Column == driver.ColID {
+			s.byID.Where = append(s.byID.Where, c)
+			continue
+		}
+		s.rest.Where = append(s.rest.Where, c)
+		need(c.Column)
+	}
+	for _, o := range q.Order {
+		need(o.Column)
+	}
+	return s
+}
+
+// read reads the record with the ID if it matches.
+func (s *selection) read(id driver.ID, parts driver.Parts, buf *[bufSize]byte) (driver.Record, bool, error) {
+	rec := driver.Record{ID: id}
+	if !s.schema.columns.Match(s.byID, &rec) {
+		return rec, false, nil
+	}
+	rec, ok, err := s.reader.read(id, fileName(id), parts|s.columns, buf, func(rec *driver.Record) bool {
+		return s.schema.columns.Match(s.rest, rec)
+	})
+	if errors.Is(err, errAbsent) {
+		return rec, false, nil
+	}
+	if err != nil {
+		rec = driver.Record{ID: id}
+	}
+	return rec, ok, err
+}
+
+// Scan reads the directory, a stretch of IDs at a time, and then the file of
+// each ID. An order other than by ID makes it read every header before the first
+// record is yielded, of which it keeps the q.Limit first.
+func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	s := r.selection(q)
+	if len(q.Order) > 0 {
+		return s.ordered(ctx)
+	}
+	return s.byIDs(ctx)
+}
+
+func (s *selection) byIDs(ctx context.Context) iter.Seq2[driver.Record, error] {
+	return func(yield func(driver.Record, error) bool) {
+		buf := buffers.Get().(*[bufSize]byte)
+		defer buffers.Put(buf)
+		var after driver.ID
+		if s.q.After != nil {
+			after = s.q.After.ID
+		}
+		yielded := 0
+		for {
+			la, err := s.idsAfter(ctx, after)
+			if err != nil {
+				yield(driver.Record{}, err)
+				return
+			}
+			for _, name := range la.lost {
+				id := driver.ID(name) // the best there is
+				if !yield(driver.Record{ID: id}, &driver.RecordError{ID: id, Err: damaged(errors.New("this is the name of its file"))}) {
+					return
+				}
+			}
+			for _, id := range la.ids {
+				if err := ctx.Err(); err != nil {
+					yield(driver.Record{}, err)
+					return
+				}
+				rec, ok, err := s.read(id, s.q.Parts, buf)
+				switch {
+				case err != nil:
+					if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
+						return
+					}
+				case ok:
+					if !yield(rec, nil) {
+						return
+					}
+					if yielded++; yielded == s.q.Limit {
+						return
+					}
+				}
+			}
+			if la.complete {
+				return
+			}
+			after = la.ids[len(la.ids)-1]
+		}
+	}
+}
+
+// A place is a record and where it stands in an order.
+type place struct {
+	rec driver.Record
+	cur *driver.Cursor
+}
+
+func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error] {
+	return func(yield func(driver.Record, error) bool) {
+		columns := s.schema.columns
+		compare := func(a, b place) int { return columns.Compare(s.q, a.cur, b.cur) }
+		buf := buffers.Get().(*[bufSize]byte)
+		defer buffers.Put(buf)
+		var first []place // the first in order so far, and up to as many candidates
+		all := &selection{reader: s.reader, q: &driver.Query{Parts: s.q.Parts &^ driver.Data}, byID: s.byID, rest: s.rest, columns: s.columns}
+		for rec, err := range all.byIDs(ctx) {
+			if err != nil {
+				if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
+					return
+				}
+				continue
+			}
+			p := place{rec, columns.Cursor(s.q, &rec)}
+			if s.q.After != nil && columns.Compare(s.q, p.cur, s.q.After) <= 0 {
+				continue
+			}
+			first = append(first, p)
+			if s.q.Limit > 0 && len(first) >= 2*max(s.q.Limit, 512) {
+				slices.SortFunc(first, compare)
+				clear(first[s.q.Limit:])
+				first = first[:s.q.Limit]
+			}
+		}
+		slices.SortFunc(first, compare)
+		if s.q.Limit > 0 && len(first) > s.q.Limit {
+			first = first[:s.q.Limit]
+		}
+		for _, p := range first {
+			if s.q.Parts&driver.Data != 0 {
+				if err := ctx.Err(); err != nil {
+					yield(driver.Record{}, err)
+					return
+				}
+				rec, _, err := s.read(p.rec.ID, s.q.Parts, buf)
+				if err != nil {
+					if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
+						return
+					}
+					continue
+				}
+				p.rec = rec
+			}
+			if !yield(p.rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Count reads every header that a condition needs. A damaged record counts
+// where there are no conditions but on IDs, and is an error where there are, since it cannot be known to match.
+func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
+	s := r.selection(&driver.Query{Where: q.Where})
+	buf := buffers.Get().(*[bufSize]byte)
+	defer buffers.Put(buf)
+	var n int64
+	err := r.eachName(ctx, func(name string) error {
+		ok := false
+		id, err := r.idOfFile(name)
+		switch {
+		case err == nil && storable(id, r.schema.IntegerIDs):
+			_, ok, err = s.read(id, 0, buf)
+		case errors.Is(err, driver.ErrCorrupt):
+			err = &driver.RecordError{ID: driver.ID(name), Err: err}
+			if len(q.Where) > 0 {
+				return err
+			}
+		}
+		if errors.Is(err, driver.ErrCorrupt) && len(s.rest.Where) == 0 {
+			ok, err = true, nil
+		}
+		if ok {
+			n++
+		}
+		return err
+	})
+	return n, err
+}
