@@ -1,0 +1,305 @@
+package sql
+
+import (
+	"context"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var (
+	_ driver.Backend   = (*Backend)(nil)
+	_ driver.Suspender = (*Backend)(nil)
+)
+
+var errBadConn = sqldriver.ErrBadConn
+
+// A Backend keeps records in one table of a SQL database.
+//
+// View and Apply hold one connection each, and where there is one for
+// everything (private memory) an Apply inside a View's function waits for ever: until ctx ends.
+type Backend struct {
+	dialect  Dialect
+	traits   *Traits
+	options  driver.OpenOptions
+	patience time.Duration
+
+	calls sync.WaitGroup // calls in flight
+	// opening serialises opening and closing of the pools; a channel, so that waiting honours ctx.
+	opening chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	open   *open   // nil: not open, or suspended
+	layout *layout // nil: before Init
+
+	numbers struct {
+		sync.Mutex
+		given int64 // the highest number given out without a counter
+	}
+}
+
+// open is what a Backend holds while it is not suspended.
+type open struct {
+	*Pools
+	writer, reader *pool
+}
+
+// Open returns the Backend of the table o.Table. It does no I/O: the database is opened by Init. Where another
+// process is in the way of a write, the write is tried again for the time of patience.
+func Open(d Dialect, o driver.OpenOptions, patience time.Duration) *Backend {
+	return &Backend{dialect: d, traits: d.Traits(), options: o, patience: patience, opening: make(chan struct{}, 1)}
+}
+
+// enter begins a call: it opens the database if need be, and says no once the backend is closed. leave ends the call.
+func (b *Backend) enter(ctx context.Context) (*open, *layout, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil, nil, driver.ErrClosed
+	}
+	b.calls.Add(1)
+	o, l := b.open, b.layout
+	b.mu.Unlock()
+	if o != nil {
+		return o, l, nil
+	}
+	o, err := b.connect(ctx)
+	if err != nil {
+		b.calls.Done()
+		return nil, nil, err
+	}
+	return o, l, nil
+}
+
+func (b *Backend) leave() { b.calls.Done() }
+
+// ready is enter for the methods that need the layout.
+func (b *Backend) ready(ctx context.Context) (*open, *layout, error) {
+	o, l, err := b.enter(ctx)
+	if err == nil && l == nil {
+		b.leave()
+		return nil, nil, fmt.Errorf("%s: used before Init", b.dialect.Location())
+	}
+	return o, l, err
+}
+
+// connect opens the pools. One call at a time does so; the others wait and use what it opened.
+func (b *Backend) connect(ctx context.Context) (*open, error) {
+	select {
+	case b.opening <- struct{}{}:
+		defer func() { <-b.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	b.mu.Lock()
+	o := b.open
+	b.mu.Unlock()
+	if o != nil {
+		return o, nil
+	}
+	var pools *Pools
+	err := b.retry(ctx, func() error {
+		var err error
+		pools, err = b.dialect.Open(ctx, !b.options.NoCreate)
+		return err
+	})
+	if err != nil {
+		return nil, b.translate(err)
+	}
+	o = &open{Pools: pools}
+	o.reader = newPool(pools.Reader, pools.Readers, pools.Pinned, b.traits)
+	if o.writer = o.reader; pools.Reader != pools.Writer {
+		o.writer = newPool(pools.Writer, 1, pools.Pinned, b.traits)
+	}
+	b.mu.Lock()
+	b.open = o
+	b.mu.Unlock()
+	return o, nil
+}
+
+func (o *open) close() error {
+	var err error
+	if o.reader != o.writer {
+		err = o.reader.close()
+	}
+	// The writer goes last: in SQLite the last connection tidies up, and a reader cannot.
+	return errors.Join(err, o.writer.close())
+}
+
+// Close implements [driver.Backend].
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	b.mu.Unlock()
+	return b.disconnect()
+}
+
+// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing.
+func (b *Backend) Suspend() error {
+	b.mu.Lock()
+	o, closed := b.open, b.closed
+	b.mu.Unlock()
+	switch {
+	case closed:
+		return driver.ErrClosed
+	case o == nil || o.Pinned:
+		return nil
+	}
+	return b.disconnect()
+}
+
+// Resume implements [driver.Suspender]: the next call opens the database again.
+func (b *Backend) Resume() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return driver.ErrClosed
+	}
+	return nil
+}
+
+func (b *Backend) disconnect() error {
+	b.calls.Wait()
+	b.mu.Lock()
+	o := b.open
+	b.open = nil
+	b.mu.Unlock()
+	if o == nil {
+		return nil
+	}
+	return o.close()
+}
+
+// short returns the context for a short statement of a call with ctx.
+func (b *Backend) short(ctx context.Context) context.Context {
+	if b.traits.Embedded {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// retry runs f until it is not Busy any more, for as long as the backend's patience and ctx last.
+func (b *Backend) retry(ctx context.Context, f func() error) error {
+	var deadline time.Time
+	pause := 100 * time.Microsecond
+	for {
+		err := f()
+		if err == nil || b.dialect.Classify(err) != Busy {
+			return err
+		}
+		now := time.Now()
+		if deadline.IsZero() {
+			deadline = now.Add(b.patience)
+		} else if now.After(deadline) {
+			return fmt.Errorf("%s: another process kept it locked for %v: %w", b.dialect.Location(), b.patience, err)
+		}
+		// Short pauses with a random part: who waits must not lose for ever against a
+		// process that writes without a break.
+		timer := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		pause = min(2*pause, 4*time.Millisecond)
+	}
+}
+
+// translate adds the sentinels to what the database says, and the database's name to what does not hold it.
+func (b *Backend) translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, driver.ErrUncertain) {
+		return err // and names the database already
+	}
+	switch b.dialect.Classify(err) {
+	case ReadOnly:
+		if !errors.Is(err, driver.ErrReadOnly) {
+			return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrReadOnly, err)
+		}
+	case TooLarge:
+		if !errors.Is(err, driver.ErrTooLarge) {
+			return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
+		}
+	case Failing, Lost:
+		return fmt.Errorf("%s: %w", b.dialect.Location(), err)
+	}
+	return err
+}
+
+// write calls f with the writer connection in a transaction, and commits. It tries all of it again where another
+// process was in the way. f must not keep anything of a try that it gave up.
+func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) error {
+	if o.ReadOnly != nil {
+		return o.ReadOnly
+	}
+	return b.retry(ctx, func() error {
+		c, err := o.writer.get(ctx)
+		if err != nil {
+			return err
+		}
+		defer o.writer.put(c)
+		if err := c.control(b.short(ctx), b.traits.BeginWrite); err != nil {
+			b.inspect(c, err)
+			return err
+		}
+		done := false
+		defer func() {
+			if !done { // f failed, or panicked
+				b.rollback(ctx, c)
+			}
+		}()
+		if err := f(c); err != nil {
+			b.inspect(c, err)
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done = true
+		err = c.control(context.WithoutCancel(ctx), "COMMIT")
+		if err == nil {
+			return nil
+		}
+		b.inspect(c, err)
+		b.rollback(ctx, c)
+		if b.dialect.Classify(err) == Lost {
+			return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrUncertain, err)
+		}
+		return err
+	})
+}
+
+// rollback leaves a transaction. A connection that cannot is not used again, which ends it too.
+func (b *Backend) rollback(ctx context.Context, c *conn) {
+	if c.broken {
+		return
+	}
+	// Some failures end the transaction by themselves; ROLLBACK then fails, and closing
+	// the connection is the only answer that is right in either case.
+	if err := c.control(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
+		c.broken = !c.pinned
+	}
+}
+
+// inspect marks a connection that an error has made useless.
+func (b *Backend) inspect(c *conn, err error) {
+	if b.dialect.Classify(err) == Lost || errors.Is(err, errBadConn) {
+		c.broken = !c.pinned
+	}
+}

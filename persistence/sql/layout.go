@@ -1,0 +1,235 @@
+package sql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Names of the columns that no query names.
+const (
+	colData = "data"
+	colSize = "size"
+)
+
+// libraryColumns are the columns that every table made by the engine has besides id and data, in
+// their order. An absent value is never NULL, so that they sort and compare without exceptions.
+var libraryColumns = []struct {
+	name    string
+	kind    driver.Kind
+	typ     ColumnType
+	initial string // SQL of the value in rows that others wrote
+	zero    any    // what NULL stands for in columns made by hand
+}{
+	{driver.ColState, driver.Text, State, "''", ""},
+	{driver.ColType, driver.Text, ShortText, "''", ""},
+	{driver.ColRevision, driver.Int, Integer, "1", int64(0)},
+	{colSize, driver.Int, Integer, "0", int64(0)},
+	{driver.ColCreated, driver.Time, Integer, fmt.Sprint(zeroMicros), int64(zeroMicros)},
+	{driver.ColModified, driver.Time, Integer, fmt.Sprint(zeroMicros), int64(zeroMicros)},
+}
+
+// A column is a column of the object table as statements see it.
+type column struct {
+	name     string
+	quoted   string
+	kind     driver.Kind
+	nullable bool
+	expr     string // the column compared by bytes
+	zero     any    // of a library column: what NULL stands for; nil: NULL is NULL
+}
+
+// A layout is the object table as Init found or made it. It does not change.
+type layout struct {
+	schema   driver.Schema
+	traits   *Traits
+	table    string // quoted
+	name     string // as the catalogue spells it
+	columns  map[string]*column
+	id, data *column
+	// These are nil where the table lacks the column.
+	state, typ, revision, size, created, modified *column
+	fields                                        []*column // as schema.Fields; nil where the table lacks it
+	identity                                      string
+	counter                                       bool
+	missing                                       []string
+
+	own      []*column // id, data and the library columns that there are
+	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
+	returned string    // " RETURNING revision", or nothing
+
+	update, updateIf, delete, deleteIf, put string
+	setFields, setFieldsIf                  string // "" where there is no extra field
+
+	inserts map[int]string // by number of rows
+}
+
+func quote(t *Traits, name string) string { return string(t.Quote) + name + string(t.Quote) }
+
+// newLayout reads the layout off the catalogue entry of a table.
+func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
+	l := &layout{schema: s, traits: t, name: tab.Name, table: quote(t, tab.Name), columns: map[string]*column{}}
+	add := func(name string, kind driver.Kind, zero any) *column {
+		c := tab.column(name)
+		if c == nil || c.Computed {
+			return nil
+		}
+		col := &column{name: name, quoted: quote(t, c.Name), kind: kind, nullable: c.Nullable, zero: zero}
+		col.expr = col.quoted
+		if !c.Binary && (kind == driver.Text || name == driver.ColID && !s.IntegerIDs) {
+			col.expr = t.Binary(col.quoted)
+		}
+		l.columns[name] = col
+		return col
+	}
+	idKind := driver.Text
+	if s.IntegerIDs {
+		idKind = driver.Int
+	}
+	l.id, l.data = add(driver.ColID, idKind, nil), add(colData, driver.Bytes, nil)
+	for i, lib := range libraryColumns {
+		*[]**column{&l.state, &l.typ, &l.revision, &l.size, &l.created, &l.modified}[i] = add(lib.name, lib.kind, lib.zero)
+		if l.columns[lib.name] == nil {
+			l.missing = append(l.missing, lib.name)
+		}
+	}
+	for _, f := range s.Fields {
+		col := add(f.Name, f.Kind, nil)
+		l.fields = append(l.fields, col)
+		if col == nil {
+			l.missing = append(l.missing, f.Name)
+		}
+	}
+	if err := l.check(tab); err != nil {
+		return nil, err
+	}
+	l.statements()
+	return l, nil
+}
+
+// check refuses a table that cannot hold what the schema wants to keep.
+func (l *layout) check(tab *Table) error {
+	for _, c := range []struct {
+		name string
+		col  *column
+	}{{driver.ColID, l.id}, {colData, l.data}, {driver.ColState, l.state}} {
+		if c.col == nil {
+			return fmt.Errorf("table %q has no column %q, or one that cannot be written", tab.Name, c.name)
+		}
+	}
+	id := tab.column(driver.ColID)
+	switch {
+	case l.schema.IntegerIDs && !id.Integers:
+		return fmt.Errorf("table %q keeps text IDs (its column id is %s): integer IDs do not fit", tab.Name, id.Type)
+	case !l.schema.IntegerIDs && !id.Texts:
+		return fmt.Errorf("table %q keeps integer IDs (its column id is %s): text IDs do not fit", tab.Name, id.Type)
+	}
+	for _, x := range tab.Indexes {
+		if x.Unique && len(x.Columns) == 1 && strings.EqualFold(x.Columns[0], driver.ColID) && (l.schema.IntegerIDs || x.Binary) {
+			return nil
+		}
+	}
+	return fmt.Errorf("table %q: its column id is neither primary key nor unique, compared by bytes", tab.Name)
+}
+
+// column returns the column of a name, in whatever case it is spelt; nil: there is none.
+func (t *Table) column(name string) *Column {
+	for i := range t.Columns {
+		if strings.EqualFold(t.Columns[i].Name, name) {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+// indexed reports whether an index begins with the column.
+func (t *Table) indexed(name string) bool {
+	for _, x := range t.Indexes {
+		if len(x.Columns) > 0 && strings.EqualFold(x.Columns[0], name) {
+			return true
+		}
+	}
+	return false
+}
+
+// statements makes the texts that writing needs.
+func (l *layout) statements() {
+	t := l.traits
+	present := func(cs ...*column) []*column {
+		return slices.DeleteFunc(slices.Clone(cs), func(c *column) bool { return c == nil })
+	}
+	l.own = present(l.id, l.data, l.state, l.typ, l.revision, l.size, l.created, l.modified)
+	l.written = slices.Concat(l.own, present(l.fields...))
+	l.inserts = map[int]string{}
+	for _, n := range insertShapes {
+		l.inserts[n] = l.insert(n)
+	}
+	if l.revision != nil {
+		l.returned = " RETURNING " + l.revision.quoted
+	}
+
+	var set, put []string
+	for _, c := range l.written {
+		switch c {
+		case l.id, l.created:
+		case l.revision:
+			next := fmt.Sprintf("%s = coalesce(%s.%s, 0) + 1", c.quoted, l.table, c.quoted)
+			set, put = append(set, next), append(put, next)
+		default:
+			set = append(set, c.quoted+" = ?")
+			put = append(put, c.quoted+" = "+t.Excluded(c.quoted))
+		}
+	}
+	where := " WHERE " + l.id.expr + " = ?"
+	l.update = "UPDATE " + l.table + " SET " + strings.Join(set, ", ") + where
+	l.delete = "DELETE FROM " + l.table + where
+	if l.revision != nil {
+		ifRev := " AND " + l.revision.quoted + " = ?"
+		l.updateIf, l.deleteIf = l.update+ifRev, l.delete+ifRev
+	}
+	if fields := l.written[len(l.own):]; len(fields) > 0 {
+		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(assign(fields), ", ") + where
+		if l.revision != nil {
+			l.setFieldsIf = l.setFields + " AND " + l.revision.quoted + " = ?"
+		}
+	}
+	l.put = l.inserts[1] + " " + t.Upsert + " " + strings.Join(put, ", ")
+}
+
+// assign returns the assignments of bound values to columns.
+func assign(cs []*column) []string {
+	texts := make([]string, len(cs))
+	for i, c := range cs {
+		texts[i] = c.quoted + " = ?"
+	}
+	return texts
+}
+
+// insert returns the text that inserts n rows.
+func (l *layout) insert(n int) string {
+	var sb strings.Builder
+	sb.WriteString("INSERT INTO " + l.table + " (")
+	for i, c := range l.written {
+		if i > 0 {
+			sb.WriteString(", ")
+		}
+		sb.WriteString(c.quoted)
+	}
+	row := "(?" + strings.Repeat(", ?", len(l.written)-1) + ")"
+	sb.WriteString(") VALUES " + row)
+	for range n - 1 {
+		sb.WriteString(", " + row)
+	}
+	return sb.String()
+}
+
+// key returns what is bound for an ID; false: no record of this table can have it.
+func (l *layout) key(id driver.ID) (any, bool) {
+	if !l.schema.IntegerIDs {
+		return string(id), id != ""
+	}
+	n, ok := integerID(id)
+	return n, ok
+}

@@ -1,0 +1,206 @@
+package sql_test
+
+import (
+	stdsql "database/sql"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/sql"
+	"github.com/brine-go/brine/persistence/sql/sqlite"
+	"github.com/brine-go/brine/url"
+)
+
+// newStore returns a store in SQLite and a plain connection to the same file.
+func newStore(t *testing.T, s driver.Schema) (driver.Backend, *stdsql.DB) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "test.db")
+	u, err := url.Parse("sqlite://" + filepath.ToSlash(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := sqlite.Open(t.Context(), u, driver.OpenOptions{Table: "store", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Init(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	db, err := stdsql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		db.Close()
+		b.Close()
+	})
+	return b, db
+}
+
+// plan returns what SQLite says of each statement of a query.
+func plan(t *testing.T, b driver.Backend, db *stdsql.DB, q *driver.Query) string {
+	t.Helper()
+	texts, args, err := sql.ScanStatements(b, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for i, text := range texts {
+		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args[i]...)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var steps []string
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			steps = append(steps, step)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		rows.Close()
+		all = append(all, strings.Join(steps, "; "))
+	}
+	return strings.Join(all, " | ")
+}
+
+func TestIndexesServeQueries(t *testing.T) {
+	t.Parallel()
+	where := func(column string, op driver.CmpOp, vs ...any) []driver.Cond {
+		return []driver.Cond{{Column: column, Op: op, Values: vs}}
+	}
+	order := func(column string, desc bool) []driver.Order { return []driver.Order{{Column: column, Desc: desc}} }
+	for _, integer := range []bool{true, false} {
+		b, db := newStore(t, driver.Schema{IntegerIDs: integer, Fields: []driver.Column{
+			{Name: "host", Kind: driver.Text, Indexed: true}, {Name: "due", Kind: driver.Time, Indexed: true},
+		}})
+		byID, rest := "INTEGER PRIMARY KEY (rowid", ""
+		if !integer {
+			byID, rest = "sqlite_autoindex_store_1 (id", ", id"
+		}
+		tests := map[string]struct {
+			q     driver.Query
+			steps []string // parts of the plan, in order
+			sorts bool
+		}{
+			"all in ID order":            {driver.Query{}, []string{"SCAN store"}, false},
+			"a page in ID order":         {driver.Query{After: &driver.Cursor{ID: "7"}}, []string{"SEARCH store USING", byID + ">?"}, false},
+			"by state in ID order":       {driver.Query{Where: where(driver.ColState, driver.Eq, "NEW")}, []string{"store_state_", "(state=?"}, false},
+			"a page of a state":          {driver.Query{Where: where(driver.ColState, driver.Eq, "NEW"), After: &driver.Cursor{ID: "7"}}, []string{"store_state_", "(state=? AND "}, false},
+			"by several states":          {driver.Query{Where: where(driver.ColState, driver.In, "A", "B")}, []string{"store_state_", "(state=?"}, true},
+			"by a prefix":                {driver.Query{Where: where("host", driver.HasPrefix, "n"), Order: order("host", false)}, []string{"store_host_", "(host>? AND host<?)"}, false},
+			"in the order of a column":   {driver.Query{Order: order("due", false)}, []string{"store_due_", " | ", "store_due_", "(due=?"}, false},
+			"in descending order":        {driver.Query{Order: order("due", true)}, []string{"store_due_", " | ", "store_due_", "(due=?"}, true},
+			"a page of a column's order": {driver.Query{Order: order("host", false), After: &driver.Cursor{Values: []any{"n"}, ID: "7"}}, []string{"store_host_", "(host>?)", " | ", "store_host_", "(host=?"}, false},
+			"a page among its NULLs":     {driver.Query{Order: order("host", true), After: &driver.Cursor{Values: []any{nil}, ID: "7"}}, []string{"store_host_", "(host=? AND "}, false},
+		}
+		for name, tt := range tests {
+			t.Run(fmt.Sprintf("%s, integer IDs %v", name, integer), func(t *testing.T) {
+				got := plan(t, b, db, &tt.q)
+				left := got
+				for _, step := range tt.steps {
+					i := strings.Index(left, step)
+					if i < 0 {
+						t.Fatalf("plan %q: %q is missing%s", got, step, rest)
+					}
+					left = left[i+len(step):]
+				}
+				if sorts := strings.Contains(got, "TEMP B-TREE"); sorts && !tt.sorts {
+					t.Errorf("plan %q sorts", got)
+				}
+			})
+		}
+	}
+}
+
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		letters := rapid.SampledFrom([]string{"a", "b", "\u007f", "\u0080", "é", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "\U0001f600", "\xff", "\xc3", "\xfe"})
+		text := rapid.Custom(func(t *rapid.T) string { return strings.Join(rapid.SliceOfN(letters, 0, 4).Draw(t, "letters"), "") })
+		prefix, s := text.Draw(t, "prefix"), text.Draw(t, "text")
+		if prefix == "" {
+			return
+		}
+		next, bounded := sql.Successor(prefix)
+		in := s >= prefix && (!bounded || s < next)
+		// What the successor of valid text says of broken text does not count: no column holds any.
+		if utf8.ValidString(s) && in != strings.HasPrefix(s, prefix) {
+			t.Fatalf("%q in the range of %q to %q: %v", s, prefix, next, in)
+		}
+		if utf8.ValidString(prefix) && !utf8.ValidString(next) {
+			t.Fatalf("successor of %q is broken text %q", prefix, next)
+		}
+	})
+}
+
+func TestMoreValuesThanAStatementTakes(t *testing.T) {
+	t.Parallel()
+	fields := []driver.Column{{Name: "t", Kind: driver.Text}, {Name: "f", Kind: driver.Float}, {Name: "y", Kind: driver.Bytes}}
+	b, _ := newStore(t, driver.Schema{IntegerIDs: true, Fields: fields})
+	n := sql.ListedInOne(b) + 10
+	var ms []driver.Mutation
+	lists := make([][]any, 4) // of IDs, texts, floats, bytes: the even ones, and some that are not there
+	for i := range n {
+		t, f, y := fmt.Sprintf("t%d", i), float64(i)/3, fmt.Appendf(nil, "y%d", i)
+		id := driver.ID(fmt.Sprint(i))
+		if i < 1000 {
+			rec := driver.Record{ID: id, Fields: []any{t, f, y}}
+			if i == 999 {
+				rec.Fields = []any{nil, nil, nil}
+			}
+			ms = append(ms, driver.Mutation{Op: driver.Create, Rec: rec})
+		}
+		if i%2 == 0 || i >= 1000 {
+			for k, v := range []any{id, t, f, y} {
+				lists[k] = append(lists[k], v)
+			}
+		}
+	}
+	for i := range 1000 { // of each enough to be too many
+		for k, v := range []any{driver.ID(fmt.Sprint(-i - 1)), "x", -float64(i), []byte("x")} {
+			lists[k] = append(lists[k], v)
+		}
+	}
+	if _, err := b.Apply(t.Context(), ms); err != nil {
+		t.Fatal(err)
+	}
+	for k, column := range []string{driver.ColID, "t", "f", "y"} {
+		for op, want := range map[driver.CmpOp]int64{driver.In: 500, driver.NotIn: 500} {
+			q := &driver.Query{Where: []driver.Cond{{Column: column, Op: op, Values: lists[k]}}, Limit: 100}
+			err := b.View(t.Context(), func(r driver.Reader) error {
+				count, err := r.Count(t.Context(), q)
+				if count != want {
+					t.Errorf("%s, operation %d: %d records, want %d", column, op, count, want)
+				}
+				got := 0
+				for rec, err := range r.Scan(t.Context(), q) {
+					if err != nil {
+						return err
+					}
+					if even := strings.ContainsAny(string(rec.ID[len(rec.ID)-1:]), "02468"); even != (op == driver.In) {
+						t.Errorf("%s, operation %d gives %q", column, op, rec.ID)
+					}
+					got++
+				}
+				if got != q.Limit {
+					t.Errorf("%s, operation %d: %d records of %d", column, op, got, q.Limit)
+				}
+				return err
+			})
+			if err != nil {
+				t.Errorf("%s, %d values: %v", column, len(lists[k]), err)
+			}
+		}
+	}
+}

@@ -1,0 +1,288 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// View implements [driver.Backend]: one read transaction on one connection. It holds the connection
+// while fn runs, so an fn that opens another View on the same Backend for each of many goroutines may wait for itself.
+func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error {
+	o, l, err := b.ready(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.leave()
+	return b.view(ctx, o, func(c *conn) error { return fn(&reader{b: b, l: l, c: c}) })
+}
+
+// view calls f with a connection in a read transaction.
+func (b *Backend) view(ctx context.Context, o *open, f func(c *conn) error) error {
+	c, err := o.reader.get(ctx)
+	if err != nil {
+		return b.translate(err)
+	}
+	defer o.reader.put(c)
+	if err := c.control(b.short(ctx), b.traits.BeginRead); err != nil {
+		b.inspect(c, err)
+		return b.translate(err)
+	}
+	defer b.rollback(ctx, c)
+	if err = f(c); err != nil {
+		b.inspect(c, err)
+	}
+	return err
+}
+
+// A reader is the driver.Reader of one View.
+type reader struct {
+	b *Backend
+	l *layout
+	c *conn
+}
+
+// A selection reads rows of the object table into records.
+type selection struct {
+	l       *layout
+	parts   driver.Parts
+	columns []*column
+	cells   []cell // one per column
+	dest    []any  // pointers to them
+}
+
+// selection returns what reads the parts of records, and the columns of extra besides.
+func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
+	s := &selection{l: l, parts: parts, columns: []*column{l.id}}
+	add := func(cs ...*column) {
+		for _, c := range cs {
+			if c != nil {
+				s.columns = append(s.columns, c)
+			}
+		}
+	}
+	if parts&driver.Data != 0 {
+		add(l.data)
+	}
+	if parts&driver.Info != 0 {
+		add(l.typ, l.state, l.revision, l.size, l.created, l.modified)
+	}
+	if parts&driver.Fields != 0 {
+		add(l.fields...)
+	}
+	add(extra...)
+	s.cells, s.dest = make([]cell, len(s.columns)), make([]any, len(s.columns))
+	for i := range s.cells {
+		s.dest[i] = &s.cells[i]
+	}
+	return s
+}
+
+// list returns the columns for a SELECT.
+func (s *selection) list() string {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = c.quoted
+	}
+	return strings.Join(names, ", ")
+}
+
+// record makes a record of the row in the cells. An error concerns that record alone.
+func (s *selection) record() (driver.Record, error) {
+	var r driver.Record
+	l := s.l
+	next := 0
+	fail := func(err error) (driver.Record, error) {
+		return driver.Record{ID: r.ID}, &driver.RecordError{ID: r.ID,
+			Err: fmt.Errorf("%w: column %q of table %q: %w", driver.ErrCorrupt, s.columns[next-1].name, l.name, err)}
+	}
+	take := func() *cell {
+		next++
+		return &s.cells[next-1]
+	}
+	var err error
+	id := take()
+	if n, ok := id.v.(int64); ok {
+		r.ID = driver.ID(strconv.FormatInt(n, 10))
+	} else if text, err := id.text(); err == nil {
+		r.ID = driver.ID(text)
+	} else {
+		return fail(err)
+	}
+	if s.parts&driver.Data != 0 {
+		if r.Data, err = take().bytes(l.traits.FreshBytes); err != nil {
+			return fail(err)
+		}
+		r.Size = int64(len(r.Data))
+	}
+	if s.parts&driver.Info != 0 {
+		for _, x := range [...]struct {
+			col  *column
+			dest *string
+		}{{l.typ, &r.Type}, {l.state, &r.State}} {
+			if x.col != nil {
+				if *x.dest, err = take().text(); err != nil {
+					return fail(err)
+				}
+			}
+		}
+		for _, x := range [...]struct {
+			col  *column
+			dest *int64
+		}{{l.revision, &r.Revision}, {l.size, &r.Size}} {
+			if x.col != nil {
+				if *x.dest, err = take().integer(*x.dest); err != nil {
+					return fail(err)
+				}
+			}
+		}
+		for _, x := range [...]struct {
+			col  *column
+			dest *time.Time
+		}{{l.created, &r.Created}, {l.modified, &r.Modified}} {
+			if x.col != nil {
+				if *x.dest, err = take().time(); err != nil {
+					return fail(err)
+				}
+			}
+		}
+	}
+	if s.parts&driver.Fields != 0 && len(l.fields) > 0 {
+		r.Fields = make([]any, len(l.fields))
+		for i, c := range l.fields {
+			if c == nil {
+				continue
+			}
+			if r.Fields[i], err = fromSQL(c.kind, take().v); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	return r, nil
+}
+
+// getShapes are the numbers of IDs that one SELECT asks for; lesser numbers repeat the last ID.
+var getShapes = [...]int{1, 8, 64, 512}
+
+// denseRun is how many successive integers make a SELECT of a range worth while.
+const denseRun = 16
+
+// Get implements [driver.Reader].
+func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+	s := r.l.selection(parts)
+	recs := make([]driver.Record, 0, min(len(ids), 4096))
+	err := r.eachKey(ctx, ids, s, func() error {
+		rec, err := s.record()
+		recs = append(recs, rec)
+		return err
+	})
+	if err != nil {
+		return nil, r.b.translate(err)
+	}
+	return recs, nil
+}
+
+// eachKey calls row for each record that has one of the IDs, once.
+func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row func() error) error {
+	head := "SELECT " + s.list() + " FROM " + r.l.table + " WHERE " + r.l.id.expr
+	if !r.l.schema.IntegerIDs {
+		keys := make([]string, 0, len(ids))
+		for _, id := range ids {
+			keys = append(keys, string(id))
+		}
+		slices.Sort(keys)
+		return eachChunk(ctx, r, head, slices.Compact(keys), s, row)
+	}
+	keys := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if n, ok := integerID(id); ok {
+			keys = append(keys, n)
+		}
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	// Integers in a row are one range, which is cheaper to read than a list of points.
+	scattered := 0 // keys[scattered:i] belong to no run
+	for i := 0; i < len(keys); {
+		j := i + 1
+		for j < len(keys) && keys[j] == keys[j-1]+1 {
+			j++
+		}
+		if j-i >= denseRun {
+			if err := eachChunk(ctx, r, head, keys[scattered:i], s, row); err != nil {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := r.c.query(ctx, head+" BETWEEN ? AND ?", []any{keys[i], keys[j-1]}, s.dest, row)
+			if err != nil {
+				return err
+			}
+			scattered = j
+		}
+		i = j
+	}
+	return eachChunk(ctx, r, head, keys[scattered:], s, row)
+}
+
+func eachChunk[K any](ctx context.Context, r *reader, head string, keys []K, s *selection, row func() error) error {
+	for len(keys) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		shape := getShapes[len(getShapes)-1]
+		for _, n := range getShapes {
+			if n >= len(keys) {
+				shape = n
+				break
+			}
+		}
+		args := make([]any, shape)
+		for i := range args {
+			args[i] = keys[min(i, len(keys)-1)]
+		}
+		if err := r.c.query(r.b.short(ctx), head+in(shape), args, s.dest, row); err != nil {
+			return err
+		}
+		keys = keys[min(shape, len(keys)):]
+	}
+	return nil
+}
+
+// in returns the end of a condition that n values are compared in.
+func in(n int) string {
+	if n == 1 {
+		return " = ?"
+	}
+	return " IN (?" + strings.Repeat(", ?", n-1) + ")"
+}
+
+// time returns the value of a column of times: the zero time where it is NULL.
+func (c *cell) time() (time.Time, error) {
+	switch v := c.v.(type) {
+	case nil:
+		return time.Time{}, nil
+	case int64:
+		if v == zeroMicros {
+			return time.Time{}, nil
+		}
+		return time.UnixMicro(v).UTC(), nil
+	}
+	v, err := fromSQL(driver.Time, c.v)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return v.(time.Time), nil
+}
+
+// unsupported is the error for a query on a column that the table lacks.
+func unsupported(l *layout, column string) error {
+	return fmt.Errorf("table %q has no column %q: %w", l.name, column, errors.ErrUnsupported)
+}

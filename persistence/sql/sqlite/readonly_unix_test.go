@@ -1,0 +1,99 @@
+//go:build unix
+
+package sqlite_test
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+func TestWhatCannotBeWrittenIsRead(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		folder, file os.FileMode
+		live         bool // another process has it open
+	}{
+		"folder too":           {0o555, 0o444, false},
+		"file only":            {0o777, 0o444, false},
+		"folder only":          {0o555, 0o666, false},
+		"folder too, and live": {0o555, 0o444, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Neither t.TempDir nor the place of this binary lets other users in.
+			dir, err := os.MkdirTemp("", "brine-readonly")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			folder := filepath.Join(dir, "data")
+			path := filepath.Join(folder, "test.db")
+			b, err := openBackend(fileURL(path), driver.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.Close() })
+			if _, err := b.Init(t.Context(), integers); err != nil {
+				t.Fatal(err)
+			}
+			apply(t, b, create("1", "one"))
+			if !tt.live {
+				if err := b.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			binary := filepath.Join(dir, "child")
+			copyFile(t, os.Args[0], binary, 0o755)
+			files, err := filepath.Glob(path + "*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				chmod(t, f, tt.file)
+			}
+			chmod(t, dir, 0o755)
+			chmod(t, folder, tt.folder)
+			t.Cleanup(func() { chmod(t, folder, 0o755) })
+			cmd := exec.CommandContext(t.Context(), binary)
+			cmd.SysProcAttr, cmd.Dir = nobody(), "/"
+			_, out := start(t, cmd, "readonly", path, name)
+			_, _ = io.Copy(io.Discard, out)
+			if err := cmd.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string, mode os.FileMode) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, mode)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nobody is a user without rights; nil where this process is no more than that itself.
+func nobody() *syscall.SysProcAttr {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
