@@ -1,0 +1,490 @@
+package drivertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/mem"
+	"github.com/brine-go/brine/url"
+)
+
+// A bug is a mistake that a backend could well have, and the test that must find it.
+type bug struct {
+	name string
+	test string // as the suite names it, below "subjects"
+	bend func(*shared)
+	// open, if not nil, takes the place of opening the store.
+	open func(url.URL, driver.OpenOptions) (*shared, error)
+}
+
+// mutate makes an apply hook that changes a copy of each mutation.
+func mutate(b *shared, change func(*driver.Mutation)) {
+	b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+		ms = clone(ms)
+		for i := range ms {
+			change(&ms[i])
+		}
+		return b.Backend.Apply(ctx, ms)
+	}
+}
+
+// inPieces makes an apply hook that writes a batch in pieces of n.
+func inPieces(b *shared, n int, between func(context.Context) error) {
+	b.apply = func(ctx context.Context, ms []driver.Mutation) (revs []int64, err error) {
+		for piece := range slices.Chunk(ms, n) {
+			if err := between(ctx); err != nil {
+				return nil, err
+			}
+			r, err := b.Backend.Apply(context.WithoutCancel(ctx), piece)
+			if err != nil {
+				return nil, err
+			}
+			revs = append(revs, r...)
+		}
+		return revs, nil
+	}
+}
+
+// requery makes a scan hook that changes a copy of the query.
+func requery(b *shared, change func(*driver.Cond)) {
+	b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error) {
+		c := *q
+		c.Where = slices.Clone(q.Where)
+		for i := range c.Where {
+			change(&c.Where[i])
+		}
+		return scanAll(r, ctx, &c)
+	}
+}
+
+// rescan makes a scan hook that changes the whole result, before the limit.
+func rescan(b *shared, change func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record) {
+	var cols *driver.Columns
+	b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+		cols = driver.NewColumns(s)
+		return b.Backend.Init(ctx, s)
+	}
+	b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error) {
+		c := *q
+		c.Limit, c.Parts = 0, q.Parts|driver.Info|driver.Fields
+		recs, err := scanAll(r, ctx, &c)
+		recs = change(q, cols, recs)
+		if q.Limit > 0 {
+			recs = recs[:min(q.Limit, len(recs))]
+		}
+		return recs, err
+	}
+}
+
+func never(context.Context) error { return nil }
+
+var bugs = []bug{
+	{name: "update ignores IfRev", test: "records/operations fail where they must and change nothing", bend: func(b *shared) {
+		mutate(b, func(m *driver.Mutation) {
+			if m.Op == driver.Update {
+				m.IfRev = 0
+			}
+		})
+	}},
+	{name: "create overwrites", test: "records/operations fail where they must and change nothing", bend: func(b *shared) {
+		mutate(b, func(m *driver.Mutation) {
+			if m.Op == driver.Create {
+				m.Op = driver.Put
+			}
+		})
+	}},
+	{name: "an overwritten record is a new one", test: "records/every operation changes what it names and nothing else", bend: func(b *shared) {
+		b.each = func(r *driver.Record) { r.Created = r.Modified }
+	}},
+	{name: "empty bytes are NULL", test: "records/field values of every kind come back", bend: func(b *shared) {
+		b.each = func(r *driver.Record) {
+			for i, v := range r.Fields {
+				if raw, ok := v.([]byte); ok && len(raw) == 0 {
+					r.Fields[i] = nil
+				}
+			}
+		}
+	}},
+	{name: "numbers go through float64", test: "records/field values of every kind come back", bend: func(b *shared) {
+		b.each = func(r *driver.Record) {
+			for i, v := range r.Fields {
+				if n, ok := v.(int64); ok {
+					r.Fields[i] = int64(float64(n))
+				}
+			}
+		}
+	}},
+	{name: "the blob is read always", test: "records/parts that were not asked for are not read", bend: func(b *shared) {
+		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+			return r.Get(ctx, ids, parts|driver.Data)
+		}
+	}},
+	{name: "the caller's slice is kept", test: "records/the store shares no memory with its callers", bend: func(b *shared) {
+		var kept sync.Map
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			for _, m := range ms {
+				kept.Store(m.Rec.ID, m.Rec.Data)
+			}
+			return b.Backend.Apply(ctx, ms)
+		}
+		b.each = func(r *driver.Record) {
+			if data, ok := kept.Load(r.ID); ok && r.Data != nil {
+				r.Data = data.([]byte)
+			}
+		}
+	}},
+	{name: "the batch is sorted in place", test: "records/apply only reads its mutations", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			slices.SortFunc(ms, func(a, b driver.Mutation) int { return strings.Compare(string(a.Rec.ID), string(b.Rec.ID)) })
+			return b.Backend.Apply(ctx, ms)
+		}
+	}},
+
+	{name: "a batch is written one by one", test: "atomicity/a failure anywhere in a batch leaves nothing of it", bend: func(b *shared) {
+		inPieces(b, 1, never)
+	}},
+	{name: "deletes go first, in a transaction of their own", test: "atomicity/random batches do what the contract says", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			var deletes []driver.Mutation
+			for _, m := range ms {
+				if m.Op == driver.Delete && m.IfRev == 0 {
+					deletes = append(deletes, m)
+				}
+			}
+			if _, err := b.Backend.Apply(ctx, deletes); err != nil {
+				return nil, err
+			}
+			ms = clone(ms)
+			for i := range ms {
+				if ms[i].Op == driver.Delete && ms[i].IfRev == 0 {
+					ms[i] = put(ms[i].Rec)
+					ms[i].Rec.Fields = make([]any, len(fields))
+				}
+			}
+			revs, err := b.Backend.Apply(ctx, ms)
+			if err == nil {
+				_, err = b.Backend.Apply(ctx, deletes)
+			}
+			return revs, err
+		}
+	}},
+	{name: "dangling references pass", test: "atomicity/no dangling reference is committed", bend: func(b *shared) {
+		mutate(b, func(m *driver.Mutation) { m.NewRefs = nil })
+	}},
+	{name: "the last failure is reported", test: "atomicity/of several failures the first is reported", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			ms = slices.Clone(ms)
+			slices.Reverse(ms)
+			revs, err := b.Backend.Apply(ctx, ms)
+			slices.Reverse(revs)
+			return revs, err
+		}
+	}},
+	{name: "every Get sees the latest state", test: "atomicity/a view sees one state while others write", bend: func(b *shared) {
+		b.get = func(_ driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) (recs []driver.Record, err error) {
+			err = b.Backend.View(ctx, func(r driver.Reader) error {
+				recs, err = r.Get(ctx, ids, parts)
+				return err
+			})
+			return recs, err
+		}
+	}},
+
+	{name: "the counter starts anew at every opening", test: "ids/no number is given out twice", bend: func(b *shared) {
+		var mu sync.Mutex
+		next := int64(1)
+		b.nextIDs = func(_ context.Context, n int) (int64, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			first := next
+			next += int64(n)
+			return first, nil
+		}
+	}},
+	{name: "the counter moves by one", test: "ids/no number is given out twice", bend: func(b *shared) {
+		b.nextIDs = func(ctx context.Context, _ int) (int64, error) { return b.Backend.NextIDs(ctx, 1) }
+	}},
+	{name: "IDs fold letter case", test: "ids/every valid text is an ID of its own", bend: func(b *shared) {
+		mutate(b, func(m *driver.Mutation) { m.Rec.ID = driver.ID(strings.ToLower(string(m.Rec.ID))) })
+	}},
+	{name: "IDs are cut at a hundred bytes", test: "ids/every valid text is an ID of its own", bend: func(b *shared) {
+		mutate(b, func(m *driver.Mutation) { m.Rec.ID = m.Rec.ID[:min(100, len(m.Rec.ID))] })
+	}},
+	{name: "integers stand in the order of text", test: "ids/integers stand in the order of their values", bend: func(b *shared) {
+		rescan(b, func(_ *driver.Query, _ *driver.Columns, recs []driver.Record) []driver.Record {
+			slices.SortFunc(recs, func(a, b driver.Record) int { return strings.Compare(string(a.ID), string(b.ID)) })
+			return recs
+		})
+	}},
+	{name: "text stands in the order of a language", test: "ids/text stands in the order of its bytes", bend: func(b *shared) {
+		rescan(b, func(_ *driver.Query, _ *driver.Columns, recs []driver.Record) []driver.Record {
+			slices.SortStableFunc(recs, func(a, b driver.Record) int {
+				return strings.Compare(strings.ToLower(string(a.ID)), strings.ToLower(string(b.ID)))
+			})
+			return recs
+		})
+	}},
+	{name: "a number is read as a number is", test: "ids/an ID that could never be is absent", bend: func(b *shared) {
+		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+			ids = slices.Clone(ids)
+			for i, id := range ids {
+				if s := strings.TrimLeft(string(id), "+0"); s != "" {
+					ids[i] = driver.ID(s)
+				}
+			}
+			return r.Get(ctx, ids, parts)
+		}
+	}},
+
+	{name: "NULL stands first", test: "queries/every order, whole and in pages", bend: func(b *shared) {
+		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
+			if len(q.Order) == 0 {
+				return recs
+			}
+			slices.SortStableFunc(recs, func(a, b driver.Record) int {
+				an, bn := cols.Value(&a, q.Order[0].Column) == nil, cols.Value(&b, q.Order[0].Column) == nil
+				switch {
+				case an && !bn:
+					return -1
+				case bn && !an:
+					return 1
+				}
+				return 0
+			})
+			return recs
+		})
+	}},
+	{name: "a place skips what ties with it", test: "queries/every order, whole and in pages", bend: func(b *shared) {
+		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
+			if q.After == nil || len(q.Order) == 0 {
+				return recs
+			}
+			return slices.DeleteFunc(recs, func(r driver.Record) bool {
+				return diff(q.After.Values[0], cols.Value(&r, q.Order[0].Column)) == ""
+			})
+		})
+	}},
+	{name: "ties end in descending order too", test: "queries/random queries, whole and in pages", bend: func(b *shared) {
+		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
+			if len(q.Order) != 1 || !q.Order[0].Desc || q.After != nil {
+				return recs
+			}
+			slices.SortFunc(recs, func(a, b driver.Record) int {
+				ac, bc := cols.Cursor(q, &a), cols.Cursor(q, &b)
+				ac.ID, bc.ID = bc.ID, ac.ID
+				return cols.Compare(q, ac, bc)
+			})
+			return recs
+		})
+	}},
+	{name: "Ne does not match NULL", test: "queries/every comparison of every column", bend: func(b *shared) {
+		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
+			return slices.DeleteFunc(recs, func(r driver.Record) bool {
+				return slices.ContainsFunc(q.Where, func(c driver.Cond) bool { return c.Op == driver.Ne && cols.Value(&r, c.Column) == nil })
+			})
+		})
+	}},
+	{name: "a prefix may hold wildcards", test: "queries/a prefix is taken literally", bend: func(b *shared) {
+		requery(b, func(c *driver.Cond) {
+			if c.Op == driver.HasPrefix {
+				prefix, _, _ := strings.Cut(c.Values[0].(string), "%")
+				c.Values = []any{prefix}
+			}
+		})
+	}},
+	{name: "a list is cut at a thousand values", test: "queries/lists of values of any length", bend: func(b *shared) {
+		requery(b, func(c *driver.Cond) { c.Values = c.Values[:min(1000, len(c.Values))] })
+	}},
+
+	{name: "compared first, set later", test: "concurrency/compare and set loses no update", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			ms = clone(ms)
+			for i := range ms {
+				rec, err := (&store{Backend: b.Backend}).read(ms[i].Rec.ID)
+				if err == nil && ms[i].IfRev != 0 && rec.Revision != ms[i].IfRev {
+					return nil, &driver.RecordError{ID: rec.ID, Err: driver.ErrConflict}
+				}
+				ms[i].IfRev = 0
+			}
+			time.Sleep(time.Millisecond)
+			return b.Backend.Apply(ctx, ms)
+		}
+	}},
+	{name: "two records are written one after the other", test: "concurrency/readers beside writers see whole batches", bend: func(b *shared) {
+		inPieces(b, 1, func(context.Context) error { runtime.Gosched(); return nil })
+	}},
+	{name: "contexts are not looked at", test: "concurrency/a context that has ended stops every call", bend: func(b *shared) {
+		b.context = context.WithoutCancel
+	}},
+	{name: "a context stops between two pieces", test: "concurrency/a context that ends in mid-call leaves all or nothing", bend: func(b *shared) {
+		inPieces(b, 10, func(ctx context.Context) error { time.Sleep(100 * time.Microsecond); return ctx.Err() })
+	}},
+
+	{name: "calls go on after Close", test: "closing/calls after close return ErrClosed", bend: func(b *shared) {
+		b.close = func() error { return nil }
+	}},
+	{name: "a second Close fails", test: "closing/calls after close return ErrClosed", bend: func(b *shared) {
+		closed := false
+		b.close = func() error {
+			if closed {
+				return driver.ErrClosed
+			}
+			closed = true
+			return b.Backend.Close()
+		}
+	}},
+	{name: "Close does not wait", test: "closing/close waits for a view in flight", bend: func(b *shared) {
+		b.close = func() error { go b.Backend.Close(); return nil }
+	}},
+	{name: "a call that Close meets fails with an error of its own", test: "closing/close beside other calls lets each succeed or return ErrClosed", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			revs, err := b.Backend.Apply(ctx, ms)
+			if errors.Is(err, driver.ErrClosed) {
+				err = errors.New("bad connection")
+			}
+			return revs, err
+		}
+	}},
+
+	{name: "Suspend drops the data", test: "fork reset/suspend and resume keep everything", bend: func(b *shared) {
+		b.suspend = func() error {
+			b.Backend = mem.New(driver.OpenOptions{})
+			_, err := b.Backend.Init(context.Background(), driver.Schema{Fields: fields})
+			return err
+		}
+	}},
+	{name: "Suspend closes", test: "fork reset/a handle may be suspended before its first use", bend: func(b *shared) {
+		b.suspend = func() error { return b.Backend.Close() }
+	}},
+	{name: "a suspended handle keeps what it read", test: "fork reset/others may write while a handle is suspended", bend: func(b *shared) {
+		suspended, cache := false, map[driver.ID]driver.Record{}
+		b.suspend = func() error {
+			return b.Backend.View(context.Background(), func(r driver.Reader) error {
+				recs, err := scanAll(r, context.Background(), &driver.Query{Parts: everything})
+				suspended, cache = true, byID(recs...)
+				return err
+			})
+		}
+		b.each = func(r *driver.Record) {
+			if old, ok := cache[r.ID]; ok && suspended {
+				*r = old
+			}
+		}
+	}},
+
+	{name: "an error shows the URL", test: "secrets/no error and no log shows a password", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+		b, err := openShared(u, o)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", u.DSN(), err)
+		}
+		return b, err
+	}},
+	{name: "an error shows the password decoded", test: "secrets/no error and no log shows a password", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+		b, err := openShared(u, o)
+		if err != nil {
+			err = fmt.Errorf("access denied for user %s (using password %s)", u.User(), u.Password())
+		}
+		return b, err
+	}},
+	{name: "the log shows the URL", test: "secrets/no error and no log shows a password", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+		o.Logger.Debug("opening", "url", u.DSN())
+		return openShared(u, o)
+	}},
+	{name: "unknown parameters pass", test: "secrets/an unknown parameter is named, before anything is touched", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+		plain, err := url.Parse("shared:" + u.Path())
+		if err != nil {
+			return nil, err
+		}
+		return openShared(plain, o)
+	}},
+
+	{name: "Get stops at a thousand IDs", test: "limits/a batch of thousands with text IDs", bend: func(b *shared) {
+		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+			return r.Get(ctx, ids[:min(1000, len(ids))], parts)
+		}
+	}},
+	{name: "Get gives a record once for each time it is asked for", test: "limits/a batch of thousands with text IDs", bend: func(b *shared) {
+		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) (all []driver.Record, err error) {
+			for chunk := range slices.Chunk(ids, 500) {
+				recs, err := r.Get(ctx, chunk, parts)
+				if all = append(all, recs...); err != nil {
+					return nil, err
+				}
+			}
+			return all, nil
+		}
+	}},
+	{name: "a big batch is written in two", test: "limits/a batch of ten thousand", bend: func(b *shared) {
+		inPieces(b, 5000, never)
+	}},
+	{name: "a state ends at 128 bytes", test: "limits/texts of full length", bend: func(b *shared) {
+		b.each = func(r *driver.Record) { r.State = r.State[:min(128, len(r.State))] }
+	}},
+	{name: "data ends at 64 KiB", test: "limits/data of 8 MiB", bend: func(b *shared) {
+		b.each = func(r *driver.Record) { r.Data = bytes.Clone(r.Data[:min(65_535, len(r.Data))]) }
+	}},
+
+	{name: "every opening makes an identity", test: "schema/a store has an identity of its own for good", bend: func(b *shared) {
+		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+			m, err := b.Backend.Init(ctx, s)
+			m.Identity = rand.Text()
+			return m, err
+		}
+	}},
+	{name: "an update replaces the whole row", test: "schema/an update leaves the columns of others alone", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			for _, m := range ms {
+				old, err := (&store{Backend: b.Backend}).read(m.Rec.ID)
+				if err != nil || m.Op == driver.Delete {
+					if _, err := b.Backend.Apply(ctx, []driver.Mutation{m}); err != nil {
+						return nil, err
+					}
+					continue
+				}
+				m.Op, m.Rec.Revision, m.Rec.Created = driver.Create, old.Revision+1, old.Created
+				if _, err := b.Backend.Apply(ctx, []driver.Mutation{remove(m.Rec.ID, 0)}); err != nil {
+					return nil, err
+				}
+				if _, err := b.Backend.Apply(ctx, []driver.Mutation{m}); err != nil {
+					return nil, err
+				}
+			}
+			return make([]int64, len(ms)), nil
+		}
+	}},
+	{name: "NoCreate creates", test: "schema/NoCreate makes nothing", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+		o.NoCreate = false
+		return openShared(u, o)
+	}},
+	{name: "the kind of the IDs is not looked at", test: "schema/the other kind of IDs is refused", bend: func(b *shared) {
+		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+			m, err := b.Backend.Init(ctx, s)
+			if err != nil {
+				s.IntegerIDs = !s.IntegerIDs
+				return b.Backend.Init(ctx, s)
+			}
+			return m, nil
+		}
+	}},
+	{name: "columns are told by their place", test: "schema/columns come, go and come back", bend: func(b *shared) {
+		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+			for i := range s.Fields {
+				s.Fields[i].Name = fmt.Sprint("c", i)
+			}
+			return b.Backend.Init(ctx, s)
+		}
+	}},
+
+	{name: "Close leaves a goroutine behind", test: "leaks", bend: func(b *shared) {
+		go func() { select {} }()
+	}},
+}

@@ -1,0 +1,390 @@
+package drivertest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"pgregory.net/rapid"
+)
+
+// testQueries: every backend gives the same answer, that of driver.Columns.
+func testQueries(t *testing.T, s *suite) {
+	s.forBoth(t, "every comparison of every column", testComparisons)
+	s.forBoth(t, "every order, whole and in pages", testOrders)
+	s.forBoth(t, "random queries, whole and in pages", testRandomQueries)
+	s.forText(t, "a prefix is taken literally", testPrefixes)
+	s.forBoth(t, "lists of values of any length", testLists)
+
+	s.forText(t, "a scan that is broken off releases everything", func(t *testing.T, k *kit) {
+		q := newQueried(t, k)
+		for i := range 100 { // more than there are connections in any pool
+			query := &driver.Query{Parts: everything}
+			if i%2 == 1 {
+				query.Order = []driver.Order{{Column: "ratio", Desc: true}}
+			}
+			q.view(t, func(r driver.Reader) error {
+				for _, err := range r.Scan(bg, query) {
+					return err
+				}
+				return nil
+			})
+		}
+		q.view(t, func(r driver.Reader) error { // and again in one View
+			for range 100 {
+				for _, err := range r.Scan(bg, &driver.Query{}) {
+					if err != nil {
+						return err
+					}
+					break
+				}
+			}
+			return nil
+		})
+		q.mustApply(t, put(k.rec(1)))
+	})
+
+	s.forText(t, "an empty store", func(t *testing.T, k *kit) {
+		st := k.fresh(t, fields...)
+		for _, q := range []*driver.Query{{}, {Limit: 5}, {Order: []driver.Order{{Column: "order", Desc: true}}}, {After: &driver.Cursor{ID: "x"}}} {
+			if got := st.scan(t, q); len(got) != 0 || st.count(t, q) != 0 {
+				t.Errorf("a query of an empty store must find nothing, not %v", got)
+			}
+		}
+		if got := st.get(t, everything); len(got) != 0 {
+			t.Errorf("Get of no ID must find nothing, not %v", got)
+		}
+	})
+}
+
+// pool has a few values of each kind, so that the same ones meet often.
+var pool = map[driver.Kind][]any{
+	driver.Text:  {"", "a", "A", "a%", "ab", "a_b", "b ", "b", "é", "日本", "😀"},
+	driver.Int:   {int64(-10), int64(-9), int64(0), int64(9), int64(10), int64(1)<<53 + 1, int64(1) << 53},
+	driver.Float: {-1.5, 0.0, 0.1, 2.0, 10.0, 1e300},
+	driver.Bool:  {false, true},
+	driver.Bytes: {[]byte{}, []byte{0}, []byte("a"), []byte("a\x00"), []byte("\xff"), []byte("A")},
+	driver.Time:  {time.Time{}, time.UnixMicro(-1).UTC(), time.UnixMicro(0).UTC(), dawn, dawn.Add(time.Microsecond)},
+}
+
+// queried is a store to query and what it must answer.
+type queried struct {
+	*store
+	model *model
+	// columns are all that a query may name, with values to compare them with.
+	columns []string
+	values  map[string][]any
+}
+
+// newQueried makes a store of 60 records whose values meet often, a third of them NULL.
+func newQueried(t *testing.T, k *kit) *queried {
+	t.Helper()
+	q := &queried{store: k.fresh(t, fields...), values: map[string][]any{}}
+	q.model = newModel(q.schema)
+	numbers := []int{-20, -3, 0, 100_000} // beside 1 to 56, for the order of integers
+	if !k.integer {
+		numbers = []int{0, 57, 58, 59}
+	}
+	for n := range 56 {
+		numbers = append(numbers, n+1)
+	}
+	var ms []driver.Mutation
+	for i, n := range numbers {
+		r := k.rec(i)
+		r.ID, r.Type, r.State = k.id(n), []string{"engine.Task", "engine.task", "engine"}[i%3], []string{"NEW", "new", "DONE", "DÖNE", ""}[i%5]
+		r.Revision, r.Created, r.Modified = int64(i%4+1), dawn.Add(time.Duration(i%6)*time.Second), dawn.Add(-time.Duration(i%7)*time.Microsecond)
+		for f, col := range fields {
+			// The steps have no common divisor with the lengths, so that columns go their own ways.
+			if (i*(f+3)+f)%3 == 0 {
+				r.Fields[f] = nil
+				continue
+			}
+			r.Fields[f] = pool[col.Kind][(i*13+i*i*f+f)%len(pool[col.Kind])]
+		}
+		ms = append(ms, create(r))
+	}
+	q.mustApply(t, ms...)
+	q.model.apply(ms)
+
+	add := func(column string, values ...any) {
+		q.columns = append(q.columns, column)
+		q.values[column] = values
+	}
+	add(driver.ColID, k.id(numbers[0]), k.id(5), k.id(10), k.id(56), k.id(77))
+	add(driver.ColType, "engine.Task", "engine", "Engine.Task", "")
+	add(driver.ColState, "NEW", "new", "DÖNE", "", "D")
+	add(driver.ColRevision, int64(0), int64(2), int64(4))
+	add(driver.ColCreated, dawn, dawn.Add(3*time.Second), dawn.Add(time.Hour))
+	add(driver.ColModified, dawn, dawn.Add(-3*time.Microsecond))
+	for _, f := range fields {
+		add(f.Name, pool[f.Kind]...)
+	}
+	return q
+}
+
+// some returns the columns for a test of one after the other: with text IDs those alone
+// where the kind of the IDs makes a difference, or may.
+func (q *queried) some(k *kit) []string {
+	if k.integer {
+		return q.columns
+	}
+	return []string{driver.ColID, driver.ColState, "name", "done"}
+}
+
+// isText reports whether HasPrefix may be asked of a column.
+func (q *queried) isText(column string) bool {
+	switch q.values[column][0].(type) {
+	case driver.ID:
+		return !q.schema.IntegerIDs
+	case string:
+		return true
+	}
+	return false
+}
+
+var opNames = map[driver.CmpOp]string{driver.Eq: "=", driver.Ne: "<>", driver.Lt: "<", driver.Le: "<=", driver.Gt: ">", driver.Ge: ">=",
+	driver.IsNull: "is NULL", driver.NotNull: "is not NULL", driver.HasPrefix: "has the prefix", driver.In: "in", driver.NotIn: "not in"}
+
+// text writes a query down for a message.
+func text(q *driver.Query) string {
+	var b strings.Builder
+	b.WriteString("the query")
+	for i, c := range q.Where {
+		fmt.Fprintf(&b, "%s %s %s %.300q", []string{" where", " and"}[min(i, 1)], c.Column, opNames[c.Op], c.Values)
+	}
+	for i, o := range q.Order {
+		fmt.Fprintf(&b, "%s %s%s", []string{" by", ","}[min(i, 1)], o.Column, map[bool]string{true: " descending"}[o.Desc])
+	}
+	if q.After != nil {
+		fmt.Fprintf(&b, " after %q %q", q.After.Values, q.After.ID)
+	}
+	if q.Limit > 0 {
+		fmt.Fprintf(&b, " limit %d", q.Limit)
+	}
+	return b.String()
+}
+
+// compare runs a query on the store and on the model.
+func (q *queried) compare(t failer, query *driver.Query) {
+	t.Helper()
+	if d := diffIDs(q.model.scan(query), q.scan(t, query)); d != "" {
+		t.Errorf("%s must give these records in this order (-want +got):\n%s", text(query), d)
+	}
+}
+
+// compareCount is compare for Count.
+func (q *queried) compareCount(t failer, query *driver.Query) {
+	t.Helper()
+	if want, got := q.model.count(query), q.count(t, query); want != got {
+		t.Errorf("%s must count %d records, without a look at order, place and limit, not %d", text(query), want, got)
+	}
+}
+
+// page runs a query in pages, each after the last record of the one before.
+func (q *queried) page(t failer, query *driver.Query, size int) {
+	t.Helper()
+	p := *query
+	p.Limit, p.Parts = size, driver.Info|driver.Fields
+	want := q.model.scan(&driver.Query{Where: p.Where, Order: p.Order, After: p.After})
+	var got []driver.Record
+	for {
+		recs := q.scan(t, &p)
+		got = append(got, recs...)
+		if len(recs) > size || len(got) > len(want) {
+			t.Errorf("%s must give no more than its limit, and no record twice", text(&p))
+			return
+		}
+		if len(recs) < size {
+			break
+		}
+		p.After = q.cols.Cursor(&p, &recs[size-1])
+	}
+	if d := diffIDs(want, got); d != "" {
+		t.Errorf("%s in pages of %d, each after the last record of the one before, must give the whole (-want +got):\n%s", text(query), size, d)
+	}
+}
+
+func testComparisons(t *testing.T, k *kit) {
+	q := newQueried(t, k)
+	run := func(column string, op driver.CmpOp, values ...any) {
+		query := &driver.Query{Where: []driver.Cond{{Column: column, Op: op, Values: values}}}
+		q.compare(t, query)
+		if len(values) != 1 || op == driver.Ne {
+			q.compareCount(t, query)
+		}
+	}
+	for _, column := range q.some(k) {
+		vs := q.values[column]
+		run(column, driver.IsNull)
+		run(column, driver.NotNull)
+		for _, op := range []driver.CmpOp{driver.Eq, driver.Ne, driver.Lt, driver.Le, driver.Gt, driver.Ge} {
+			for _, v := range vs {
+				run(column, op, v)
+			}
+		}
+		for _, op := range []driver.CmpOp{driver.In, driver.NotIn} {
+			run(column, op)
+			run(column, op, vs[0])
+			run(column, op, vs[len(vs)-1], vs[0], vs[0])
+			run(column, op, vs...)
+		}
+		if q.isText(column) {
+			for _, v := range vs {
+				run(column, driver.HasPrefix, fmt.Sprint(v))
+			}
+		}
+	}
+	// All conditions must hold.
+	q.compare(t, &driver.Query{Where: []driver.Cond{
+		{Column: "order", Op: driver.Ge, Values: []any{int64(-9)}}, {Column: "order", Op: driver.Lt, Values: []any{int64(10)}},
+		{Column: "done", Op: driver.Ne, Values: []any{true}}, {Column: driver.ColState, Op: driver.In, Values: []any{"NEW", "DONE", ""}},
+	}})
+}
+
+func testOrders(t *testing.T, k *kit) {
+	q := newQueried(t, k)
+	var orders [][]driver.Order
+	for _, column := range q.some(k) {
+		orders = append(orders, []driver.Order{{Column: column}}, []driver.Order{{Column: column, Desc: true}})
+	}
+	orders = append(orders, nil,
+		[]driver.Order{{Column: "done"}, {Column: "name", Desc: true}},
+		[]driver.Order{{Column: "done", Desc: true}, {Column: "raw"}, {Column: "due_at", Desc: true}},
+		[]driver.Order{{Column: driver.ColState, Desc: true}, {Column: "ratio", Desc: true}},
+		[]driver.Order{{Column: driver.ColType}, {Column: driver.ColID, Desc: true}},
+		[]driver.Order{{Column: "order"}, {Column: "select"}, {Column: "name"}, {Column: driver.ColModified}},
+	)
+	for _, order := range orders {
+		query := &driver.Query{Order: order}
+		q.compare(t, query)
+		q.compare(t, &driver.Query{Order: order, Limit: 7})
+		q.page(t, query, 7)
+	}
+	for _, size := range []int{1, 2, 3, 8, 20, 30, 59, 60, 61} {
+		q.page(t, &driver.Query{}, size)
+		q.page(t, &driver.Query{Order: []driver.Order{{Column: "done", Desc: true}}}, size)
+	}
+}
+
+func testRandomQueries(t *testing.T, k *kit) {
+	q := newQueried(t, k)
+	column := rapid.SampledFrom(q.columns)
+	cond := rapid.Custom(func(t *rapid.T) driver.Cond {
+		c := driver.Cond{Column: column.Draw(t, "column")}
+		ops := []driver.CmpOp{driver.Ne, driver.NotNull, driver.Le, driver.Ge, driver.Lt, driver.Gt, driver.NotIn, driver.In, driver.Eq, driver.IsNull}
+		if q.isText(c.Column) {
+			ops = append(ops, driver.HasPrefix)
+		}
+		value := rapid.SampledFrom(q.values[c.Column])
+		switch c.Op = rapid.SampledFrom(ops).Draw(t, "op"); c.Op {
+		case driver.IsNull, driver.NotNull:
+		case driver.In, driver.NotIn:
+			c.Values = rapid.SliceOfN(value, 0, 4).Draw(t, "values")
+		case driver.HasPrefix:
+			c.Values = []any{fmt.Sprint(value.Draw(t, "value"))}
+		default:
+			c.Values = []any{value.Draw(t, "value")}
+		}
+		return c
+	})
+	order := rapid.Custom(func(t *rapid.T) driver.Order {
+		return driver.Order{Column: column.Draw(t, "column"), Desc: rapid.Bool().Draw(t, "descending")}
+	})
+	everyID := idsOf(q.model.scan(&driver.Query{}))
+	rapid.Check(t, func(t *rapid.T) {
+		query := &driver.Query{
+			Where: rapid.SliceOfN(cond, 0, 3).Draw(t, "where"),
+			Order: rapid.SliceOfNDistinct(order, 0, 3, func(o driver.Order) string { return o.Column }).Draw(t, "order"),
+		}
+		if rapid.Bool().Draw(t, "after") { // a place in the order where no record need be
+			// No two records differ in what follows the ID, and a backend need not look there.
+			if i := slices.IndexFunc(query.Order, func(o driver.Order) bool { return o.Column == driver.ColID }); i >= 0 {
+				query.Order = query.Order[:i+1]
+			}
+			query.After = &driver.Cursor{ID: rapid.SampledFrom(append(everyID, k.id(80))).Draw(t, "ID")}
+			for _, o := range query.Order {
+				vs := slices.Clone(q.values[o.Column])
+				if slices.ContainsFunc(fields, func(f driver.Column) bool { return f.Name == o.Column }) {
+					vs = append(vs, nil)
+				}
+				v := rapid.SampledFrom(vs).Draw(t, "value")
+				if o.Column == driver.ColID {
+					v = query.After.ID // the place is that of one record
+				}
+				query.After.Values = append(query.After.Values, v)
+			}
+		}
+		q.compare(t, query)
+		q.compareCount(t, query)
+		q.page(t, query, rapid.IntRange(2, 30).Draw(t, "page size"))
+	})
+}
+
+func testPrefixes(t *testing.T, k *kit) {
+	texts := []string{"", "a", "A", "ab", "aB", "a%", "a%b", "a_", "a_b", "a*", "a*b", "a?", "a[b]", "a[", "a\\", "a\\%", "axb", "%", "_", "*", "[a]", "'", "a'b",
+		"é", "éa", "É", "e\u0301", "z", "zz", "日本", "日本語", "日", "\u007f", "\u0080", "\u07ff", "\uffff", "\uffffa", "\U0010FFFF", "\U0010FFFFa", "\U0010FFFF\U0010FFFF", "😀", "😀a", " ", " a"}
+	st := k.fresh(t, fields...)
+	m := newModel(st.schema)
+	var ms []driver.Mutation
+	for i, s := range texts {
+		r := k.rec(i)
+		r.Type, r.State = s, s
+		r.Fields[0], r.Fields[1] = s, s
+		if s != "" {
+			r.ID = driver.ID(s)
+		}
+		ms = append(ms, create(r))
+	}
+	null := k.rec(len(texts))
+	null.Fields[0], null.Fields[1] = nil, nil
+	ms = append(ms, create(null))
+	st.mustApply(t, ms...)
+	m.apply(ms)
+	q := &queried{store: st, model: m}
+	for _, column := range []string{driver.ColID, driver.ColType, driver.ColState, "name", "select"} {
+		for _, prefix := range append(texts, "b", "日本語x", "a%c") {
+			query := &driver.Query{Where: []driver.Cond{{Column: column, Op: driver.HasPrefix, Values: []any{prefix}}}}
+			q.compare(t, query)
+			q.compareCount(t, query)
+		}
+	}
+}
+
+func testLists(t *testing.T, k *kit) {
+	q := newQueried(t, k)
+	for _, c := range []struct {
+		column string
+		value  func(i int) any
+	}{
+		{driver.ColID, func(i int) any { return k.id(i * 3) }},
+		{"name", func(i int) any { return fmt.Sprint("name ", i) }},
+		{"order", func(i int) any { return int64(i * 5) }},
+		{"due_at", func(i int) any { return dawn.Add(time.Duration(i-2500) * time.Microsecond) }},
+	} {
+		list := []any{}
+		for i := range 5000 {
+			list = append(list, c.value(i))
+		}
+		list = append(list, q.values[c.column][1])
+		q.compareLong(t, &driver.Query{Where: []driver.Cond{{Column: c.column, Op: driver.In, Values: list}}})
+		q.compareLong(t, &driver.Query{
+			Where: []driver.Cond{{Column: c.column, Op: driver.NotIn, Values: list}},
+			Order: []driver.Order{{Column: c.column, Desc: true}}, Limit: 40,
+		})
+	}
+}
+
+// compareLong is compare without the text of the query.
+func (q *queried) compareLong(t failer, query *driver.Query) {
+	t.Helper()
+	c := query.Where[0]
+	if d := diffIDs(q.model.scan(query), q.scan(t, query)); d != "" {
+		t.Errorf("the query where %s %s a list of %d values must give these records (-want +got):\n%s", c.Column, opNames[c.Op], len(c.Values), d)
+	}
+	if want, got := q.model.count(query), q.count(t, query); want != got {
+		t.Errorf("the query where %s %s a list of %d values must count %d, not %d", c.Column, opNames[c.Op], len(c.Values), want, got)
+	}
+}

@@ -1,0 +1,174 @@
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/mem"
+	"github.com/brine-go/brine/url"
+)
+
+// The scheme shared: is memory that can be opened again, by its path.
+func init() {
+	driver.Register("shared", func(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
+		return openShared(u, o)
+	})
+}
+
+var sharedStores sync.Map // path: *mem.Backend
+
+func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
+	if err := driver.CheckParams(u); err != nil {
+		return nil, err
+	}
+	if u.Host() != "" || u.User() != "" || u.Password() != "" {
+		return nil, errors.New("a shared URL has neither user nor host")
+	}
+	first, there := sharedStores.Load(u.Path())
+	if !there {
+		if o.NoCreate {
+			return nil, fmt.Errorf("no store at %s", u.Path())
+		}
+		first, _ = sharedStores.LoadOrStore(u.Path(), mem.New(o))
+	}
+	return &shared{Backend: first.(*mem.Backend).Handle()}, nil
+}
+
+// shared is a handle on memory that can be opened again. Where a hook is set it takes
+// the place of the method.
+type shared struct {
+	*mem.Backend
+	init    func(context.Context, driver.Schema) (driver.Meta, error)
+	nextIDs func(context.Context, int) (int64, error)
+	apply   func(context.Context, []driver.Mutation) ([]int64, error)
+	close   func() error
+	suspend func() error
+	context func(context.Context) context.Context
+	get     func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error)
+	scan    func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error)
+	each    func(*driver.Record) // changes what Get and Scan give
+}
+
+var _ driver.Suspender = (*shared)(nil)
+
+func (b *shared) ctx(ctx context.Context) context.Context {
+	if b.context != nil {
+		return b.context(ctx)
+	}
+	return ctx
+}
+
+func (b *shared) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	if b.init != nil {
+		return b.init(b.ctx(ctx), s)
+	}
+	return b.Backend.Init(b.ctx(ctx), s)
+}
+
+func (b *shared) NextIDs(ctx context.Context, n int) (int64, error) {
+	if b.nextIDs != nil {
+		return b.nextIDs(b.ctx(ctx), n)
+	}
+	return b.Backend.NextIDs(b.ctx(ctx), n)
+}
+
+func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+	if b.apply != nil {
+		return b.apply(b.ctx(ctx), ms)
+	}
+	return b.Backend.Apply(b.ctx(ctx), ms)
+}
+
+func (b *shared) View(ctx context.Context, fn func(driver.Reader) error) error {
+	return b.Backend.View(b.ctx(ctx), func(r driver.Reader) error { return fn(&sharedReader{r, b}) })
+}
+
+func (b *shared) Close() error {
+	if b.close != nil {
+		return b.close()
+	}
+	return b.Backend.Close()
+}
+
+func (b *shared) Suspend() error {
+	if b.suspend != nil {
+		return b.suspend()
+	}
+	return nil
+}
+
+func (b *shared) Resume() error { return nil }
+
+type sharedReader struct {
+	driver.Reader
+	b *shared
+}
+
+func (r *sharedReader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (recs []driver.Record, err error) {
+	if r.b.get != nil {
+		recs, err = r.b.get(r.Reader, r.b.ctx(ctx), ids, parts)
+	} else {
+		recs, err = r.Reader.Get(r.b.ctx(ctx), ids, parts)
+	}
+	if r.b.each != nil {
+		for i := range recs {
+			r.b.each(&recs[i])
+		}
+	}
+	return recs, err
+}
+
+func (r *sharedReader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	return func(yield func(driver.Record, error) bool) {
+		var recs []driver.Record
+		var err error
+		if r.b.scan != nil {
+			recs, err = r.b.scan(r.Reader, r.b.ctx(ctx), q)
+		} else {
+			recs, err = scanAll(r.Reader, r.b.ctx(ctx), q)
+		}
+		for _, rec := range recs {
+			if r.b.each != nil {
+				r.b.each(&rec)
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(driver.Record{}, err)
+		}
+	}
+}
+
+func (r *sharedReader) Count(ctx context.Context, q *driver.Query) (int64, error) {
+	return r.Reader.Count(r.b.ctx(ctx), q)
+}
+
+func scanAll(r driver.Reader, ctx context.Context, q *driver.Query) (recs []driver.Record, err error) {
+	for rec, err := range r.Scan(ctx, q) {
+		if err != nil {
+			return recs, err
+		}
+		recs = append(recs, rec)
+	}
+	return recs, nil
+}
+
+var stores atomic.Int64
+
+// newURL returns the URL of another store each time.
+func newURL(scheme string) func(testing.TB) string {
+	return func(testing.TB) string { return fmt.Sprintf("%s:/store%d", scheme, stores.Add(1)) }
+}
+
+// TestShared shows that what the broken backends are made of passes.
+func TestShared(t *testing.T) {
+	Run(t, Harness{URL: newURL("shared")})
+}
