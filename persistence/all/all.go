@@ -1,0 +1,9 @@
+// Package all imports every backend of this module for its side effect: mem, file and sqlite. It is for main
+// programs and tests; a library imports the backends it means.
+package all
+
+import (
+	_ "github.com/brine-go/brine/persistence/fs"         // file:
+	_ "github.com/brine-go/brine/persistence/mem"        // mem:
+	_ "github.com/brine-go/brine/persistence/sql/sqlite" // sqlite:
+)

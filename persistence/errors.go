@@ -1,0 +1,96 @@
+package persistence
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/url"
+)
+
+// The errors that callers branch on, with errors.Is. Every error of a Store is an
+// [*Error] that wraps one of them, a context's error, [errors.ErrUnsupported], or what a
+// backend reported. They are the sentinels of package driver.
+var (
+	// ErrNotFound: no record has the ID.
+	ErrNotFound = driver.ErrNotFound
+	// ErrExists: a record with the ID is there already.
+	ErrExists = driver.ErrExists
+	// ErrConflict: the record was changed or removed since the object was loaded or
+	// saved. Nothing was written. Load it again and repeat the change.
+	ErrConflict = driver.ErrConflict
+	// ErrDangling: a reference leads to a record that is not there. The text names both ends.
+	ErrDangling = driver.ErrDangling
+	// ErrUncertain: the outcome of a commit could not be learnt. Save the same objects
+	// again: it finds out whether the first attempt had succeeded.
+	ErrUncertain = driver.ErrUncertain
+	// ErrInvalidID: an ID that no record of this store can have.
+	ErrInvalidID = driver.ErrInvalidID
+	// ErrType: a record is of another type than the one asked for.
+	ErrType = driver.ErrType
+	// ErrUnknownType: the type of a record is not registered in this process.
+	ErrUnknownType = driver.ErrUnknownType
+	// ErrUnstorable: a value that cannot be stored; the text has its path. Nothing was written.
+	ErrUnstorable = driver.ErrUnstorable
+	// ErrCorrupt: stored bytes are damaged. They are kept as they are.
+	ErrCorrupt = driver.ErrCorrupt
+	// ErrTooLarge: a value is over a limit, which the text names.
+	ErrTooLarge = driver.ErrTooLarge
+	// ErrClosed: the Store is closed.
+	ErrClosed = driver.ErrClosed
+	// ErrReadOnly: the medium cannot be written.
+	ErrReadOnly = driver.ErrReadOnly
+)
+
+// An Error is what a Store returns: an operation, the record concerned, the
+// store, and the cause.
+type Error struct {
+	Op  string  // the verb: "save", "load", …
+	ID  ID      // the record concerned; "" where there is none, or none yet
+	URL url.URL // of the store; prints without its password
+	Err error   // the cause
+}
+
+// Error returns the operation, the ID and the URL as far as they are known, and the cause.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("brine: ")
+	b.WriteString(e.Op)
+	if e.ID != "" {
+		fmt.Fprintf(&b, " %q", string(e.ID))
+	}
+	if u := e.URL.String(); u != "" {
+		b.WriteString(" (" + u + ")")
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Err.Error())
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail wraps err, once, as an error of this store. It takes the record from a
+// driver.RecordError unless id names one.
+func (s *Store) fail(op string, id ID, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	if re, ok := err.(*driver.RecordError); ok && (id == "" || id == re.ID) {
+		id, err = re.ID, re.Err
+		if re.Ref != "" {
+			err = fmt.Errorf("refers to %q: %w", re.Ref, re.Err)
+		}
+	}
+	return &Error{Op: op, ID: id, URL: s.url, Err: err}
+}
+
+// concernsOneRecord reports whether an iteration goes on after err.
+func concernsOneRecord(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnknownType) ||
+		errors.Is(err, ErrDangling) || errors.Is(err, ErrType)
+}

@@ -1,0 +1,198 @@
+package persistence
+
+import (
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"unique"
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/internal/codec"
+)
+
+// records is the codec of all stores of the process: types are compiled and registered once.
+var records = codec.New(reflect.TypeFor[Persistable]())
+
+// Persistable gives a struct that embeds it, by value, an identity of its own:
+// the object is a record of its own in each store it is saved in, whoever
+// refers to it, and comes back as one object.
+//
+//	type Task struct {
+//		persistence.Persistable
+//		Name string
+//		Deps []*Task
+//	}
+//
+// The zero value is an object that was never saved. A Persistable remembers its
+// address: a copy of an object is a new object without an ID. Its methods are safe for
+// concurrent use with each other and with saves. (GC3Pie's Persistable, with an identity per store.)
+type Persistable struct {
+	ident unsafe.Pointer // *identity; accessed atomically; another object's in a copy
+}
+
+// Object is a pointer to a struct that embeds [Persistable]. No other type implements it.
+type Object interface {
+	// PersistentID returns the object's ID in the store used last, "" until it was first saved.
+	PersistentID() ID
+	persistable() *Persistable
+}
+
+// PersistentID returns the ID under which the object was last saved or
+// loaded, in whichever store that was; "" if it never was. It may be called at any time.
+func (p *Persistable) PersistentID() ID {
+	if ident := p.known(); ident != nil {
+		ident.mu.Lock()
+		defer ident.mu.Unlock()
+		if b := ident.last; b != nil {
+			return b.id
+		}
+	}
+	return ""
+}
+
+func (p *Persistable) persistable() *Persistable { return p }
+
+// known returns the identity of the object, nil if it has none yet.
+func (p *Persistable) known() *identity {
+	ident := (*identity)(atomic.LoadPointer(&p.ident))
+	if ident == nil || ident.owner != p {
+		return nil
+	}
+	return ident
+}
+
+// identity returns the identity of the object, a new one if it has none.
+func (p *Persistable) identity() *identity {
+	for {
+		old := atomic.LoadPointer(&p.ident)
+		if ident := (*identity)(old); ident != nil && ident.owner == p {
+			return ident
+		}
+		ident := &identity{owner: p}
+		if atomic.CompareAndSwapPointer(&p.ident, old, unsafe.Pointer(ident)) {
+			return ident
+		}
+	}
+}
+
+// Same reports whether a and b are one object: the same pointer, or the same ID
+// in the same store. Objects never saved are the same only as pointers; nil is the same as nil alone.
+func Same(a, b Object) bool {
+	if isNil(a) || isNil(b) {
+		return isNil(a) && isNil(b)
+	}
+	if a == b {
+		return true
+	}
+	ai, bi := a.persistable().known(), b.persistable().known()
+	if ai == nil || bi == nil {
+		return false
+	}
+	for _, x := range ai.saved() {
+		for _, y := range bi.saved() {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isNil(o Object) bool { return o == nil || reflect.ValueOf(o).IsNil() }
+
+// Register gives T a name under which its records are kept, on disk and for ever.
+// Without it a struct is stored under the name that Go prints for it (engine.Task), and is found again only where the
+// program names the type: as the T of [Load], or in a field of another. A registered type can stand behind an
+// interface and be loaded by [Store.Load].
+//
+// T is a struct (not a pointer to one) or any other named type. Register is meant for
+// package variables and init functions, before the first save or load. It panics if the name or the type is taken, like gob.Register.
+func Register[T any](name string) {
+	if err := records.Register(name, reflect.TypeFor[T]()); err != nil {
+		panic("persistence: Register: " + err.Error())
+	}
+}
+
+// A storeID is the identity of a store's data. Handles of the same data are equal.
+type storeID = unique.Handle[string]
+
+// An identity is what an object knows of its records, one belonging per store.
+type identity struct {
+	owner *Persistable // the object it was made for, never a copy
+
+	mu   sync.Mutex
+	last *belonging // of the store used last; nil until first saved or loaded
+	one  belonging  // the first store's, which is mostly the only one
+	more []*belonging
+}
+
+// A belonging is what an object knows of its record in one store. It is guarded by the identity's mutex.
+type belonging struct {
+	store  storeID
+	id     ID    // "" until saved or loaded
+	rev    int64 // 0 in a table without revisions
+	digest digest
+	refs   []ID // referred to by the last known revision: sorted, distinct
+
+	pending ID       // the ID that the object will have once saved; never set together with id
+	flight  *flight  // the save that is writing the object
+	tried   *attempt // the last save, if its outcome is uncertain
+}
+
+// A flight is a save that has claimed objects; done is closed when it has landed.
+type flight struct{ done chan struct{} }
+
+// An attempt is what a save of uncertain outcome tried to write.
+type attempt struct {
+	id     ID
+	digest digest
+	refs   []ID
+}
+
+// in returns what the object knows of a store. ident.mu is held.
+func (ident *identity) in(store storeID) *belonging {
+	if ident.one.store == store {
+		return &ident.one
+	}
+	for _, b := range ident.more {
+		if b.store == store {
+			return b
+		}
+	}
+	if ident.one.store == (storeID{}) {
+		ident.one.store = store
+		return &ident.one
+	}
+	b := &belonging{store: store}
+	ident.more = append(ident.more, b)
+	return b
+}
+
+// learn makes the record the last known one of the object. ident.mu is held.
+func (ident *identity) learn(b *belonging, id ID, rev int64, d digest, refs []ID) {
+	b.id, b.rev, b.digest, b.refs = id, rev, d, refs
+	b.pending, b.tried = "", nil
+	ident.last = b
+}
+
+// place is a record of a store.
+type place struct {
+	store storeID
+	id    ID
+}
+
+// saved returns the records of the object.
+func (ident *identity) saved() []place {
+	ident.mu.Lock()
+	defer ident.mu.Unlock()
+	var ps []place
+	if ident.one.id != "" {
+		ps = append(ps, place{ident.one.store, ident.one.id})
+	}
+	for _, b := range ident.more {
+		if b.id != "" {
+			ps = append(ps, place{b.store, b.id})
+		}
+	}
+	return ps
+}

@@ -1,0 +1,206 @@
+package persistence
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/extrafields"
+	"github.com/brine-go/brine/idfactory"
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// A Query selects and orders records. nil and the zero Query select all, in ascending order of their IDs:
+// integers by value, text by bytes. The columns are id, type, state, revision, created, modified and
+// those of Options.ExtraFields. The result is the same on every backend.
+//
+// An unknown column, or a value of the wrong kind, is an error before any I/O.
+type Query struct {
+	Type  string   // registered type name; "" = any
+	State []string // any of these; nil = any
+	Where []Cond   // all must hold
+	Order []Order  // ties end in ascending ID order; NULL stands last, ascending or descending
+	After ID       // only IDs behind this one; with Order it is an error
+	Limit int      // at most so many; 0 = no limit
+}
+
+// A Cond is a condition on a column; make it with [Eq] and its like. It satisfies no NULL but where said.
+// Values are of the column's kind: any Go integer for Int, a time.Time for Time, a string or an ID for id, and so on.
+type Cond struct {
+	column string
+	op     driver.CmpOp
+	values []any
+}
+
+// Eq holds where the column equals v.
+func Eq(column string, v any) Cond { return Cond{column, driver.Eq, []any{v}} }
+
+// Ne holds where the column differs from v or is NULL (as jobman's filters do).
+func Ne(column string, v any) Cond { return Cond{column, driver.Ne, []any{v}} }
+
+// Lt holds where the column is less than v.
+func Lt(column string, v any) Cond { return Cond{column, driver.Lt, []any{v}} }
+
+// Le holds where the column is at most v.
+func Le(column string, v any) Cond { return Cond{column, driver.Le, []any{v}} }
+
+// Gt holds where the column is greater than v.
+func Gt(column string, v any) Cond { return Cond{column, driver.Gt, []any{v}} }
+
+// Ge holds where the column is at least v.
+func Ge(column string, v any) Cond { return Cond{column, driver.Ge, []any{v}} }
+
+// IsNull holds where the column is NULL.
+func IsNull(column string) Cond { return Cond{column, driver.IsNull, nil} }
+
+// NotNull holds where the column is not NULL.
+func NotNull(column string) Cond { return Cond{column, driver.NotNull, nil} }
+
+// HasPrefix holds where the text column, or the ID, starts with the prefix, taken literally.
+func HasPrefix(column, prefix string) Cond { return Cond{column, driver.HasPrefix, []any{prefix}} }
+
+// In holds where the column equals one of vs; without any it never holds.
+func In(column string, vs ...any) Cond { return Cond{column, driver.In, slices.Clone(vs)} }
+
+// NotIn holds where the column equals none of vs or is NULL; without any it always holds.
+func NotIn(column string, vs ...any) Cond { return Cond{column, driver.NotIn, slices.Clone(vs)} }
+
+// An Order sorts by a column; make it with [Asc] or [Desc].
+type Order struct {
+	column string
+	desc   bool
+}
+
+// Asc sorts from the least to the greatest, NULL last.
+func Asc(column string) Order { return Order{column, false} }
+
+// Desc sorts from the greatest to the least, NULL last.
+func Desc(column string) Order { return Order{column, true} }
+
+// compile checks q and returns it in the terms of the driver.
+func (s *Store) compile(q *Query) (*driver.Query, error) {
+	dq := &driver.Query{}
+	if q == nil {
+		return dq, nil
+	}
+	if q.Limit < 0 {
+		return nil, fmt.Errorf("query: negative limit %d", q.Limit)
+	}
+	dq.Limit = q.Limit
+	if q.After != "" {
+		if len(q.Order) > 0 {
+			return nil, errors.New("query: After goes with the order of IDs, not with Order")
+		}
+		if err := idfactory.Validate(q.After, s.ids.Integral()); err != nil {
+			return nil, fmt.Errorf("query: After: %w: %w", ErrInvalidID, err)
+		}
+		dq.After = &driver.Cursor{ID: q.After}
+	}
+	where := slices.Clone(q.Where)
+	if q.Type != "" {
+		where = append(where, Eq(driver.ColType, q.Type))
+	}
+	if len(q.State) == 1 {
+		where = append(where, Eq(driver.ColState, q.State[0]))
+	} else if q.State != nil {
+		c := Cond{column: driver.ColState, op: driver.In}
+		for _, st := range q.State {
+			c.values = append(c.values, st)
+		}
+		where = append(where, c)
+	}
+	for _, c := range where {
+		dc, err := s.compileCond(c)
+		if err != nil {
+			return nil, err
+		}
+		dq.Where = append(dq.Where, dc)
+	}
+	for _, o := range q.Order {
+		if err := s.checkColumn(o.column); err != nil {
+			return nil, err
+		}
+		dq.Order = append(dq.Order, driver.Order{Column: o.column, Desc: o.desc})
+	}
+	return dq, nil
+}
+
+func (s *Store) checkColumn(name string) error {
+	if _, ok := s.columns[name]; !ok && name != driver.ColID {
+		known := append(slices.Sorted(maps.Keys(s.columns)), driver.ColID)
+		return fmt.Errorf("query: unknown column %q: did you mean %q?", name, driver.Nearest(name, known))
+	}
+	if slices.Contains(s.missing, name) {
+		return fmt.Errorf("query: the table has no column %q: %w", name, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+func (s *Store) compileCond(c Cond) (driver.Cond, error) {
+	if c.op == 0 {
+		return driver.Cond{}, errors.New("query: empty condition: make conditions with Eq and its like")
+	}
+	if err := s.checkColumn(c.column); err != nil {
+		return driver.Cond{}, err
+	}
+	dc := driver.Cond{Column: c.column, Op: c.op}
+	kind := s.columns[c.column]
+	if c.op == driver.HasPrefix {
+		if c.column != driver.ColID && kind != driver.Text {
+			return dc, fmt.Errorf("query: column %q is of kind %s: HasPrefix is for text", c.column, kind)
+		}
+		kind = driver.Text
+	}
+	for _, v := range c.values {
+		var cv any
+		var err error
+		if c.column == driver.ColID && c.op != driver.HasPrefix {
+			cv, err = s.idValue(v)
+		} else {
+			cv, err = extrafields.Canonical(kind, v)
+		}
+		if err == nil && cv == nil {
+			err = fmt.Errorf("%v is NULL: use IsNull or NotNull", v)
+		}
+		if err != nil {
+			return dc, fmt.Errorf("query: column %q: %w", c.column, err)
+		}
+		dc.Values = append(dc.Values, cv)
+	}
+	return dc, nil
+}
+
+// idValue returns a value compared with the id column as an ID.
+func (s *Store) idValue(v any) (any, error) {
+	id, ok := v.(ID)
+	if !ok {
+		if text, err := extrafields.Canonical(driver.Text, v); err == nil && text != nil {
+			id = ID(text.(string))
+		} else if n, err := extrafields.Canonical(driver.Int, v); err == nil && n != nil && s.ids.Integral() {
+			id = ID(fmt.Sprint(n))
+		} else {
+			return nil, fmt.Errorf("%T is no ID", v)
+		}
+	}
+	if err := idfactory.Validate(id, s.ids.Integral()); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidID, err)
+	}
+	return id, nil
+}
+
+// parts returns what to read of a record so that a cursor can be made of it.
+func parts(q *driver.Query) driver.Parts {
+	var p driver.Parts
+	for _, o := range q.Order {
+		switch strings.ToLower(o.Column) {
+		case driver.ColID:
+		case driver.ColType, driver.ColState, driver.ColRevision, driver.ColCreated, driver.ColModified:
+			p |= driver.Info
+		default:
+			p |= driver.Fields
+		}
+	}
+	return p
+}

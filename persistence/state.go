@@ -1,0 +1,142 @@
+package persistence
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// unknownState is the state of an object that has none (GC3Pie's UNKNOWN).
+const unknownState = "UNKNOWN"
+
+// state returns the text for the state column. A state that panics is like a failing extractor: it
+// does not fail the save, and the logger gets a warning.
+func (s *Store) state(obj any, id ID) (state string, err error) {
+	state = s.readState(obj, id)
+	switch {
+	case utf8.RuneCountInString(state) > driver.MaxStateLen:
+		return "", fmt.Errorf("state %.20q… of %T has %d characters, at most %d: %w",
+			state, obj, utf8.RuneCountInString(state), driver.MaxStateLen, ErrTooLarge)
+	case !utf8.ValidString(state) || strings.IndexByte(state, 0) >= 0:
+		return "", fmt.Errorf("state %q of %T is not UTF-8 text without NUL: %w", state, obj, ErrUnstorable)
+	}
+	return state, nil
+}
+
+func (s *Store) readState(obj any, id ID) (state string) {
+	defer func() {
+		if p := recover(); p != nil {
+			state = unknownState
+			s.logger.Warn("the state of an object could not be read: it is stored as "+unknownState,
+				"column", driver.ColState, "type", fmt.Sprintf("%T", obj), "id", string(id), "error", fmt.Sprint(p))
+		}
+	}()
+	if s.stateOf != nil {
+		return s.stateOf(obj)
+	}
+	if o, ok := obj.(interface{ State() string }); ok {
+		return o.State()
+	}
+	t := reflect.TypeOf(obj)
+	read, ok := s.states.Load(t)
+	if !ok {
+		read, _ = s.states.LoadOrStore(t, compileState(t))
+	}
+	return read.(func(reflect.Value) string)(reflect.ValueOf(obj))
+}
+
+// compileState returns how to read the state of objects of type t, a struct or a pointer to one.
+func compileState(t reflect.Type) func(reflect.Value) string {
+	for _, path := range [][]string{{"State"}, {"Execution", "State"}} {
+		if read := compileStatePath(t, path); read != nil {
+			return read
+		}
+	}
+	return func(reflect.Value) string { return unknownState }
+}
+
+func compileStatePath(t reflect.Type, path []string) func(reflect.Value) string {
+	var steps [][]int
+	for _, name := range path {
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			return nil
+		}
+		f, ok := t.FieldByName(name)
+		if !ok || !f.IsExported() {
+			return nil
+		}
+		steps = append(steps, f.Index)
+		t = f.Type
+	}
+	text := stateText(t)
+	if text == nil {
+		return nil
+	}
+	return func(v reflect.Value) string {
+		for _, index := range steps {
+			if v.Kind() == reflect.Pointer {
+				if v.IsNil() {
+					return unknownState
+				}
+				v = v.Elem()
+			}
+			var err error
+			if v, err = v.FieldByIndexErr(index); err != nil {
+				return unknownState
+			}
+		}
+		return text(v)
+	}
+}
+
+var stringerType = reflect.TypeFor[fmt.Stringer]()
+
+// stateText returns how a field of type t becomes a state, nil if it is none. A string counts as it
+// is, whatever its String method would print.
+func stateText(t reflect.Type) func(reflect.Value) string {
+	switch {
+	case t.Kind() == reflect.String:
+		return reflect.Value.String
+	case t.Implements(stringerType):
+		return func(v reflect.Value) string {
+			if (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
+				return unknownState
+			}
+			return v.Interface().(fmt.Stringer).String()
+		}
+	case reflect.PointerTo(t).Implements(stringerType):
+		return func(v reflect.Value) string {
+			if !v.CanAddr() {
+				c := reflect.New(t)
+				c.Elem().Set(v)
+				return c.Interface().(fmt.Stringer).String()
+			}
+			return v.Addr().Interface().(fmt.Stringer).String()
+		}
+	}
+	return nil
+}
+
+// fields returns the values of the extra columns of obj. A failing extractor makes NULL and a warning.
+func (s *Store) fields(obj any, id ID) []any {
+	if len(s.extras) == 0 {
+		return nil
+	}
+	values := make([]any, len(s.extras))
+	for i, f := range s.extras {
+		v, err := f.Value(obj)
+		if err != nil {
+			s.logger.Warn("an extra field could not be read: its column becomes NULL",
+				"column", f.Column().Name, "type", fmt.Sprintf("%T", obj), "id", string(id), "error", err)
+			continue
+		}
+		values[i] = v
+	}
+	return values
+}
