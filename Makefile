@@ -1,0 +1,39 @@
+# make help lists the targets.
+
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help run test race lint fuzz bench long ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the main job: a task graph, persisted, run and resumed
+	go run ./examples/taskgraph
+
+test: ## all tests
+	go test ./...
+
+race: ## all tests with the race detector
+	go test -race ./...
+
+lint: ## golangci-lint, the arrows between the packages included
+	go run $(GOLANGCI_LINT) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+bench: ## benchmarks beside their hand-written equivalents, as ratios
+	go test -run '^$$' -bench . -benchtime 1x ./persistence/...
+
+long: ## the long forms of the crash and stress tests
+	BRINE_LONG=1 go test -timeout 60m -count=1 ./...
+
+ci: ## what CI runs
+	bash .ci/run
