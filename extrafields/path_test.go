@@ -84,7 +84,7 @@ type (
 	execution struct {
 		Results []result
 		Fixed   [2]int
-		hidden  int
+		hidden  int //nolint:unused // paths must not reach it
 	}
 	base   struct{ Owner string }
 	Shared struct{ Pool string }

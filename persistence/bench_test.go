@@ -162,6 +162,9 @@ func handwritten(b *testing.B, storePath string) *byHand {
 			b.Fatal(ddl, err)
 		}
 	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
 	prepare := func(db *sql.DB, q string) *sql.Stmt {
 		st, err := db.Prepare(q)
 		if err != nil {
@@ -553,7 +556,6 @@ func BenchmarkGrowth(b *testing.B) {
 				start := time.Now()
 				id := must[persistence.ID](b)(s.Save(b.Context(), jobs[0]))
 				saved := time.Now()
-				jobs = nil
 				runtime.GC()
 				loading := time.Now()
 				if _, err := persistence.Load[Job](context.WithoutCancel(b.Context()), s, id); err != nil {

@@ -11,12 +11,11 @@ import (
 
 // commit writes what differs, and tells the objects once that has succeeded.
 //
-// Saves of other goroutines may have met the same objects. Each save claims the
-// objects it is about to write; one that finds an object claimed waits for that save to land and
-// then looks again: mostly there is nothing left to write.
+// Saves of other goroutines may have met the same objects. Each save claims the objects it is
+// about to write; one that finds an object claimed waits for that save to land and then looks
+// again: mostly there is nothing left to write.
 func (sv *saver) commit() error {
-	fl := &flight{done: make(chan struct{})}
-	dirty, err := sv.claim(fl)
+	dirty, fl, err := sv.claim()
 	if err != nil {
 		return err
 	}
@@ -61,24 +60,33 @@ func (sv *saver) commit() error {
 	return nil
 }
 
-// claim claims the objects that differ for fl and returns the items to write. An object that another
-// save has meanwhile written as this one would is left out.
-func (sv *saver) claim(fl *flight) ([]*item, error) {
+// claim claims the objects that differ and returns the items to write, and the flight that holds the
+// claims. An object that another save has meanwhile written as this one would is left out.
+//
+// Each attempt is a flight of its own, over when the attempt gives up: who waits for it must not
+// have to wait for the whole save, which may be waiting for him.
+func (sv *saver) claim() ([]*item, *flight, error) {
 	for {
+		fl := &flight{done: make(chan struct{})}
 		dirty, other, err := sv.tryClaim(fl)
-		if err != nil || other == nil {
-			return dirty, err
+		if err == nil && other == nil {
+			return dirty, fl, nil
+		}
+		close(fl.done)
+		if err != nil {
+			return nil, nil, err
 		}
 		select {
 		case <-other.done:
 		case <-sv.ctx.Done():
-			return nil, context.Cause(sv.ctx)
+			return nil, nil, context.Cause(sv.ctx)
 		}
 	}
 }
 
-// tryClaim claims all the objects that differ or, where another save has one of them, none, and returns that save.
-// Nobody waits while holding claims, so saves cannot wait for each other in a circle.
+// tryClaim claims for fl all the objects that differ or, where another flight has one of them,
+// none, and returns that flight. Nobody waits while holding claims, so saves cannot wait for
+// each other in a circle.
 func (sv *saver) tryClaim(fl *flight) (dirty []*item, other *flight, err error) {
 	for _, it := range sv.items {
 		if it.data == nil {

@@ -77,10 +77,10 @@ func (s *Store) fail(op string, id ID, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(*Error); ok {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // the outermost: what wraps it says more
 		return e
 	}
-	if re, ok := err.(*driver.RecordError); ok && (id == "" || id == re.ID) {
+	if re, ok := err.(*driver.RecordError); ok && (id == "" || id == re.ID) { //nolint:errorlint // as above
 		id, err = re.ID, re.Err
 		if re.Ref != "" {
 			err = fmt.Errorf("refers to %q: %w", re.Ref, re.Err)

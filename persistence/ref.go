@@ -42,7 +42,7 @@ func (r Ref[T]) ID() ID {
 // that is gone is ErrNotFound; a reader of another store than the one the Ref came from, ErrDangling.
 func (r Ref[T]) Get(ctx context.Context, rd Reader) (*T, error) {
 	if r.link.Obj != nil {
-		return r.link.Obj.(any).(*T), nil
+		return r.link.Obj.(*T), nil
 	}
 	if r.link.ID == "" {
 		return nil, nil

@@ -85,7 +85,6 @@ func (r *runner) run(ctx context.Context, w *Workflow) error {
 			ready = ready[1:]
 			busy++
 			r.progress.started(next.Name)
-			continue
 		case o := <-outcomes:
 			busy--
 			err := o.err
@@ -102,9 +101,9 @@ func (r *runner) run(ctx context.Context, w *Workflow) error {
 			}
 			if err != nil {
 				cancel(err) // the first error counts
-				continue
+			} else {
+				r.progress.ended(o.task)
 			}
-			r.progress.ended(o.task)
 		}
 	}
 }

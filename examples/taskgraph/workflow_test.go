@@ -96,7 +96,7 @@ func TestResetForgetsTheWorkflowAlone(t *testing.T) {
 	for backend, url := range stores(t) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			store, err := openStore(t.Context(), url)
+			store, err := persistence.MakeStore(t.Context(), url, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,11 +23,11 @@ func testConcurrency(t *testing.T, s *suite) {
 	s.forText(t, "a context that ends in mid-call leaves all or nothing", testEndingContext)
 }
 
-// handles returns several handles on one store; where it is private the same one several times.
-func (k *kit) handles(t *testing.T, st *store, n int) []*store {
+// handles returns four handles on one store; where it is private the same one four times.
+func (k *kit) handles(t *testing.T, st *store) []*store {
 	t.Helper()
 	all := []*store{st}
-	for len(all) < n {
+	for len(all) < 4 {
 		if k.Private {
 			all = append(all, st)
 		} else {
@@ -41,7 +41,7 @@ func testCounter(t *testing.T, k *kit) {
 	st := k.fresh(t)
 	st.mustApply(t, create(with(k.plain(1), "0")))
 	const each = 15
-	hs := k.handles(t, st, 4)
+	hs := k.handles(t, st)
 	parallel(t, len(hs), func(g int) error {
 		for range each {
 			for {
@@ -98,7 +98,7 @@ func testTransfers(t *testing.T, k *kit) {
 	for n := range accounts {
 		st.mustApply(t, create(account(n, start)))
 	}
-	hs := k.handles(t, st, 4)
+	hs := k.handles(t, st)
 	var writing atomic.Int64
 	writing.Store(2)
 	parallel(t, len(hs), func(g int) error {
@@ -176,7 +176,7 @@ func transfer(st *store, k *kit, account func(int, int64) driver.Record, from, t
 func testOverlap(t *testing.T, k *kit) {
 	st := k.fresh(t)
 	const records, rounds = 20, 10
-	hs := k.handles(t, st, 4)
+	hs := k.handles(t, st)
 	parallel(t, len(hs), func(g int) error {
 		rnd := rand.New(rand.NewPCG(uint64(g), 2))
 		for range rounds {
@@ -199,7 +199,7 @@ func testOverlap(t *testing.T, k *kit) {
 
 func testRace(t *testing.T, k *kit) {
 	st := k.fresh(t)
-	hs := k.handles(t, st, 4)
+	hs := k.handles(t, st)
 	for n := range 10 {
 		var won atomic.Int64
 		parallel(t, len(hs), func(g int) error {
@@ -273,7 +273,7 @@ func testEndedContext(t *testing.T, k *kit) {
 			case err == nil && failures == 0:
 				after++
 			case failures > 0 || !errors.Is(err, context.Canceled):
-				return fmt.Errorf("the error of the context must be the last thing that a Scan yields, not %v", err)
+				return fmt.Errorf("the error of the context must be the last thing that a Scan yields, not %w", err)
 			default:
 				failures++
 			}

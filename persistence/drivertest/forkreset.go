@@ -17,7 +17,7 @@ func testForkReset(t *testing.T, s *suite) {
 		for round := range 5 {
 			ms := []driver.Mutation{create(k.rec(round + 10)), put(k.rec(1))}
 			st.mustApply(t, ms...)
-			m.apply(ms)
+			_, _ = m.apply(ms)
 			letGo(t, sus)
 			if round%2 == 1 {
 				letGo(t, sus)

@@ -107,7 +107,7 @@ func newQueried(t *testing.T, k *kit) *queried {
 		ms = append(ms, create(r))
 	}
 	q.mustApply(t, ms...)
-	q.model.apply(ms)
+	_, _ = q.model.apply(ms)
 
 	add := func(column string, values ...any) {
 		q.columns = append(q.columns, column)
@@ -355,26 +355,26 @@ func testPrefixes(t *testing.T, k *kit) {
 
 func testLists(t *testing.T, k *kit) {
 	q := newQueried(t, k)
-	for _, c := range []struct {
-		column string
-		value  func(i int) any
-	}{
-		{driver.ColID, func(i int) any { return k.id(i * 3) }},
-		{"name", func(i int) any { return fmt.Sprint("name ", i) }},
-		{"order", func(i int) any { return int64(i * 5) }},
-		{"due_at", func(i int) any { return dawn.Add(time.Duration(i-2500) * time.Microsecond) }},
-	} {
-		list := []any{}
-		for i := range 5000 {
-			list = append(list, c.value(i))
+	const n = 5000
+	list := func(column string, value func(i int) any) driver.Cond {
+		c := driver.Cond{Column: column, Op: driver.In}
+		for i := range n {
+			c.Values = append(c.Values, value(i))
 		}
-		list = append(list, q.values[c.column][1])
-		q.compareLong(t, &driver.Query{Where: []driver.Cond{{Column: c.column, Op: driver.In, Values: list}}})
-		q.compareLong(t, &driver.Query{
-			Where: []driver.Cond{{Column: c.column, Op: driver.NotIn, Values: list}},
-			Order: []driver.Order{{Column: c.column, Desc: true}}, Limit: 40,
-		})
+		c.Values = append(c.Values, q.values[column][1])
+		q.compareLong(t, &driver.Query{Where: []driver.Cond{c}})
+		return c
 	}
+	ids := list(driver.ColID, func(i int) any { return k.id(i * 3) })
+	ids.Op = driver.NotIn
+	q.compareLong(t, &driver.Query{Where: []driver.Cond{ids}})
+	if !k.integer {
+		return // the rest has nothing to do with the kind of the IDs
+	}
+	due := list("due_at", func(i int) any { return dawn.Add(time.Duration(i-2500) * time.Microsecond) })
+	name := list("name", func(i int) any { return fmt.Sprint("name ", i) })
+	name.Op = driver.NotIn
+	q.compareLong(t, &driver.Query{Where: []driver.Cond{due, name}, Order: []driver.Order{{Column: "due_at", Desc: true}}, Limit: 5})
 }
 
 // compareLong is compare without the text of the query.

@@ -126,7 +126,7 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 		return nil
 	case driver.Delete:
 		// Asked for by its ID alone, a damaged record may go.
-		if !(m.IfRev == 0 && errors.Is(err, driver.ErrCorrupt)) {
+		if m.IfRev != 0 || !errors.Is(err, driver.ErrCorrupt) {
 			if err := p.expect(m, old, err); err != nil {
 				return err
 			}

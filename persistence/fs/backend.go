@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -39,11 +38,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if u.User() != "" || u.Password() != "" {
 		return nil, errors.New("a file URL names no user")
 	}
-	path := u.Path()
-	if runtime.GOOS == "windows" && len(path) >= 3 && path[0] == '/' && path[2] == ':' {
-		path = path[1:]
-	}
-	return New(filepath.FromSlash(path), o)
+	return New(filepath.FromSlash(u.Path()), o)
 }
 
 // A Backend keeps records in a directory.

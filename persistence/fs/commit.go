@@ -290,7 +290,7 @@ func (l *held) clean() error {
 }
 
 // discard removes the first n temporaries and an unfinished list. What cannot be removed is in nobody's
-// way: it is removed when its name is needed.
+// way: it is removed when its name is needed again.
 func (l *held) discard(n int) {
 	_ = l.root.Remove(commitTemp)
 	for i := n - 1; i >= 0; i-- {
@@ -322,7 +322,12 @@ func (l *held) writeTemp(name string, flush bool, chunks ...[]byte) error {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := l.root.OpenFile(name, flags, filePerm)
 	if errors.Is(err, fs.ErrExist) {
-		if err := l.root.Remove(name); err != nil {
+		if name == tempName(0) { // the others would no longer be found once this one is gone
+			err = l.clean()
+		} else {
+			err = l.root.Remove(name)
+		}
+		if err != nil {
 			return err
 		}
 		f, err = l.root.OpenFile(name, flags, filePerm)

@@ -95,7 +95,7 @@ func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 			var before, after map[driver.ID]string
 			steps := map[string]bool{}
 			for first := 1; ; first++ {
-				died := false
+				var died bool
 				for second := 1; ; second++ {
 					dir := scratch(t)
 					b := open(t, dir, intSchema)
@@ -152,6 +152,29 @@ func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a crashed writer left is also removed by those who have the directory open already.
+func TestLeftoversAreRemovedWhenMet(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	b, other := open(t, dir, intSchema), open(t, dir, intSchema)
+	for nth := 1; ; nth++ {
+		died, step := crash(b, nth, func() { b.Apply(context.Background(), create(numbers(1, 9)...)) })
+		if !died {
+			t.Fatal("never written")
+		}
+		if left := ownFiles(t, dir); step == "written" && len(left) == 10 {
+			break
+		}
+	}
+	apply(t, other, create("1")...)
+	if left := ownFiles(t, dir); len(left) > 0 {
+		t.Errorf("left over %q", left)
+	}
+	if got := state(t, b); len(got) != 1 {
+		t.Errorf("got %v", got)
 	}
 }
 

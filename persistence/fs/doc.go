@@ -45,12 +45,12 @@
 // A change of several is, in this order:
 //
 //  1. write all temporaries, and the list of the renames and removals to come, under a temporary name too;
-//  2. flush all of it (syncfs on Linux, which also flushes the names; else fsync of each, and of the directory);
+//  2. flush all of it (syncfs on Linux if there are many, which also flushes the names; else fsync of each, and of the directory);
 //  3. rename the list to .brine.commit and fsync the directory: this is the commit;
 //  4. do the renames and removals, fsync the directory;
 //  5. remove .brine.commit.
 //
-// A crash before 3 leaves temporaries that no one reads. After it, whoever takes the lock
+// A crash before 3 leaves temporaries that no one reads; Init removes them, and so does the next writer. After it, whoever takes the lock
 // next finds the list and goes on at 4 before reading or writing anything. That can be repeated at will: a
 // rename whose temporary is gone has been done. Step 5 is not flushed by itself: should power fail, the list
 // may come back when temporaries of a later commit have taken the names of its own, and so

@@ -13,7 +13,7 @@ import (
 
 // defaultWindow is how many IDs a scan holds in memory. Between pages of one scan they are
 // kept, so that listing all records reads the directory once for so many, not once a page.
-const defaultWindow = 16 << 10
+const defaultWindow = 32 << 10
 
 // A lookahead is a stretch of the IDs of a directory at one moment.
 type lookahead struct {

@@ -45,7 +45,7 @@ func TestScanAgreesWithASortOfAllRecords(t *testing.T) {
 			apply(t, b, ms...)
 			columns := driver.NewColumns(schema)
 			rapid.Check(t, func(rt *rapid.T) {
-				q := driver.Query{Limit: rapid.SampledFrom([]int{0, 3, 20, 100}).Draw(rt, "limit"), Parts: whole}
+				q := driver.Query{Limit: rapid.SampledFrom([]int{0, 9, 20, 100}).Draw(rt, "limit"), Parts: whole}
 				conds := []driver.Cond{
 					{Column: driver.ColState, Op: driver.In, Values: []any{"S1", "S3"}},
 					{Column: "n", Op: driver.Lt, Values: []any{int64(4)}},
@@ -69,7 +69,7 @@ func TestScanAgreesWithASortOfAllRecords(t *testing.T) {
 				slices.SortFunc(want, func(x, y driver.Record) int {
 					return columns.Compare(&q, columns.Cursor(&q, &x), columns.Cursor(&q, &y))
 				})
-				b.window = rapid.SampledFrom([]int{1, 16, 1000}).Draw(rt, "window")
+				b.window = rapid.SampledFrom([]int{7, 20, 1000}).Draw(rt, "window")
 				b.ahead = nil
 				var got []driver.Record
 				err := b.View(context.Background(), func(r driver.Reader) error {

@@ -74,15 +74,20 @@ func (c *columns) asked(rec *driver.Record) *driver.Record {
 	return &out
 }
 
-// matches yields the stored records that match q, in ID order, those up to its After
-// included where it has an Order, until ctx ends.
+// matches yields the stored records that match q, in ID order, until yield returns false or ctx
+// ends. It looks at q.After only where q has no Order.
 func (r *reader) matches(ctx context.Context, q *driver.Query, yield func(stored, asked *driver.Record) bool) error {
+	err := ctx.Err()
+	if err != nil {
+		return err
+	}
 	n := 0
 	visit := func(rec *driver.Record) bool {
-		if n%checkEvery == 0 && ctx.Err() != nil {
-			return false
+		if n++; n%checkEvery == 0 {
+			if err = ctx.Err(); err != nil {
+				return false
+			}
 		}
-		n++
 		asked := r.cols.asked(rec)
 		return !r.cols.Match(q, asked) || yield(rec, asked)
 	}
@@ -91,35 +96,28 @@ func (r *reader) matches(ctx context.Context, q *driver.Query, yield func(stored
 	} else {
 		r.root.ascend(visit)
 	}
-	return ctx.Err()
+	return err
 }
 
 // Scan implements [driver.Reader].
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
 	return func(yield func(driver.Record, error) bool) {
+		given, on := 0, true
+		give := func(stored, _ *driver.Record) bool {
+			on = yield(r.cols.give(stored, q.Parts), nil)
+			given++
+			return on && given != q.Limit
+		}
 		var err error
-		on := true
-		if len(q.Order) > 0 {
-			var recs []*driver.Record
-			if recs, err = r.sorted(ctx, q); err == nil {
-				for _, rec := range recs {
-					if err = ctx.Err(); err != nil {
-						break
-					}
-					if on = yield(r.cols.give(rec, q.Parts), nil); !on {
-						break
-					}
-				}
-			}
+		if len(q.Order) == 0 {
+			err = r.matches(ctx, q, give)
 		} else {
-			given := 0
-			err = r.matches(ctx, q, func(rec, _ *driver.Record) bool {
-				on = yield(r.cols.give(rec, q.Parts), nil)
-				given++
-				return on && given != q.Limit
-			})
-			if given == q.Limit && given > 0 {
-				err = nil
+			var recs []*driver.Record
+			recs, err = r.sorted(ctx, q)
+			for _, rec := range recs {
+				if err = ctx.Err(); err != nil || !give(rec, nil) {
+					break
+				}
 			}
 		}
 		if on && err != nil {
@@ -128,8 +126,8 @@ func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Rec
 	}
 }
 
-// sorted returns the records of a query with an Order. With a Limit it keeps
-// no more than twice that many at a time.
+// sorted returns the records of a query with an Order. With a Limit it keeps no more than twice
+// that many at a time, or a few thousand.
 func (r *reader) sorted(ctx context.Context, q *driver.Query) ([]*driver.Record, error) {
 	type place struct {
 		*driver.Cursor

@@ -12,8 +12,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// View implements [driver.Backend]: one read transaction on one connection. It holds the connection
-// while fn runs, so an fn that opens another View on the same Backend for each of many goroutines may wait for itself.
+// View implements [driver.Backend]: one read transaction on one connection, which it holds while fn runs. Views
+// inside Views take one each: as many of them as there are connections wait for each other until ctx ends.
 func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error {
 	o, l, err := b.ready(ctx)
 	if err != nil {

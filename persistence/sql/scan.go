@@ -23,7 +23,7 @@ type level struct {
 // the first column of the order may be NULL, so that an index serves each.
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
 	return func(yield func(driver.Record, error) bool) {
-		if err := r.scan(ctx, q, yield); err != nil && err != errStop {
+		if err := r.scan(ctx, q, yield); err != nil && !errors.Is(err, errStop) {
 			yield(driver.Record{}, r.b.translate(err))
 		}
 	}

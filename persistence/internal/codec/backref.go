@@ -82,14 +82,14 @@ func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
 	if i == len(d.skipped) || int(off) < d.skipped[i].from {
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
-	return d.decodeLate(pl, id, int(off))
+	return d.decodeLate(pl, int(off))
 }
 
 // decodeLate decodes the value at off, inside a value that was skipped, and returns what was made for it.
 //
 // No byte of an honest record is decoded late more than once. A dishonest one is stopped when it has
 // cost as much as the whole body, and cannot use few bytes to make many objects.
-func (d *decoder) decodeLate(pl *plan, id ident, off int) (unsafe.Pointer, error) {
+func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 	if d.late == nil {
 		d.late = &late{made: map[lateKey]*lateMade{}}
 	}

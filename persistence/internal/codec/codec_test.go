@@ -18,7 +18,7 @@ import (
 type identity struct{ _ [1]byte }
 
 // sealed is what only types that embed identity are.
-type sealed interface{ sealed() }
+type sealed interface{ sealed() } //nolint:unused // embedded below
 
 func (*identity) sealed() {}
 

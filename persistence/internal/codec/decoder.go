@@ -181,9 +181,3 @@ func (d *decoder) str() ([]byte, error) {
 	}
 	return d.content(famStr, 0, "a string")
 }
-
-// isExt reports whether an extension value of type ext comes next.
-func (d *decoder) isExt(ext byte) bool {
-	t := readToken(d.buf[d.pos:])
-	return t.fam == famExt && t.ext == ext
-}

@@ -82,7 +82,7 @@ func (e *Encoder) Encode(obj any) (Encoded, error) {
 			return Encoded{Type: name, Data: data, Eager: e.eager.list, Lazy: e.lazy.list}, nil
 		}
 	}
-	if err == errSize {
+	if errors.Is(err, errSize) {
 		err = e.explainSize(pl, p)
 	}
 	return Encoded{}, err
@@ -245,7 +245,7 @@ func (e *Encoder) explainSize(pl *plan, p unsafe.Pointer) error {
 func (e *Encoder) measure(pl *plan, p unsafe.Pointer) int {
 	e.reset()
 	e.start()
-	if err := pl.enc(e, p); err == errSize {
+	if err := pl.enc(e, p); errors.Is(err, errSize) {
 		return e.need
 	}
 	return len(e.buf) - e.base

@@ -23,7 +23,6 @@ type (
 		deep
 	}
 	deep  struct{ Depth, Name int }
-	stamp struct{ time.Time }
 	Label string
 
 	embedding struct {
@@ -186,7 +185,7 @@ func TestPersistable(t *testing.T) {
 		}
 		byPointer       struct{ *identity }
 		pointerToObject struct{ *machine }
-		byInterface     struct{ sealed }
+		byInterface     struct{ sealed } //nolint:unused // looked at by reflection
 		otherInterface  struct{ error }
 		asField         struct{ ID identity }
 		recursive       struct{ *recursive }

@@ -89,7 +89,7 @@ func TestGoldenRecords(t *testing.T) {
 func TestARecordIsPlainMsgpack(t *testing.T) {
 	t.Parallel()
 	type message struct {
-		_msgpack struct{} `msgpack:",as_array"`
+		_msgpack struct{} `msgpack:",as_array"` //nolint:unused // an option of the library
 		Marker   string
 		Format   int
 		Type     string

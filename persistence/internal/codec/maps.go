@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -256,7 +257,7 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 	} else {
 		limit, depth, keys, isolated := e.limit, len(e.path), len(e.keys), e.isolated
 		e.limit, e.isolated = min(limit, start+maxSortKey), true
-		if err = pl.enc(e, p); err == errSize {
+		if err = pl.enc(e, p); errors.Is(err, errSize) {
 			clear(e.path[depth:])
 			clear(e.keys[keys:])
 			e.path, e.keys, deep, err = e.path[:depth], e.keys[:keys], true, nil

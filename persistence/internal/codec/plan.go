@@ -78,11 +78,10 @@ type plan struct {
 
 	elem, key *plan
 	fields    []field
-	optional  bool         // some field may be left out
-	base      *plan        // of a map type: the plan of the unnamed one
-	form      *storedForm  // of kindStored
-	ptr       any          // a nil pointer to the type, to build interfaces from
-	iface     reflect.Type // of an interface with methods: itself
+	optional  bool        // some field may be left out
+	base      *plan       // of a map type: the plan of the unnamed one
+	form      *storedForm // of kindStored
+	ptr       any         // a nil pointer to the type, to build interfaces from
 
 	ptrTag, mapTag byte // their addresses name what a shared pointer points to
 
@@ -158,8 +157,7 @@ type compiler struct {
 	fresh   map[reflect.Type]*plan
 	order   []*plan
 	todo    []*plan
-	settled map[*plan]bool        // of fresh plans
-	forming map[reflect.Type]bool // types whose stored form is being looked at
+	settled map[*plan]bool // of fresh plans
 }
 
 // plan returns the plan of t. Of a fresh one, only what classify sets may be used yet.
@@ -230,10 +228,9 @@ func (cp *compiler) classify(pl *plan) {
 	case kindStored:
 		cp.classifyStored(pl)
 	case kindNever:
-		switch {
-		case t == cp.c.identity:
+		if t == cp.c.identity {
 			pl.setNever("%v can only be embedded", t)
-		default:
+		} else {
 			pl.setNever("%v values cannot be stored", t)
 		}
 	}

@@ -203,7 +203,7 @@ func TestScalarsSurvive(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out kinds
-		if err := decodeInto(c, emptyWorld, enc.Data, &out); err != nil {
+		if err := decodeInto(c, noWorld, enc.Data, &out); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(in, out) {
@@ -212,4 +212,4 @@ func TestScalarsSurvive(t *testing.T) {
 	})
 }
 
-var emptyWorld = newWorld()
+var noWorld = newWorld()

@@ -51,8 +51,6 @@ const (
 	extTime    = 0xff // msgpack's own timestamp, type -1
 )
 
-func appendNil(b []byte) []byte { return append(b, codeNil) }
-
 func appendBool(b []byte, v bool) []byte {
 	if v {
 		return append(b, codeTrue)

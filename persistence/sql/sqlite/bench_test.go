@@ -18,8 +18,8 @@ const benchRounds = 40
 
 // byHand is what one writes without a library: the same driver, pragmas, columns and indexes, plain database/sql.
 type byHand struct {
-	writer, reader         *stdsql.DB
-	insert, update, single *stdsql.Stmt
+	writer, reader *stdsql.DB
+	insert, update *stdsql.Stmt
 }
 
 const handColumns = "id, data, state, type, revision, size, created, modified"

@@ -143,6 +143,7 @@ func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, erro
 			return nil, err
 		}
 		if err = probe(ctx, reader); err == nil {
+			d.logger.Warn("sqlite database opened for reading only", "path", d.path, "as", mode, "why", why)
 			return &sql.Pools{Writer: reader, Reader: reader, Readers: d.readers, ReadOnly: d.readOnly(why)}, nil
 		}
 		failed = errors.Join(err, reader.Close())

@@ -223,13 +223,13 @@ func TestCloseWaitsAndIsFinal(t *testing.T) {
 		if err := errors.Join(err, <-closed, b.Close()); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
-		if _, err := b.Apply(t.Context(), nil); err != driver.ErrClosed {
+		if _, err := b.Apply(t.Context(), nil); !errors.Is(err, driver.ErrClosed) {
 			t.Errorf("%s: Apply: %v", kind, err)
 		}
-		if _, err := b.Init(t.Context(), integers); err != driver.ErrClosed {
+		if _, err := b.Init(t.Context(), integers); !errors.Is(err, driver.ErrClosed) {
 			t.Errorf("%s: Init: %v", kind, err)
 		}
-		if err := b.View(t.Context(), nil); err != driver.ErrClosed {
+		if err := b.View(t.Context(), nil); !errors.Is(err, driver.ErrClosed) {
 			t.Errorf("%s: View: %v", kind, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 					t.Errorf("%d records, want %d", len(got), len(want))
 				}
 				for _, w := range want {
-					if d := cmp.Diff(w, got[w.ID]); d != "" {
+					if d := cmp.Diff(w, got[w.ID], cmp.Comparer(bytes.Equal)); d != "" {
 						t.Errorf("record %q (-want +got):\n%s", w.ID, d)
 					}
 				}
