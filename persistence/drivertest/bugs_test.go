@@ -102,6 +102,28 @@ var bugs = []bug{
 			}
 		})
 	}},
+	{name: "set fields raises the revision", test: "records/every operation changes what it names and nothing else", bend: func(b *shared) {
+		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+			ms = clone(ms)
+			for i := range ms {
+				if m := &ms[i]; m.Op == driver.SetFields {
+					var recs []driver.Record
+					err := b.Backend.View(ctx, func(r driver.Reader) (err error) {
+						recs, err = r.Get(ctx, []driver.ID{m.Rec.ID}, everything)
+						return err
+					})
+					if err != nil {
+						return nil, err
+					}
+					for _, rec := range recs {
+						rec.Fields = m.Rec.Fields
+						m.Op, m.Rec = driver.Update, rec
+					}
+				}
+			}
+			return b.Backend.Apply(ctx, ms)
+		}
+	}},
 	{name: "an overwritten record is a new one", test: "records/every operation changes what it names and nothing else", bend: func(b *shared) {
 		b.each = func(r *driver.Record) { r.Created = r.Modified }
 	}},

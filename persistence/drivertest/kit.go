@@ -116,6 +116,10 @@ func remove(id driver.ID, ifRev int64) driver.Mutation {
 	return driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: id}, IfRev: ifRev}
 }
 
+func setFields(r driver.Record, ifRev int64) driver.Mutation {
+	return driver.Mutation{Op: driver.SetFields, Rec: driver.Record{ID: r.ID, Fields: r.Fields}, IfRev: ifRev}
+}
+
 func check(id driver.ID, ifRev int64) driver.Mutation {
 	return driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: id}, IfRev: ifRev}
 }

@@ -18,7 +18,7 @@ func newModel(s driver.Schema) *model {
 	return &model{cols: driver.NewColumns(s), recs: map[driver.ID]driver.Record{}}
 }
 
-// apply makes all the mutations and returns their revisions (0 for Delete and Check), or makes
+// apply makes all the mutations and returns their revisions (0 for Delete, Check and SetFields), or makes
 // none and returns the first failure.
 func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 	after := maps.Clone(m.recs)
@@ -49,7 +49,7 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 			if !there || mu.IfRev != 0 && mu.IfRev != was.Revision {
 				return fails(driver.ErrConflict)
 			}
-		case driver.Check:
+		case driver.Check, driver.SetFields:
 			if !there || mu.IfRev != 0 && mu.IfRev != was.Revision {
 				return fails(driver.ErrConflict)
 			}
@@ -71,6 +71,10 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 			}
 			next[rec.ID] = rec
 			revs[i] = rec.Revision
+		case driver.SetFields:
+			rec := was
+			rec.Fields = mu.Rec.Fields
+			next[rec.ID] = rec
 		}
 	}
 	m.recs = next

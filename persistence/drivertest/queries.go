@@ -342,7 +342,7 @@ func testPrefixes(t *testing.T, k *kit) {
 	null.Fields[0], null.Fields[1] = nil, nil
 	ms = append(ms, create(null))
 	st.mustApply(t, ms...)
-	m.apply(ms)
+	_, _ = m.apply(ms)
 	q := &queried{store: st, model: m}
 	for _, column := range []string{driver.ColID, driver.ColType, driver.ColState, "name", "select"} {
 		for _, prefix := range append(texts, "b", "日本語x", "a%c") {

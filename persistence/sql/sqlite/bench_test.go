@@ -229,6 +229,7 @@ func BenchmarkGet10000(b *testing.B) {
 			}, func() {
 				rows, err := hand.reader.Query("SELECT "+handColumns+" FROM store WHERE id < ? AND id % ? = 0", 10_000*step, step)
 				check(b, err)
+				defer rows.Close()
 				var got []driver.Record
 				for rows.Next() {
 					var r driver.Record
@@ -279,6 +280,7 @@ func BenchmarkScan100000IDs(b *testing.B) {
 	}, func() {
 		rows, err := hand.reader.Query("SELECT id FROM store ORDER BY id")
 		check(b, err)
+		defer rows.Close()
 		n := 0
 		for rows.Next() {
 			var id int64
