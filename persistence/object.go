@@ -129,14 +129,14 @@ type identity struct {
 // A belonging is what an object knows of its record in one store. It is guarded by the identity's mutex.
 type belonging struct {
 	store  storeID
-	id     ID    // "" until saved or loaded
-	rev    int64 // 0 in a table without revisions
+	id     ID       // "" until saved or loaded
+	tried  *attempt // the last save, if its outcome is uncertain; beside id, which a save reads with it
+	rev    int64    // 0 in a table without revisions
 	digest digest
 	refs   []ID // referred to by the last known revision: sorted, distinct
 
-	pending ID       // the ID that the object will have once saved; never set together with id
-	flight  *flight  // the save that is writing the object
-	tried   *attempt // the last save, if its outcome is uncertain
+	pending ID      // the ID that the object will have once saved; never set together with id
+	flight  *flight // the save that is writing the object
 }
 
 // A flight is a save that has claimed objects; done is closed when it has landed.

@@ -169,6 +169,7 @@ func (sv *saver) walk(objs []any) error {
 		}
 	}
 	enc := records.NewEncoder(sv.s.limits, sv)
+	defer enc.Free()
 	for i := 0; i < len(sv.items); i++ {
 		if i%256 == 0 && sv.ctx.Err() != nil {
 			return context.Cause(sv.ctx)
@@ -305,10 +306,7 @@ func (s *Store) newID(ctx context.Context, it *item) (ID, error) {
 // wants it, and returns its ID.
 func (sv *saver) Ref(obj any) (ID, error) {
 	ident := obj.(Object).persistable().identity()
-	if it := sv.seen[ident]; it != nil {
-		return it.id, nil
-	}
-	if !sv.saving.deep {
+	if !sv.saving.deep && (sv.saving.rootOp == 0 || ident != sv.roots[0].ident) {
 		ident.mu.Lock()
 		b := ident.in(sv.s.ident)
 		id, sure := b.id, b.tried == nil
@@ -316,6 +314,9 @@ func (sv *saver) Ref(obj any) (ID, error) {
 		if id != "" && sure {
 			return id, nil
 		}
+	}
+	if it := sv.seen[ident]; it != nil {
+		return it.id, nil
 	}
 	it := sv.add(obj, ident)
 	if sv.err = sv.place(it); sv.err != nil {
@@ -359,11 +360,12 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	if len(e.Lazy) > 0 {
 		it.refs = union(e.Eager, e.Lazy)
 	}
-	if it.newRefs = difference(it.refs, it.base.refs); len(it.newRefs) == 0 && len(it.refs) == len(it.base.refs) {
-		it.refs = it.base.refs // the same
-	} else {
-		it.refs = slices.Clone(it.refs)
+	if slices.Equal(it.refs, it.base.refs) {
+		it.refs = it.base.refs
+		return nil
 	}
+	it.refs = slices.Clone(it.refs)
+	it.newRefs = difference(it.refs, it.base.refs)
 	return nil
 }
 

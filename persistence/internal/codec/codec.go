@@ -16,6 +16,7 @@ type Codec struct {
 	compile  sync.Mutex
 	names    names
 	decoders sync.Pool // of *decoder
+	encoders sync.Pool // of *Encoder
 	gen      atomic.Uint64
 }
 

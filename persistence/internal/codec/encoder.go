@@ -32,6 +32,7 @@ type Encoder struct {
 	isolated bool // a key of a map is being encoded only for sorting
 	eager    ids
 	lazy     ids
+	sorter   idSorter
 	keys     []string // a stack: of each open map with string keys, the keys
 	head     []byte
 }
@@ -40,6 +41,7 @@ const (
 	minHeadRoom = 128
 	maxHeadRoom = 1 << 20
 	keepBuffer  = 16 << 20 // a buffer over this is not kept for the next object
+	keepIDs     = 1 << 20  // nor are lists of IDs over this
 	bigString   = 4096     // from here on, room is checked before a string is appended
 )
 
@@ -51,7 +53,24 @@ var errSize = errors.New("over the limit on bytes")
 
 // NewEncoder returns an Encoder that asks r about references; r may be nil where there are none.
 func (c *Codec) NewEncoder(lim Limits, r Resolver) *Encoder {
-	return &Encoder{c: c, r: r, maxBytes: int(min(lim.MaxBytes, maxRecord)), maxDepth: lim.MaxDepth, base: minHeadRoom}
+	e, _ := c.encoders.Get().(*Encoder)
+	if e == nil {
+		e = &Encoder{c: c, base: minHeadRoom}
+	}
+	e.r, e.maxBytes, e.maxDepth = r, int(min(lim.MaxBytes, maxRecord)), lim.MaxDepth
+	return e
+}
+
+// Free gives the memory of e to Encoders to come, and with it what Encode returned last.
+func (e *Encoder) Free() {
+	e.r, e.root = nil, nil
+	if cap(e.eager.list) > keepIDs || cap(e.lazy.list) > keepIDs {
+		e.eager, e.lazy, e.sorter = ids{}, ids{}, idSorter{}
+	}
+	clear(e.eager.list[:cap(e.eager.list)])
+	clear(e.lazy.list[:cap(e.lazy.list)])
+	clear(e.sorter.ids[:cap(e.sorter.ids)])
+	e.c.encoders.Put(e)
 }
 
 // Encode makes the record of obj: a pointer to a struct, a struct, or any other storable value. A
@@ -138,8 +157,8 @@ func (e *Encoder) reset() {
 
 // assemble puts the header before the body and the checksum behind it.
 func (e *Encoder) assemble(name string) ([]byte, error) {
-	e.eager.sort()
-	e.lazy.sort()
+	e.eager.sort(&e.sorter)
+	e.lazy.sort(&e.sorter)
 	h := append(e.head[:0], headStart...)
 	h = appendStr(h, name)
 	h = appendUint(h, 0) // record version
@@ -274,9 +293,9 @@ func (s *ids) add(id driver.ID) {
 }
 
 // sort makes the list sorted and distinct.
-func (s *ids) sort() {
+func (s *ids) sort(sorter *idSorter) {
 	if s.unsorted {
-		sortIDs(s.list)
+		sorter.sort(s.list)
 		s.list = slices.Compact(s.list)
 	}
 }

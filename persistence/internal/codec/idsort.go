@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/binary"
 	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -10,54 +9,69 @@ import (
 // radixFrom is the length from which a list of IDs is sorted by radix.
 const radixFrom = 128
 
-// A keyedID is an ID with its first eight bytes, zeros behind them, as a number of the same order.
-type keyedID struct {
-	key uint64
-	id  driver.ID
+// An idSorter sorts lists of IDs. It keeps its memory for the next list.
+type idSorter struct {
+	keys, spare []idKey
+	ids         []driver.ID
 }
 
-// sortIDs sorts IDs by their bytes. An object of ten thousand references is sorted at each save, and
+// An idKey stands for an ID of the list: its first eight bytes, zeros behind them, as a number of the same order.
+type idKey struct {
+	first uint64
+	at    uint32
+}
+
+// sort sorts IDs by their bytes. An object of ten thousand references is sorted at each save, and
 // IDs of one store differ in few of their bytes: a pass over each of those beats comparing strings.
-func sortIDs(ids []driver.ID) {
+func (s *idSorter) sort(ids []driver.ID) {
 	if len(ids) < radixFrom {
 		slices.Sort(ids)
 		return
 	}
-	from, to := make([]keyedID, len(ids)), make([]keyedID, len(ids))
+	s.keys = slices.Grow(s.keys[:0], len(ids))[:len(ids)]
+	s.spare = slices.Grow(s.spare[:0], len(ids))[:len(ids)]
+	s.ids = append(s.ids[:0], ids...)
+	from, to := s.keys, s.spare
 	var differ uint64
 	for i, id := range ids {
-		var first [8]byte
-		copy(first[:], id)
-		from[i] = keyedID{binary.BigEndian.Uint64(first[:]), id}
-		differ |= from[i].key ^ from[0].key
+		from[i] = idKey{firstBytes(id), uint32(i)}
+		differ |= from[i].first ^ from[0].first
 	}
 	for shift := 0; shift < 64; shift += 8 {
 		if byte(differ>>shift) == 0 {
 			continue
 		}
-		var at [256]int
+		var at [256]uint32
 		for i := range from {
-			at[byte(from[i].key>>shift)]++
+			at[byte(from[i].first>>shift)]++
 		}
-		sum := 0
+		sum := uint32(0)
 		for b, n := range at {
 			at[b], sum = sum, sum+n
 		}
-		for i := range from {
-			b := byte(from[i].key >> shift)
-			to[at[b]] = from[i]
+		for _, k := range from {
+			b := byte(k.first >> shift)
+			to[at[b]] = k
 			at[b]++
 		}
 		from, to = to, from
 	}
 	for start := 0; start < len(from); {
 		end := start
-		for ; end < len(from) && from[end].key == from[start].key; end++ {
-			ids[end] = from[end].id
+		for ; end < len(from) && from[end].first == from[start].first; end++ {
+			ids[end] = s.ids[from[end].at]
 		}
 		if end-start > 1 {
 			slices.Sort(ids[start:end])
 		}
 		start = end
 	}
+}
+
+func firstBytes(id driver.ID) uint64 {
+	var first uint64
+	for i := range min(len(id), 8) {
+		first |= uint64(id[i]) << (56 - 8*i)
+	}
+	return first
 }
