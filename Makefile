@@ -2,6 +2,7 @@
 
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
+FUZZPKGS ?= ./...
 
 .DEFAULT_GOAL := help
 .PHONY: help run test race lint fuzz bench long ci
@@ -21,8 +22,8 @@ race: ## all tests with the race detector
 lint: ## golangci-lint, the arrows between the packages included
 	go run $(GOLANGCI_LINT) run ./...
 
-fuzz: ## every fuzz target for FUZZTIME (30s)
-	@set -e; for pkg in $$(go list ./...); do \
+fuzz: ## every fuzz target of FUZZPKGS (all) for FUZZTIME (30s)
+	@set -e; for pkg in $$(go list $(FUZZPKGS)); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \

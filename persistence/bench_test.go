@@ -21,11 +21,16 @@ import (
 // reports the median of the ratios of the rounds: 1.25 means that Brine takes a quarter more time.
 //
 //	go test -run '^$' -bench . -benchtime 1x ./persistence/
+//
+// With -short the figures mean nothing: it shows that the benchmarks run.
 const rounds = 40
 
 // compare times ours and theirs in turn and reports the median ratio. before, if not nil, runs untimed ahead of each.
 func compare(b *testing.B, n int, ours, theirs func(round int)) {
 	b.Helper()
+	if testing.Short() {
+		n = 1
+	}
 	timed := func(fn func(int), round int) time.Duration {
 		start := time.Now()
 		fn(round)
@@ -563,11 +568,15 @@ func BenchmarkGrowth(b *testing.B) {
 				}
 				return float64(saved.Sub(start)) / float64(n), float64(time.Since(loading)) / float64(n)
 			}
+			n, times := 10_000, 3
+			if testing.Short() {
+				n, times = 100, 1
+			}
 			for range b.N {
 				var saves, loads []float64
-				for range 3 {
-					s1, l1 := cost(10_000)
-					s2, l2 := cost(100_000)
+				for range times {
+					s1, l1 := cost(n)
+					s2, l2 := cost(10 * n)
 					saves, loads = append(saves, s2/s1), append(loads, l2/l1)
 				}
 				b.ReportMetric(median(saves), "save-growth")

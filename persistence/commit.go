@@ -79,7 +79,7 @@ func (sv *saver) claim() ([]*item, *flight, error) {
 		select {
 		case <-other.done:
 		case <-sv.ctx.Done():
-			return nil, nil, context.Cause(sv.ctx)
+			return nil, nil, sv.ctx.Err()
 		}
 	}
 }

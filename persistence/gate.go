@@ -19,7 +19,7 @@ type gate struct {
 // enter waits until the gate is open, then counts a call in.
 func (g *gate) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	for {
 		g.mu.Lock()
@@ -37,7 +37,7 @@ func (g *gate) enter(ctx context.Context) error {
 		select {
 		case <-held:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (n *numbers) lock(ctx context.Context) error {
 	case <-n.turn:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 }
 

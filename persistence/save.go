@@ -172,7 +172,7 @@ func (sv *saver) walk(objs []any) error {
 	defer enc.Free()
 	for i := 0; i < len(sv.items); i++ {
 		if i%256 == 0 && sv.ctx.Err() != nil {
-			return context.Cause(sv.ctx)
+			return sv.ctx.Err()
 		}
 		if err := sv.encode(enc, sv.items[i]); err != nil {
 			return err

@@ -19,6 +19,9 @@ var kilobyte = bytes.Repeat([]byte("0123456789abcdef"), 64)
 // ratio runs ours and by hand in turn, at least so many rounds, and reports the
 // median of the ratios of their times.
 func ratio(b *testing.B, rounds int, ours, byHand func(round int)) {
+	if testing.Short() { // shows that the benchmarks run, no more
+		rounds = 1
+	}
 	var ratios, times []float64
 	pair := func() {
 		t0 := time.Now()

@@ -113,9 +113,13 @@ func newBench(b *testing.B) (driver.Backend, *byHand) {
 // versus runs both sides in turn and reports the median of the ratios of their times.
 func versus(b *testing.B, ours, hand func()) {
 	b.Helper()
+	rounds := benchRounds
+	if testing.Short() { // shows that the benchmarks run, no more
+		rounds = 1
+	}
 	for b.Loop() {
 		var ratios, us, them []float64
-		for round := range benchRounds {
+		for round := range rounds {
 			var took [2]time.Duration
 			for k := range 2 {
 				side := (round + k) % 2 // who goes first changes
@@ -133,9 +137,9 @@ func versus(b *testing.B, ours, hand func()) {
 		for _, s := range [][]float64{ratios, us, them} {
 			slices.Sort(s)
 		}
-		b.ReportMetric(ratios[benchRounds/2], "ratio")
-		b.ReportMetric(us[benchRounds/2], "brine-µs")
-		b.ReportMetric(them[benchRounds/2], "hand-µs")
+		b.ReportMetric(ratios[rounds/2], "ratio")
+		b.ReportMetric(us[rounds/2], "brine-µs")
+		b.ReportMetric(them[rounds/2], "hand-µs")
 	}
 }
 
