@@ -19,7 +19,7 @@ type Kind = driver.Kind
 const (
 	Text  = driver.Text  // string: valid UTF-8 without NUL
 	Int   = driver.Int   // int64
-	Float = driver.Float // float64; never NaN or negative zero
+	Float = driver.Float // float64; never NaN, an infinity or negative zero
 	Bool  = driver.Bool  // bool
 	Bytes = driver.Bytes // []byte
 	Time  = driver.Time  // time.Time in UTC, whole microseconds
@@ -30,7 +30,7 @@ const (
 // Named types count as what they are underneath, pointers and interfaces as what they point to.
 //   - Text takes strings, and values with a String method that are not strings underneath, but not times.
 //   - Int takes every integer that an int64 holds; a time.Duration is its nanoseconds.
-//   - Float takes floats, and integers that a float64 holds exactly; -0 becomes 0.
+//   - Float takes finite floats, and integers that a float64 holds exactly; -0 becomes 0.
 //   - Bool takes bools.
 //   - Bytes takes slices and arrays of bytes, and copies them.
 //   - Time takes times, and cuts them to the microsecond below.
@@ -58,10 +58,7 @@ func Canonical(kind Kind, v any) (any, error) {
 		}
 	case float64:
 		if kind == Float {
-			if x == 0 || x != x {
-				return canonicalFloat(x), nil
-			}
-			return v, nil
+			return canonicalFloat(x)
 		}
 	case bool:
 		if kind == Bool {
@@ -118,7 +115,7 @@ func canonical(kind Kind, v reflect.Value) (any, error) {
 	case Float:
 		switch {
 		case v.CanFloat():
-			return canonicalFloat(v.Float()), nil
+			return canonicalFloat(v.Float())
 		case v.CanInt():
 			f := float64(v.Int())
 			// 1<<63 is the one float64 in reach that no int64 is.
@@ -209,15 +206,17 @@ func checkText(s string) error {
 	return nil
 }
 
-// canonicalFloat returns nil for NaN and 0 for -0.
-func canonicalFloat(f float64) any {
+// canonicalFloat returns nil for NaN and 0 for -0. Not every database holds infinities.
+func canonicalFloat(f float64) (any, error) {
 	switch {
 	case f != f:
-		return nil
+		return nil, nil
 	case f == 0:
-		return 0.0
+		return 0.0, nil
+	case math.IsInf(f, 0):
+		return nil, errors.New("an infinite number")
 	}
-	return f
+	return f, nil
 }
 
 func canonicalTime(t time.Time) (any, error) {

@@ -37,8 +37,8 @@ func (s *Store) SaveAll(ctx context.Context, objs ...any) ([]ID, error) {
 
 // SaveOnly stores the records of objs alone, and those objects they refer to that were never saved
 // in this store (with what those refer to that was never saved, and so on), in one atomic write. Its cost follows the
-// size of objs, not of the graph. It reads only the objects named, those never saved,
-// and the identities of the rest.
+// size of objs, not of the graph. It reads only the objects named, those never saved, and the identities
+// of the rest; so must their extractors and state functions, where other goroutines change the rest meanwhile.
 func (s *Store) SaveOnly(ctx context.Context, objs ...any) ([]ID, error) {
 	return s.save(ctx, saving{op: "save"}, objs...)
 }

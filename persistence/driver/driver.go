@@ -167,7 +167,7 @@ type Kind uint8
 const (
 	Text  Kind = iota + 1 // string: valid UTF-8 without NUL
 	Int                   // int64
-	Float                 // float64; never NaN or negative zero
+	Float                 // float64; never NaN, an infinity or negative zero
 	Bool                  // bool; false stands before true
 	Bytes                 // []byte; empty and NULL are different
 	Time                  // time.Time in UTC with microseconds; kept as Unix microseconds

@@ -170,9 +170,8 @@ func testFailures(t *testing.T, k *kit) {
 var values = map[driver.Kind][]any{
 	driver.Text: {"", "a", "A", " ", "a ", "\t\r\n", "null", "0", "é", "e\u0301", "\u00a0", "日本語", "😀", "\U0010FFFF", `it's "quoted" \ here`, "%_*[a]?", "?", "$1", ":name",
 		"\x01\x7f", strings.Repeat("é", driver.MaxIndexedTextLen), strings.Repeat("😀", driver.MaxIndexedTextLen)},
-	driver.Int: {int64(0), int64(1), int64(-1), int64(255), int64(-256), int64(1) << 32, int64(1)<<53 + 1, int64(math.MaxInt64), int64(math.MinInt64)},
-	driver.Float: {0.0, 1.0, -1.0, 0.1, 1.0 / 3, 1e15 + 0.5, 1e300, -1e300, math.MaxFloat64, math.SmallestNonzeroFloat64, float64(1<<53 + 1), 1e-310,
-		math.Inf(1), math.Inf(-1)},
+	driver.Int:   {int64(0), int64(1), int64(-1), int64(255), int64(-256), int64(1) << 32, int64(1)<<53 + 1, int64(math.MaxInt64), int64(math.MinInt64)},
+	driver.Float: {0.0, 1.0, -1.0, 0.1, 1.0 / 3, 1e15 + 0.5, 1e300, -1e300, math.MaxFloat64, math.SmallestNonzeroFloat64, float64(1<<53 + 1), 1e-310},
 	driver.Bool:  {false, true},
 	driver.Bytes: {[]byte{}, []byte{0}, []byte("a"), []byte("\xff\xfe"), allBytes(), bytes.Repeat([]byte{0}, 70_000)},
 	driver.Time: {time.Time{}, time.Unix(0, 0).UTC(), time.Unix(-1, 999_999_000).UTC(), time.UnixMicro(1).UTC(), dawn,
