@@ -129,7 +129,6 @@ func TestGraphsSurviveTheKillOfTheirProcessWhole(t *testing.T) {
 			}
 			url := storeURL(t, backend)
 			acked := map[persistence.ID]int{}
-			total := 0
 			for round := range kills {
 				cmd, lines := start(t, "graphs", url)
 				if line, ok := <-lines; !ok || !strings.HasPrefix(line, "saved") {
@@ -154,7 +153,6 @@ func TestGraphsSurviveTheKillOfTheirProcessWhole(t *testing.T) {
 				if n := must[int64](t)(s.Count(t.Context(), nil)); n%graphSize != 0 {
 					t.Fatalf("round %d: %d records are not whole graphs of %d", round, n, graphSize)
 				}
-				total += len(acked)
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
