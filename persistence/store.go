@@ -65,7 +65,16 @@ type Options struct {
 	Logger *slog.Logger
 	// Limits bound what one record may be; what Save accepts, Load accepts.
 	Limits Limits
+	// Pool says how connections to a server are kept. A field that is not zero wins over the
+	// URL's parameter. Embedded backends have no use for it.
+	Pool Pool
 }
+
+// A Pool says how connections to a server are kept. See [driver.Pool].
+type Pool = driver.Pool
+
+// Stats are the connections of a store at one moment. See [driver.Stats].
+type Stats = driver.Stats
 
 // Limits bound one record. A zero or negative field means its default.
 type Limits struct {
@@ -84,6 +93,10 @@ var importPaths = map[string]string{
 	"file":   "github.com/brine-go/brine/persistence/fs",
 	"mem":    "github.com/brine-go/brine/persistence/mem",
 	"sqlite": "github.com/brine-go/brine/persistence/sql/sqlite",
+
+	"postgres":   "github.com/brine-go/brine/persistence/sql/postgres",
+	"postgresql": "github.com/brine-go/brine/persistence/sql/postgres",
+	"mysql":      "github.com/brine-go/brine/persistence/sql/mysql",
 }
 
 // MakeStore opens the store that the URL names, with a backend that the program imports for
@@ -110,6 +123,7 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	if opts != nil {
 		o.NoCreate = opts.NoCreate
 		o.Table = opts.Table
+		o.Pool = opts.Pool
 	}
 	if o.Table == "" {
 		o.Table = u.Table()
@@ -222,6 +236,14 @@ func (s *Store) start(ctx context.Context, b driver.Backend) error {
 // URL returns the URL that the store was opened with; the zero URL for a store made by
 // New. Printed, it shows no password.
 func (s *Store) URL() url.URL { return s.url }
+
+// Stats returns what there is to know of the connections; the zero Stats where the backend keeps none.
+func (s *Store) Stats() Stats {
+	if b, ok := s.backend.(driver.Statser); ok {
+		return b.Stats()
+	}
+	return Stats{}
+}
 
 func (s *Store) store() *Store { return s }
 

@@ -21,6 +21,7 @@ type OpenOptions struct {
 	Table    string       // SQL table; valid by ValidName; never ""
 	NoCreate bool         // never create or alter anything
 	Logger   *slog.Logger // never nil
+	Pool     Pool         // its fields win over the parameters of the URL
 }
 
 var registry = struct {
