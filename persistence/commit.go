@@ -43,7 +43,7 @@ func (sv *saver) commit() error {
 	if err != nil {
 		if errors.Is(err, ErrUncertain) {
 			for _, it := range dirty {
-				it.remember()
+				it.remember(sv.s.ids.Unique())
 			}
 		}
 		return sv.explain(err)
@@ -210,14 +210,15 @@ func (sv *saver) explain(err error) error {
 	return err
 }
 
-// remember keeps what an uncertain save tried to write of an object.
-func (it *item) remember() {
+// remember keeps what an uncertain save tried to write of an object. unique says that the store makes no ID twice.
+func (it *item) remember(unique bool) {
 	if it.ident == nil {
 		return
 	}
 	it.ident.mu.Lock()
 	defer it.ident.mu.Unlock()
-	it.ident.in(it.base.store).tried = &attempt{id: it.id, digest: it.digest, refs: it.refs}
+	it.ident.in(it.base.store).tried = &attempt{
+		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
 }
 
 // settle finds out whether uncertain saves had succeeded: it reads their records, and equal
@@ -257,10 +258,13 @@ func (s *Store) settle(ctx context.Context, items []*item) (landed []*item, err 
 		it.ident.mu.Lock()
 		b := it.ident.in(s.ident)
 		if b.tried == tried[i] {
-			if there && d == b.tried.digest {
+			switch {
+			case there && d == b.tried.digest:
 				it.ident.learn(b, rec.ID, rec.Revision, d, b.tried.refs)
 				landed = append(landed, it)
-			} else {
+			case there && b.tried.created: // it is ours, and someone has changed it since
+				it.ident.learn(b, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
+			default:
 				b.tried = nil
 			}
 		}

@@ -323,6 +323,34 @@ func TestUncertainUpdateThatSomeoneElseOverwroteIsAConflict(t *testing.T) {
 	wantIs(t, err, persistence.ErrConflict, string(id))
 }
 
+func TestUncertainCreateThatSomeoneElseOverwroteIsNotStoredTwice(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := &unsure{Backend: mem.New(driver.OpenOptions{Table: "store", Logger: slog.New(slog.DiscardHandler)}), made: true, armed: true}
+	s, err := persistence.New(ctx, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a := &Task{Name: "mine"}
+	_, err = s.Save(ctx, a)
+	wantIs(t, err, persistence.ErrUncertain)
+	id := list(t, s, nil)[0]
+	other := must[*Task](t)(persistence.Load[Task](ctx, s, id))
+	other.Name = "theirs"
+	must[persistence.ID](t)(s.Save(ctx, other))
+
+	if got := must[persistence.ID](t)(s.Save(ctx, a)); got != id {
+		t.Errorf("the object that was stored as %s became %s", id, got)
+	}
+	a.Name = "mine again"
+	_, err = s.Save(ctx, a)
+	wantIs(t, err, persistence.ErrConflict, string(id))
+	if ids := list(t, s, nil); len(ids) != 1 {
+		t.Errorf("one object became the records %v", ids)
+	}
+}
+
 func TestReservedNumbersAreUsed(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, &persistence.Options{IDs: idfactory.Sequence("job")}), t.Context()

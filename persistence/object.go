@@ -144,9 +144,10 @@ type flight struct{ done chan struct{} }
 
 // An attempt is what a save of uncertain outcome tried to write.
 type attempt struct {
-	id     ID
-	digest digest
-	refs   []ID
+	id      ID
+	created bool // under an ID of which there is no second
+	digest  digest
+	refs    []ID
 }
 
 // in returns what the object knows of a store. ident.mu is held.
