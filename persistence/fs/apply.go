@@ -14,6 +14,7 @@ import (
 type change struct {
 	name   string // of the record's file
 	remove bool
+	fresh  bool // there is no such file yet
 	header header
 	data   []byte
 }
@@ -29,16 +30,24 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.exclusive(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return b.together(&member{ctx: ctx, schema: s, ms: ms})
+}
+
+// byItself makes the mutations in a commit of their own.
+func (b *Backend) byItself(m *member) ([]int64, error) {
+	l, err := b.exclusive(m.ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer l.release()
-	p := plan{held: l, schema: s, ms: ms, revs: make([]int64, len(ms))}
-	if err := p.check(ctx); err != nil {
+	p := plan{held: l, schema: m.schema, ms: m.ms, revs: make([]int64, len(m.ms))}
+	if err := p.check(m.ctx); err != nil {
 		return nil, err
 	}
-	if err := l.commit(ctx, p.changes); err != nil {
+	if err := l.commit(m.ctx, p.changes); err != nil {
 		return nil, readOnly(err)
 	}
 	return p.revs, nil
@@ -48,6 +57,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 type plan struct {
 	*held
 	schema  *schema
+	before  *overlay // what those before it in the same commit have changed; nil: nothing
 	ms      []driver.Mutation
 	changes []change
 	revs    []int64
@@ -152,9 +162,15 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 
 // setFields writes a record anew with other extra fields: its data must be sound for that.
 func (p *plan) setFields(i int, m *driver.Mutation, name string) error {
-	h, data, err := p.readRecord(name)
-	if err != nil {
-		return err
+	var h header
+	var data []byte
+	if c := p.before.get(name); c != nil {
+		h, data = c.header, c.data
+	} else {
+		var err error
+		if h, data, err = p.readRecord(name); err != nil {
+			return err
+		}
 	}
 	h.fields = p.schema.merge(m.Rec.Fields, h.fields)
 	p.changes = append(p.changes, change{name: name, header: h, data: data})
@@ -186,6 +202,12 @@ func (*plan) expect(m *driver.Mutation, old header, err error) error {
 // current returns the header of the record with the ID. Where the file holds
 // another one, whose name differs in letter case only, it is an errClash.
 func (p *plan) current(id driver.ID, name string) (header, error) {
+	if c := p.before.get(name); c != nil {
+		if c.remove {
+			return header{}, errAbsent
+		}
+		return c.header, sameID(id, c.header.id)
+	}
 	info, err := p.root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -221,6 +243,7 @@ func (p *plan) create(i int, m *driver.Mutation, name string, found error) error
 	}
 	rev := max(m.Rec.Revision, 1)
 	p.write(i, m, name, header{revision: rev, created: m.Rec.Created}, nil)
+	p.changes[len(p.changes)-1].fresh = true
 	return nil
 }
 

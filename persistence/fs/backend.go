@@ -55,6 +55,7 @@ type Backend struct {
 	hook   func(step string) error // called at each step of a commit, if not nil
 
 	queue queue
+	group group
 	given int64 // highest number given out; guarded by the exclusive lock
 
 	mu     sync.Mutex
@@ -92,7 +93,8 @@ func New(dir string, o driver.OpenOptions) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow}
+	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow,
+		group: group{turn: make(chan struct{}, 1)}}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}

@@ -50,6 +50,13 @@
 //  4. do the renames and removals, fsync the directory;
 //  5. remove .brine.commit.
 //
+// Applys that meet in one process share a commit: the first comer commits at once and alone, those who come
+// meanwhile are committed together by the next of them, up to 64 or 4 MiB. Each is checked on top of what those before
+// it in the group do, and one that fails leaves no trace. Where each has one change and none builds
+// on another's, there is no list: all temporaries are written and flushed, all renames and removals done, and the
+// directory flushed once, so that a crash may keep some of the group, but of each all or nothing. Else the
+// group is one change of several. Each call returns when all is durable.
+//
 // A crash before 3 leaves temporaries that no one reads; Init removes them, and so does the next writer. After it, whoever takes the lock
 // next finds the list and goes on at 4 before reading or writing anything. That can be repeated at will: a
 // rename whose temporary is gone has been done. Step 5 is not flushed by itself: should power fail, the list
