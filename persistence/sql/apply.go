@@ -29,13 +29,26 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	}
 	t := &batch{b: b, l: l, ms: ms}
 	t.sort()
+	if o.group != nil {
+		err = o.group.apply(ctx, o, t)
+	} else {
+		err = t.byItself(ctx, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.revs, nil
+}
+
+// byItself makes the mutations in a transaction of their own.
+func (t *batch) byItself(ctx context.Context, o *open) (err error) {
 	// A batch that failed although nothing is found to stand in its way has met a writer that was
 	// quicker and is gone again: it may be tried again, but not for ever.
 	for range 3 {
 		if err = t.apply(ctx, o); err == nil {
-			return t.revs, nil
+			return nil
 		}
-		if !errors.Is(err, errFailed) && b.dialect.Classify(err) != Unique {
+		if !errors.Is(err, errFailed) && t.b.classify(err) != Unique {
 			break
 		}
 		if found := t.diagnose(ctx, o); found != nil {
@@ -43,7 +56,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 			break
 		}
 	}
-	return nil, t.explain(err)
+	return t.explain(err)
 }
 
 // A batch is one Apply.
@@ -117,21 +130,24 @@ func (t *batch) apply(ctx context.Context, o *open) error {
 	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && t.ms[0].Op != driver.Check {
 		return t.alone(ctx, o)
 	}
-	return t.b.write(ctx, o, func(c *conn) error {
-		for i := 0; i < len(t.order); {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			n := t.run(i)
-			t.at = t.order[i : i+n]
-			if err := t.mutate(ctx, c, t.at); err != nil {
-				return err
-			}
-			i += n
+	return t.b.write(ctx, o, func(c *conn) error { return t.all(ctx, c) })
+}
+
+// all makes the mutations inside a transaction.
+func (t *batch) all(ctx context.Context, c *conn) error {
+	for i := 0; i < len(t.order); {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		t.at = nil
-		return t.checkRefs(ctx, c)
-	})
+		n := t.run(i)
+		t.at = t.order[i : i+n]
+		if err := t.mutate(ctx, c, t.at); err != nil {
+			return err
+		}
+		i += n
+	}
+	t.at = nil
+	return t.checkRefs(ctx, c)
 }
 
 // alone makes one mutation, which is a transaction of its own.
@@ -149,20 +165,23 @@ func (t *batch) alone(ctx context.Context, o *open) error {
 			return err
 		}
 		t.at = t.order
-		// The statement commits by itself: from here on the caller's context counts no more.
-		if err = t.mutate(context.WithoutCancel(ctx), c, t.at); err == nil || errors.Is(err, errFailed) {
+		// The statement commits by itself: the caller's context counts no more, unless the server can be
+		// asked to leave it and says what became of it.
+		if t.b.traits.CancelTells {
+			c.grace = commitGrace
+			err = t.mutate(ctx, c, t.at)
+			c.grace = 0
+		} else {
+			stop := c.watch(ctx, commitGrace)
+			err = t.mutate(context.WithoutCancel(ctx), c, t.at)
+			stop()
+		}
+		if err == nil || errors.Is(err, errFailed) {
 			return err
 		}
-		t.b.inspect(c, err)
-		if t.b.dialect.Classify(err) == Lost {
-			return fmt.Errorf("%s: %w: %w", t.b.dialect.Location(), driver.ErrUncertain, err)
-		}
-		return err
+		return t.b.committing(ctx, c, err)
 	})
 }
-
-// insertShapes are the numbers of rows that one INSERT makes.
-var insertShapes = [...]int{64, 8, 1}
 
 // run returns how many mutations, from order[i] on, one statement makes.
 func (t *batch) run(i int) int {
@@ -170,10 +189,11 @@ func (t *batch) run(i int) int {
 	if op != driver.Create && op != driver.Check {
 		return 1
 	}
-	most := insertShapes[0]
+	shapes := t.l.traits.insertShapes()
 	if op == driver.Check {
-		most = getShapes[len(getShapes)-1]
+		shapes = t.l.traits.getShapes()
 	}
+	most := shapes[len(shapes)-1]
 	n, size := 0, 0
 	for n < most && i+n < len(t.order) && t.ms[t.order[i+n]].Op == op {
 		if size += len(t.ms[t.order[i+n]].Rec.Data); size > t.l.traits.MaxBatchBytes && n > 0 {
@@ -184,7 +204,7 @@ func (t *batch) run(i int) int {
 	if op == driver.Check {
 		return n
 	}
-	for _, shape := range insertShapes {
+	for _, shape := range slices.Backward(shapes) {
 		if shape <= n && shape*len(t.l.written) <= t.l.traits.MaxParams {
 			return shape
 		}
@@ -219,7 +239,19 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 		}
 		return t.returning(ctx, c, l.update, args, at[0])
 	case driver.Put:
-		return t.returning(ctx, c, l.put, l.row(nil, &m.Rec, key), at[0])
+		if l.put != "" {
+			return t.returning(ctx, c, l.put, l.row(nil, &m.Rec, key), at[0])
+		}
+		// Where the INSERT finds that someone was quicker, the Put is tried again.
+		err := t.returning(ctx, c, l.update, append(l.set(&m.Rec), key), at[0])
+		if !errors.Is(err, errFailed) {
+			return err
+		}
+		if l.revision != nil {
+			t.revs[at[0]] = max(m.Rec.Revision, 1)
+		}
+		_, err = c.exec(ctx, l.inserts[1], l.row(nil, &m.Rec, key)...)
+		return err
 	case driver.Delete:
 		if m.IfRev != 0 && l.revision != nil {
 			return changed(c.exec(ctx, l.deleteIf, key, m.IfRev))
@@ -252,6 +284,11 @@ func (t *batch) returning(ctx context.Context, c *conn, text string, args []any,
 	l := t.l
 	if l.revision == nil {
 		return changed(c.exec(ctx, text, args...))
+	}
+	if l.traits.NewRevision != nil {
+		n, rev, err := c.execRevision(ctx, text, args)
+		t.revs[i] = rev
+		return changed(n, err)
 	}
 	var rev cell
 	var found bool
@@ -422,19 +459,20 @@ func (l *layout) value(c *column, r *driver.Record) any {
 // diagnose finds the first mutation, in the caller's order, that cannot be made on what is there;
 // nil: all can. It is asked only after a failure, when everything has been rolled back.
 func (t *batch) diagnose(ctx context.Context, o *open) error {
-	var first error
-	err := t.b.view(ctx, o, func(c *conn) error {
-		var refs []driver.ID
-		for i := range t.ms {
-			refs = append(refs, t.ms[i].NewRefs...)
-		}
-		found, err := t.present(ctx, c, t.order, refs)
-		if err == nil {
-			first = t.firstFailure(found)
-		}
+	return t.b.view(ctx, o, func(c *conn) error { return t.obstacle(ctx, c) })
+}
+
+// obstacle is diagnose on one connection.
+func (t *batch) obstacle(ctx context.Context, c *conn) error {
+	var refs []driver.ID
+	for i := range t.ms {
+		refs = append(refs, t.ms[i].NewRefs...)
+	}
+	found, err := t.present(ctx, c, t.order, refs)
+	if err != nil {
 		return err
-	})
-	return cmp.Or(err, first)
+	}
+	return t.firstFailure(found)
 }
 
 // firstFailure returns the error of the first mutation that fails where found is what there is before.

@@ -2,10 +2,12 @@ package sql
 
 import (
 	"context"
+	stdsql "database/sql"
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 var (
 	_ driver.Backend   = (*Backend)(nil)
 	_ driver.Suspender = (*Backend)(nil)
+	_ driver.Statser   = (*Backend)(nil)
 )
 
 var errBadConn = sqldriver.ErrBadConn
@@ -37,6 +40,9 @@ type Backend struct {
 	closed bool
 	open   *open   // nil: not open, or suspended
 	layout *layout // nil: before Init
+	limit  int     // connections at once, of the pools that are or were open
+
+	counters counters
 
 	numbers struct {
 		sync.Mutex
@@ -48,6 +54,7 @@ type Backend struct {
 type open struct {
 	*Pools
 	writer, reader *pool
+	group          *group // nil: every Apply commits by itself
 }
 
 // Open returns the Backend of the table o.Table. It does no I/O: the database is opened by Init. Where another
@@ -116,14 +123,32 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 		return nil, b.translate(err)
 	}
 	o = &open{Pools: pools}
-	o.reader = newPool(pools.Reader, pools.Readers, pools.Pinned, b.traits)
+	keep := pools.Keep
+	if b.traits.Embedded {
+		keep = unlimited(pools.Readers)
+	}
+	o.reader = newPool(pools.Reader, pools, keep, b.traits, &b.counters)
 	if o.writer = o.reader; pools.Reader != pools.Writer {
-		o.writer = newPool(pools.Writer, 1, pools.Pinned, b.traits)
+		o.writer = newPool(pools.Writer, pools, unlimited(1), b.traits, &b.counters)
+		if b.traits.Embedded {
+			o.group = newGroup(b)
+		}
 	}
 	b.mu.Lock()
-	b.open = o
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	b.open, b.limit = o, 0
+	for _, p := range o.pools() {
+		b.limit += cap(p.slots)
+	}
 	return o, nil
+}
+
+// pools returns the writer and the reader, or the one that is both.
+func (o *open) pools() []*pool {
+	if o.reader == o.writer {
+		return []*pool{o.writer}
+	}
+	return []*pool{o.reader, o.writer}
 }
 
 func (o *open) close() error {
@@ -191,20 +216,68 @@ func (b *Backend) short(ctx context.Context) context.Context {
 	return ctx
 }
 
-// retry runs f until it is not Busy any more, for as long as the backend's patience and ctx last.
+// How long pauses between tries become.
+const (
+	maxPauseEmbedded = 4 * time.Millisecond
+	maxPauseServer   = 64 * time.Millisecond
+)
+
+// commitGrace is how long a commit may go on behind the end of its caller's context.
+const commitGrace = 5 * time.Second
+
+// classify is Classify, and knows the errors of database/sql.
+func (b *Backend) classify(err error) Class {
+	var nc *notConnected
+	if errors.As(err, &nc) && nc.late {
+		return Gone
+	}
+	if errors.Is(err, stdsql.ErrConnDone) { // what a connection says that was found to be bad
+		err = errBadConn
+	}
+	return b.dialect.Classify(err)
+}
+
+// mayRetry reports whether what failed with err has surely not happened and may succeed the next time.
+func (b *Backend) mayRetry(err error) bool {
+	switch b.classify(err) {
+	case Busy:
+		return true
+	case Lost, Gone:
+		// A server that could never be reached is more likely misnamed than on its way.
+		return !b.traits.Embedded && !errors.Is(err, driver.ErrUncertain) && b.counters.opened.Load() > 0
+	}
+	return false
+}
+
+// again is retry on servers; f is called once where there is none.
+func (b *Backend) again(ctx context.Context, f func() error) error {
+	if b.traits.Embedded {
+		return f()
+	}
+	return b.retry(ctx, f)
+}
+
+// retry runs f until it does not fail any more in a way that mayRetry, for as long as the backend's patience and ctx last.
+// What f does when a connection is lost must be ErrUncertain, or surely undone.
 func (b *Backend) retry(ctx context.Context, f func() error) error {
 	var deadline time.Time
-	pause := 100 * time.Microsecond
+	pause, longest := 100*time.Microsecond, maxPauseServer
+	if b.traits.Embedded {
+		longest = maxPauseEmbedded
+	}
 	for {
 		err := f()
-		if err == nil || b.dialect.Classify(err) != Busy {
+		if err == nil || !b.mayRetry(err) {
 			return err
 		}
 		now := time.Now()
 		if deadline.IsZero() {
 			deadline = now.Add(b.patience)
 		} else if now.After(deadline) {
-			return fmt.Errorf("%s: another process kept it locked for %v: %w", b.dialect.Location(), b.patience, err)
+			if b.classify(err) == Busy {
+				return fmt.Errorf("%s: another process kept it locked for %v: %w", b.dialect.Location(), b.patience, err)
+			}
+			return fmt.Errorf("no connection that lasted for %v, and nothing was written: %w", b.patience, err)
 		}
 		// Short pauses with a random part: who waits must not lose for ever against a
 		// process that writes without a break.
@@ -213,10 +286,24 @@ func (b *Backend) retry(ctx context.Context, f func() error) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return ctx.Err()
+			if b.traits.Embedded {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w, and nothing was written: %w", ctx.Err(), err)
 		}
-		pause = min(2*pause, 4*time.Millisecond)
+		pause = min(2*pause, longest)
 	}
+}
+
+// ended makes an error of the end of ctx, where that is why a statement on a server failed.
+func (b *Backend) ended(ctx context.Context, err error) error {
+	if err == nil || b.traits.Embedded || ctx.Err() == nil || errors.Is(err, errFailed) || errors.Is(err, driver.ErrUncertain) {
+		return err
+	}
+	if _, about := errors.AsType[*driver.RecordError](err); about {
+		return err
+	}
+	return fmt.Errorf("%s: %w", b.dialect.Location(), ctx.Err())
 }
 
 // translate adds the sentinels to what the database says, and the database's name to what does not hold it.
@@ -227,7 +314,7 @@ func (b *Backend) translate(err error) error {
 	if errors.Is(err, driver.ErrUncertain) {
 		return err // and names the database already
 	}
-	switch b.dialect.Classify(err) {
+	switch b.classify(err) {
 	case ReadOnly:
 		if !errors.Is(err, driver.ErrReadOnly) {
 			return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrReadOnly, err)
@@ -236,14 +323,23 @@ func (b *Backend) translate(err error) error {
 		if !errors.Is(err, driver.ErrTooLarge) {
 			return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
 		}
-	case Failing, Lost:
-		return fmt.Errorf("%s: %w", b.dialect.Location(), err)
+	case Failing, Lost, Gone:
+		return b.named(err)
+	}
+	return err
+}
+
+// named puts the database's name before an error that lacks it.
+func (b *Backend) named(err error) error {
+	if name := b.dialect.Location(); !strings.HasPrefix(err.Error(), name) {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return err
 }
 
 // write calls f with the writer connection in a transaction, and commits. It tries all of it again where another
-// process was in the way. f must not keep anything of a try that it gave up.
+// process was in the way, and where a server's connection was lost before the commit. f must not keep anything of a
+// try that it gave up.
 func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) error {
 	if o.ReadOnly != nil {
 		return o.ReadOnly
@@ -254,9 +350,15 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 			return err
 		}
 		defer o.writer.put(c)
-		if err := c.control(b.short(ctx), b.traits.BeginWrite); err != nil {
-			b.inspect(c, err)
-			return err
+		for _, text := range [...]string{b.traits.BeforeWrite, b.traits.BeginWrite} {
+			if text == "" {
+				continue
+			}
+			if err := c.control(b.short(ctx), text); err != nil {
+				b.inspect(c, err)
+				c.broken = c.broken || !b.traits.Embedded // it is not known to be out of a transaction
+				return b.ended(ctx, err)
+			}
 		}
 		done := false
 		defer func() {
@@ -266,23 +368,34 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 		}()
 		if err := f(c); err != nil {
 			b.inspect(c, err)
-			return err
+			return b.ended(ctx, err)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		done = true
+		stop := c.watch(ctx, commitGrace)
 		err = c.control(context.WithoutCancel(ctx), "COMMIT")
+		stop()
 		if err == nil {
 			return nil
 		}
-		b.inspect(c, err)
+		err = b.committing(context.WithoutCancel(ctx), c, err)
 		b.rollback(ctx, c)
-		if b.dialect.Classify(err) == Lost {
-			return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrUncertain, err)
-		}
 		return err
 	})
+}
+
+// committing says what became of a statement that commits, of which all that is known is the error.
+func (b *Backend) committing(ctx context.Context, c *conn, err error) error {
+	b.inspect(c, err)
+	if b.classify(err) != Lost {
+		return b.ended(ctx, err)
+	}
+	if !b.traits.Embedded && c.unsent() {
+		return b.ended(ctx, err)
+	}
+	return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrUncertain, err)
 }
 
 // rollback leaves a transaction. A connection that cannot is not used again, which ends it too.
@@ -292,6 +405,7 @@ func (b *Backend) rollback(ctx context.Context, c *conn) {
 	}
 	// Some failures end the transaction by themselves; ROLLBACK then fails, and closing
 	// the connection is the only answer that is right in either case.
+	defer c.watch(ctx, commitGrace)()
 	if err := c.control(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
 		c.broken = !c.pinned
 	}
@@ -299,7 +413,14 @@ func (b *Backend) rollback(ctx context.Context, c *conn) {
 
 // inspect marks a connection that an error has made useless.
 func (b *Backend) inspect(c *conn, err error) {
-	if b.dialect.Classify(err) == Lost || errors.Is(err, errBadConn) {
+	class := b.classify(err)
+	if class == Lost || class == Gone || errors.Is(err, errBadConn) {
 		c.broken = !c.pinned
+		if !b.traits.Embedded {
+			c.pool.flush()
+		}
+	}
+	if class == TooLarge && !b.traits.Embedded {
+		c.broken = true // some servers hang up then, and some drivers have sent half of the statement
 	}
 }

@@ -2,11 +2,15 @@ package sql
 
 import (
 	"context"
-	"errors"
-	"sync"
+	stdsql "database/sql"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
+
+// cancelGrace is how long a statement whose context is over may take to end by itself, on a server. The outcome of one that is
+// cut off is not known.
+const cancelGrace = time.Second
 
 // maxStatements is how many prepared statements a connection keeps.
 const maxStatements = 96
@@ -18,6 +22,13 @@ type conn struct {
 	idle   map[string]*sqlx.Stmt // by text, those not in use
 	pinned bool                  // closing it would lose the data
 	broken bool                  // to be closed instead of reused
+
+	pool       *pool
+	link       *link // nil: not known
+	born, used time.Time
+	began      bool          // a statement has been run since the connection was taken out of the pool
+	mark       int64         // bytes written before it
+	grace      time.Duration // what a statement gets instead of cancelGrace, if it is more
 }
 
 // prepared takes a statement for text out of those kept, or prepares it. It belongs to the caller until
@@ -48,16 +59,44 @@ func (c *conn) keep(text string, s *sqlx.Stmt) {
 
 // exec runs a statement that gives no rows and returns the number of rows that it changed.
 func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	s, err := c.prepared(ctx, text)
-	if err != nil {
-		return 0, err
-	}
-	res, err := s.ExecContext(ctx, args...)
-	c.keep(text, s)
+	res, err := c.run(ctx, text, args)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+func (c *conn) run(ctx context.Context, text string, args []any) (stdsql.Result, error) {
+	defer c.attend(ctx)()
+	s, err := c.prepared(ctx, text) //nolint:sqlclosecheck // kept
+	if err != nil {
+		return nil, err
+	}
+	c.begin()
+	res, err := s.ExecContext(ctx, args...)
+	c.settle(text, s, err)
+	return res, err
+}
+
+// settle keeps a statement, unless its error says that it has to be prepared anew.
+func (c *conn) settle(text string, s *sqlx.Stmt, err error) {
+	if err != nil && c.traits.Stale != nil && c.traits.Stale(err) {
+		_ = s.Close()
+		return
+	}
+	c.keep(text, s)
+}
+
+// execRevision is exec for an UPDATE that tells the new revision (see Traits.NewRevision).
+func (c *conn) execRevision(ctx context.Context, text string, args []any) (n, revision int64, err error) {
+	res, err := c.run(ctx, text, args)
+	if err != nil {
+		return 0, 0, err
+	}
+	if n, err = res.RowsAffected(); err == nil && n > 0 {
+		revision, err = res.LastInsertId()
+	}
+	return n, revision, err
 }
 
 // control begins or ends a transaction.
@@ -66,17 +105,21 @@ func (c *conn) control(ctx context.Context, text string) error {
 		_, err := c.exec(ctx, text)
 		return err
 	}
+	defer c.attend(ctx)()
+	c.begin()
 	_, err := c.ExecContext(ctx, text)
 	return err
 }
 
 // query runs a statement and calls row after each row has been scanned into dest; an error of row ends it.
 func (c *conn) query(ctx context.Context, text string, args, dest []any, row func() error) (err error) {
+	defer c.attend(ctx)()
 	s, err := c.prepared(ctx, text) //nolint:sqlclosecheck // kept
 	if err != nil {
 		return err
 	}
-	defer c.keep(text, s)
+	defer func() { c.settle(text, s, err) }()
+	c.begin()
 	rows, err := s.QueryContext(ctx, args...)
 	if err != nil {
 		return err
@@ -106,76 +149,58 @@ func (c *conn) one(ctx context.Context, text string, args []any, dest ...any) (f
 	return found, err
 }
 
-func (c *conn) close() error {
+// closeStatements closes the statements kept.
+func (c *conn) closeStatements() {
 	for _, s := range c.idle {
 		_ = s.Close()
 	}
 	clear(c.idle)
-	return c.Close()
 }
 
-// A pool lends out connections, at most limit at once, the one used last first. Waiting for one honours ctx.
-type pool struct {
-	db     *sqlx.DB
-	traits *Traits
-	pinned bool
-	slots  chan struct{}
-
-	mu   sync.Mutex
-	free []*conn
+// begin notes that a statement is about to be sent.
+func (c *conn) begin() {
+	if c.began = true; c.link != nil {
+		c.mark = c.link.written.Load()
+	}
 }
 
-func newPool(db *sqlx.DB, limit int, pinned bool, t *Traits) *pool {
-	return &pool{db: db, traits: t, pinned: pinned, slots: make(chan struct{}, limit)}
+// unsent reports whether the last statement has surely not been sent.
+func (c *conn) unsent() bool {
+	return !c.began || c.link != nil && c.link.written.Load() == c.mark
 }
 
-func (p *pool) get(ctx context.Context) (*conn, error) {
-	select {
-	case p.slots <- struct{}{}:
-	default:
+// watch cuts the link when ctx has been over for so long, unless the function that it returns has been called by then.
+func (c *conn) watch(ctx context.Context, grace time.Duration) (stop func()) {
+	if c.link == nil || ctx.Done() == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
 		select {
-		case p.slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-done:
+		case <-timer.C:
+			c.link.cut()
+		}
+	})
+	return func() {
+		cancel()
+		close(done)
+	}
+}
+
+// attend watches over a statement of a server; the function that it returns is called at its end.
+func (c *conn) attend(ctx context.Context) (stop func()) {
+	if c.traits.Embedded || ctx.Done() == nil {
+		return func() {}
+	}
+	unwatch := c.watch(ctx, max(c.grace, cancelGrace))
+	return func() {
+		unwatch()
+		if ctx.Err() != nil {
+			// A request to cancel may be under way still, or the driver has given up in the middle.
+			c.broken = true
 		}
 	}
-	p.mu.Lock()
-	if n := len(p.free); n > 0 {
-		c := p.free[n-1]
-		p.free = p.free[:n-1]
-		p.mu.Unlock()
-		return c, nil
-	}
-	p.mu.Unlock()
-	c, err := p.db.Connx(ctx)
-	if err != nil {
-		<-p.slots
-		return nil, err
-	}
-	return &conn{Conn: c, traits: p.traits, pinned: p.pinned, idle: map[string]*sqlx.Stmt{}}, nil
-}
-
-func (p *pool) put(c *conn) {
-	if c.broken {
-		// database/sql closes a connection for good only when told that it is bad.
-		_ = c.Raw(func(any) error { return errBadConn })
-		_ = c.close()
-	} else {
-		p.mu.Lock()
-		p.free = append(p.free, c)
-		p.mu.Unlock()
-	}
-	<-p.slots
-}
-
-// close closes the connections, none of which is lent out, and what the pool draws them from.
-func (p *pool) close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var err error
-	for _, c := range p.free {
-		err = errors.Join(err, c.close())
-	}
-	p.free = nil
-	return errors.Join(err, p.db.Close())
 }

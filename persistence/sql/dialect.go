@@ -11,7 +11,8 @@ import (
 // A Dialect is what the engine has to know of one database system. Its
 // methods are safe for concurrent use.
 type Dialect interface {
-	// Traits returns the constants of the dialect; the engine only reads them.
+	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and MaxBatchBytes
+	// may be set by Open, which knows the server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived
@@ -46,11 +47,33 @@ type Traits struct {
 	FreshBytes bool
 	// Returning: UPDATE and INSERT … ON CONFLICT may end in RETURNING.
 	Returning bool
+	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its result; nil: it cannot. It
+	// stands in for Returning.
+	NewRevision func(expr string) string
 	// KeyInIndex: an index on a column also holds the integer (text) key, in ascending order,
 	// so that (column, id) needs no id of its own.
 	KeyInIndexInteger, KeyInIndexText bool
 
 	BeginWrite, BeginRead string // begin a transaction
+	BeforeWrite           string // runs before BeginWrite; "": nothing
+
+	TableOptions string // the end of CREATE TABLE
+
+	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value that Init runs at the beginning
+	// of its transaction until the value is 1; its transaction's end, or InitUnlock behind it, releases it. "": BeginWrite does.
+	InitLock, InitUnlock string
+	// ResetChecks: the driver's ResetSession looks whether the server has hung up.
+	ResetChecks bool
+	// CancelTells: a statement whose context ends is cancelled by the server, which says whether it was in time.
+	CancelTells bool
+	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil: none ever.
+	Stale func(err error) bool
+
+	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of parameters is needed.
+	Array func(keys any) any
+	// GetShapes are the numbers of IDs that one SELECT asks for, and InsertShapes those of rows that one INSERT makes, in
+	// ascending order from 1; lesser numbers of IDs repeat the last one. nil: 1, 8, 64, 512 and 1, 8, 64.
+	GetShapes, InsertShapes []int
 
 	MaxParams     int   // parameters of one statement
 	MaxBatchBytes int   // bytes of data in one multi-row INSERT, roughly; a single row may have more
@@ -58,13 +81,32 @@ type Traits struct {
 
 	// Upsert stands between the VALUES of an INSERT and the assignments for a row whose "id" is
 	// there: "ON CONFLICT (id) DO UPDATE SET". Excluded is a column of the row that was to be
-	// inserted, by its quoted name.
+	// inserted, by its quoted name. Without Upsert a Put is an UPDATE, and an INSERT where nothing was updated.
 	Upsert   string
 	Excluded func(quoted string) string
 	// AsText turns an integer expression into its decimal, compared by bytes.
 	AsText func(expr string) string
 	// Binary makes an expression of a text column that is not compared by bytes (see Column.Binary) compare so.
 	Binary func(expr string) string
+}
+
+var (
+	defaultGetShapes    = []int{1, 8, 64, 512}
+	defaultInsertShapes = []int{1, 8, 64}
+)
+
+func (t *Traits) getShapes() []int {
+	if t.GetShapes != nil {
+		return t.GetShapes
+	}
+	return defaultGetShapes
+}
+
+func (t *Traits) insertShapes() []int {
+	if t.InsertShapes != nil {
+		return t.InsertShapes
+	}
+	return defaultInsertShapes
 }
 
 // A ColumnType is the kind of a column that the engine creates.
@@ -122,6 +164,8 @@ type Column struct {
 	Integers bool // int64 values come back as they were
 	Texts    bool // text comes back as it was
 	Binary   bool // text is compared by bytes
+	// IndexPart stands behind the name in CREATE INDEX: how much of a long value is indexed, as "(255)".
+	IndexPart string
 }
 
 // An Index is one index of a [Table], as far as it concerns the engine: whole columns
@@ -134,11 +178,17 @@ type Index struct {
 
 // Pools are the connections to an open database.
 type Pools struct {
-	Writer   *sqlx.DB
-	Reader   *sqlx.DB // the same as Writer where there is one connection for everything
-	Readers  int      // connections that read at once
-	ReadOnly error    // why the medium cannot be written; nil: it can
-	Pinned   bool     // closing a connection loses the data: Suspend leaves it open
+	Writer  *sqlx.DB
+	Reader  *sqlx.DB // the same as Writer on servers, and where there is one connection for everything
+	Readers int      // connections that read at once, where there is no server
+	// Keep says how connections to a server are kept, as ParsePool returns it. The engine sets the limits of Writer itself.
+	Keep     driver.Pool
+	Borrowed bool // Writer is the caller's: it is never closed nor configured, and gets its connections back
+	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed instead of given back, so that
+	// the caller never meets what was set.
+	Setup    []string
+	ReadOnly error // why the medium cannot be written; nil: it can
+	Pinned   bool  // closing a connection loses the data: Suspend leaves it open
 }
 
 // A Class is what an error of the database means to the engine.
@@ -152,5 +202,6 @@ const (
 	ReadOnly       // the medium cannot be written
 	TooLarge       // a value or a row is over a limit
 	Failing        // the database itself is in trouble: its name belongs in the error
-	Lost           // the same, and a commit under way may have happened; the connection is not used again
+	Lost           // the same, and what the statement does may have happened; the connection is not used again
+	Gone           // as Lost, but the statement surely did nothing, and may be run on another connection
 )

@@ -4,7 +4,7 @@ import "github.com/brine-go/brine/persistence/driver"
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
-	statements, _, err := b.(*Backend).layout.scanStatements(q)
+	statements, _, err := b.(*Backend).layout.scanStatements(q, nil)
 	for _, st := range statements {
 		texts, args = append(texts, st.text), append(args, st.args)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -60,8 +61,9 @@ type layout struct {
 	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
 	returned string    // " RETURNING revision", or nothing
 
-	update, updateIf, delete, deleteIf, put string
-	setFields, setFieldsIf                  string // "" where there is no extra field
+	update, updateIf, delete, deleteIf string
+	put                                string // "" without Upsert
+	setFields, setFieldsIf             string // "" where there is no extra field
 
 	inserts map[int]string // by number of rows
 }
@@ -163,7 +165,7 @@ func (l *layout) statements() {
 	l.own = present(l.id, l.data, l.state, l.typ, l.revision, l.size, l.created, l.modified)
 	l.written = slices.Concat(l.own, present(l.fields...))
 	l.inserts = map[int]string{}
-	for _, n := range insertShapes {
+	for _, n := range t.insertShapes() {
 		l.inserts[n] = l.insert(n)
 	}
 	if l.revision != nil {
@@ -175,11 +177,16 @@ func (l *layout) statements() {
 		switch c {
 		case l.id, l.created:
 		case l.revision:
-			next := fmt.Sprintf("%s = coalesce(%s.%s, 0) + 1", c.quoted, l.table, c.quoted)
-			set, put = append(set, next), append(put, next)
+			next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, c.quoted)
+			if t.NewRevision != nil {
+				next = t.NewRevision(next)
+			}
+			set, put = append(set, c.quoted+" = "+next), append(put, c.quoted+" = "+next)
 		default:
 			set = append(set, c.quoted+" = ?")
-			put = append(put, c.quoted+" = "+t.Excluded(c.quoted))
+			if t.Upsert != "" {
+				put = append(put, c.quoted+" = "+t.Excluded(c.quoted))
+			}
 		}
 	}
 	where := " WHERE " + l.id.expr + " = ?"
@@ -190,12 +197,18 @@ func (l *layout) statements() {
 		l.updateIf, l.deleteIf = l.update+ifRev, l.delete+ifRev
 	}
 	if fields := l.written[len(l.own):]; len(fields) > 0 {
-		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(assign(fields), ", ") + where
+		texts := assign(fields)
+		if l.revision != nil && t.NewRevision != nil {
+			texts = append(texts, l.revision.quoted+" = "+t.NewRevision(l.revision.quoted))
+		}
+		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(texts, ", ") + where
 		if l.revision != nil {
 			l.setFieldsIf = l.setFields + " AND " + l.revision.quoted + " = ?"
 		}
 	}
-	l.put = l.inserts[1] + " " + t.Upsert + " " + strings.Join(put, ", ")
+	if t.Upsert != "" {
+		l.put = l.inserts[1] + " " + t.Upsert + " " + strings.Join(put, ", ")
+	}
 }
 
 // assign returns the assignments of bound values to columns.
@@ -228,7 +241,9 @@ func (l *layout) insert(n int) string {
 // key returns what is bound for an ID; false: no record of this table can have it.
 func (l *layout) key(id driver.ID) (any, bool) {
 	if !l.schema.IntegerIDs {
-		return string(id), id != ""
+		// A server takes anything else for an error, not for absent.
+		ok := id != "" && len(id) <= driver.MaxIDLen && utf8.ValidString(string(id)) && strings.IndexByte(string(id), 0) < 0
+		return string(id), ok || id != "" && l.traits.Embedded
 	}
 	n, ok := integerID(id)
 	return n, ok

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -21,11 +22,17 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	defer b.leave()
 	var first int64
 	if l.counter {
-		err = b.write(ctx, o, func(c *conn) error {
-			var err error
-			first, err = b.take(ctx, c, l, int64(n))
-			return err
-		})
+		for range 3 {
+			err = b.write(ctx, o, func(c *conn) error {
+				var err error
+				first, err = b.take(ctx, c, l, int64(n))
+				return err
+			})
+			if !errors.Is(err, driver.ErrUncertain) {
+				break
+			}
+			// Numbers that may have been taken in vain are but a gap.
+		}
 	} else {
 		first, err = b.guess(ctx, o, l, int64(n))
 	}
@@ -34,33 +41,40 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 
 // take takes n numbers from the counter.
 func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64, error) {
-	// UPDATE first: it takes the lock wherever one transaction alone does not keep others out.
-	changed, err := c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = next + ? WHERE name = ? AND next > 0 AND next <= ?",
-		n, l.name, math.MaxInt64-n)
-	if err != nil {
-		return 0, err
+	for range 100 { // whoever else begins the counter at the same moment does so once
+		// UPDATE first: it takes the lock wherever one transaction alone does not keep others out.
+		changed, err := c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = next + ? WHERE name = ? AND next > 0 AND next <= ?",
+			n, l.name, math.MaxInt64-n)
+		if err != nil {
+			return 0, err
+		}
+		var next int64
+		found, err := c.one(b.short(ctx), "SELECT next FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next)
+		switch {
+		case err != nil:
+			return 0, err
+		case !found:
+			return 0, fmt.Errorf("%s: the row of table %q in %s is gone", b.dialect.Location(), l.name, storesTable)
+		case changed > 0:
+			return next - n, nil
+		case next > math.MaxInt64-n:
+			return 0, b.exhausted(l)
+		case next != 0:
+			continue // someone has just begun it
+		}
+		highest, err := l.highest(ctx, c)
+		if err != nil {
+			return 0, err
+		}
+		if highest > math.MaxInt64-n-1 {
+			return 0, b.exhausted(l)
+		}
+		changed, err = c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = ? WHERE name = ? AND next = 0", highest+1+n, l.name)
+		if err != nil || changed > 0 {
+			return highest + 1, err
+		}
 	}
-	var next int64
-	found, err := c.one(b.short(ctx), "SELECT next FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next)
-	switch {
-	case err != nil:
-		return 0, err
-	case !found:
-		return 0, fmt.Errorf("%s: the row of table %q in %s is gone", b.dialect.Location(), l.name, storesTable)
-	case changed > 0:
-		return next - n, nil
-	case next != 0:
-		return 0, b.exhausted(l)
-	}
-	highest, err := l.highest(ctx, c)
-	if err != nil {
-		return 0, err
-	}
-	if highest > math.MaxInt64-n-1 {
-		return 0, b.exhausted(l)
-	}
-	_, err = c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = ? WHERE name = ?", highest+1+n, l.name)
-	return highest + 1, err
+	return 0, fmt.Errorf("%s: the counter of table %q in %s changed again and again meanwhile", b.dialect.Location(), l.name, storesTable)
 }
 
 // guess gives the numbers behind the highest there is, where no counter is kept.

@@ -14,38 +14,111 @@ import (
 
 // View implements [driver.Backend]: one read transaction on one connection, which it holds while fn runs. Views
 // inside Views take one each: as many of them as there are connections wait for each other until ctx ends.
+//
+// On a server, a connection lost before fn has been given anything is replaced without its knowing.
 func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error {
 	o, l, err := b.ready(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.leave()
-	return b.view(ctx, o, func(c *conn) error { return fn(&reader{b: b, l: l, c: c}) })
-}
-
-// view calls f with a connection in a read transaction.
-func (b *Backend) view(ctx context.Context, o *open, f func(c *conn) error) error {
-	c, err := o.reader.get(ctx)
-	if err != nil {
+	r := &reader{b: b, l: l, o: o}
+	if err := b.again(ctx, func() error { return r.begin(ctx) }); err != nil {
 		return b.translate(err)
 	}
-	defer o.reader.put(c)
-	if err := c.control(b.short(ctx), b.traits.BeginRead); err != nil {
-		b.inspect(c, err)
-		return b.translate(err)
-	}
-	defer b.rollback(ctx, c)
-	if err = f(c); err != nil {
-		b.inspect(c, err)
+	defer r.end(ctx)
+	if err = fn(r); err != nil && r.c != nil {
+		b.inspect(r.c, err)
 	}
 	return err
 }
 
+// view calls f with a connection in a read transaction; on a server, as often as the connection is lost. f must
+// not keep anything of a try that it gave up.
+func (b *Backend) view(ctx context.Context, o *open, f func(c *conn) error) error {
+	return b.again(ctx, func() error {
+		r := &reader{b: b, o: o}
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		defer r.end(ctx)
+		err := f(r.c)
+		if err != nil {
+			b.inspect(r.c, err)
+		}
+		return b.ended(ctx, err)
+	})
+}
+
 // A reader is the driver.Reader of one View.
 type reader struct {
-	b *Backend
-	l *layout
-	c *conn
+	b     *Backend
+	l     *layout
+	o     *open
+	c     *conn // nil: it was lost, and no other could be had
+	given bool  // the View's function has got something of what there is to read
+}
+
+// begin takes a connection and begins a read transaction on it.
+func (r *reader) begin(ctx context.Context) error {
+	c, err := r.o.reader.get(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.control(r.b.short(ctx), r.b.traits.BeginRead); err != nil {
+		r.b.inspect(c, err)
+		// It is not known to be out of a transaction.
+		c.broken = c.broken || !r.b.traits.Embedded
+		r.o.reader.put(c)
+		return r.b.ended(ctx, err)
+	}
+	r.c = c
+	return nil
+}
+
+// end gives the connection back.
+func (r *reader) end(ctx context.Context) {
+	if r.c == nil {
+		return
+	}
+	r.b.rollback(ctx, r.c)
+	r.o.reader.put(r.c)
+	r.c = nil
+}
+
+var errReaderLost = errors.New("the connection of this View was lost")
+
+// run calls f, which reads through r.c. On a server it does so again on another connection if this one is lost, as
+// long as nothing has been given away that the other one may see differently.
+func (r *reader) run(ctx context.Context, f func() error) error {
+	b := r.b
+	if r.c == nil {
+		return fmt.Errorf("%s: %w", b.dialect.Location(), errReaderLost)
+	}
+	if b.traits.Embedded {
+		return f()
+	}
+	again := r.given // never the second time
+	once := func() error {
+		if r.c == nil {
+			if err := r.begin(ctx); err != nil {
+				return err
+			}
+		}
+		err := f()
+		if err == nil {
+			return nil
+		}
+		b.inspect(r.c, err)
+		if !r.given && ctx.Err() == nil && b.mayRetry(err) {
+			r.end(ctx)
+		}
+		return b.ended(ctx, err)
+	}
+	if again {
+		return once()
+	}
+	return b.again(ctx, once)
 }
 
 // A selection reads rows of the object table into records.
@@ -167,9 +240,6 @@ func (s *selection) record() (driver.Record, error) {
 	return r, nil
 }
 
-// getShapes are the numbers of IDs that one SELECT asks for; lesser numbers repeat the last ID.
-var getShapes = [...]int{1, 8, 64, 512}
-
 // denseRun is how many successive integers make a SELECT of a range worth while.
 const denseRun = 16
 
@@ -177,14 +247,18 @@ const denseRun = 16
 func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
 	s := r.l.selection(parts)
 	recs := make([]driver.Record, 0, min(len(ids), 4096))
-	err := r.eachKey(ctx, ids, s, func() error {
-		rec, err := s.record()
-		recs = append(recs, rec)
-		return err
+	err := r.run(ctx, func() error {
+		recs = recs[:0]
+		return r.eachKey(ctx, ids, s, func() error {
+			rec, err := s.record()
+			recs = append(recs, rec)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, r.b.translate(err)
 	}
+	r.given = true
 	return recs, nil
 }
 
@@ -194,7 +268,9 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 	if !r.l.schema.IntegerIDs {
 		keys := make([]string, 0, len(ids))
 		for _, id := range ids {
-			keys = append(keys, string(id))
+			if _, ok := r.l.key(id); ok {
+				keys = append(keys, string(id))
+			}
 		}
 		slices.Sort(keys)
 		return eachChunk(ctx, r, head, slices.Compact(keys), s, row)
@@ -207,6 +283,9 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 	}
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
+	if !r.b.traits.Embedded { // where a range costs a round trip
+		return eachChunk(ctx, r, head, keys, s, row)
+	}
 	// Integers in a row are one range, which is cheaper to read than a list of points.
 	scattered := 0 // keys[scattered:i] belong to no run
 	for i := 0; i < len(keys); {
@@ -232,13 +311,18 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 	return eachChunk(ctx, r, head, keys[scattered:], s, row)
 }
 
+// eachChunk runs as few SELECTs as there must be for some keys.
 func eachChunk[K any](ctx context.Context, r *reader, head string, keys []K, s *selection, row func() error) error {
 	for len(keys) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		shape := getShapes[len(getShapes)-1]
-		for _, n := range getShapes {
+		if array := r.b.traits.Array; array != nil && len(keys) > 1 {
+			return r.c.query(ctx, head+" = ANY(?)", []any{array(keys)}, s.dest, row)
+		}
+		shapes := r.b.traits.getShapes()
+		shape := shapes[len(shapes)-1]
+		for _, n := range shapes {
 			if n >= len(keys) {
 				shape = n
 				break

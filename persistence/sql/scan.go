@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,10 +21,14 @@ type level struct {
 }
 
 // Scan implements [driver.Reader]. It reads with one statement open: two where
-// the first column of the order may be NULL, so that an index serves each.
+// the first column of the order may be NULL, so that an index serves each. On a server it reads page by page instead.
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	scan := r.scan
+	if !r.b.traits.Embedded {
+		scan = r.scanPages
+	}
 	return func(yield func(driver.Record, error) bool) {
-		if err := r.scan(ctx, q, yield); err != nil && !errors.Is(err, errStop) {
+		if err := scan(ctx, q, yield); err != nil && !errors.Is(err, errStop) {
 			yield(driver.Record{}, r.b.translate(err))
 		}
 	}
@@ -36,7 +41,7 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	statements, filters, err := r.l.scanStatements(q)
+	statements, filters, err := r.l.scanStatements(q, nil)
 	if err != nil {
 		return err
 	}
@@ -66,8 +71,9 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 	return nil
 }
 
-// scanStatements returns the SELECTs of a query, but for LIMIT, and what they leave to be looked at row by row.
-func (l *layout) scanStatements(q *driver.Query) ([]clause, []*filter, error) {
+// scanStatements returns the SELECTs of a query, but for LIMIT, and what they leave to be looked at row by row. They select
+// the columns of extra before those of the filters.
+func (l *layout) scanStatements(q *driver.Query, extra []*column) ([]clause, []*filter, error) {
 	where, filters, err := l.where(q.Where)
 	if err != nil {
 		return nil, nil, err
@@ -76,7 +82,7 @@ func (l *layout) scanStatements(q *driver.Query) ([]clause, []*filter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	head := "SELECT " + l.selection(q.Parts, filterColumns(filters)...).list() + " FROM " + l.table
+	head := "SELECT " + l.selection(q.Parts, slices.Concat(extra, filterColumns(filters))...).list() + " FROM " + l.table
 	var statements []clause
 	for _, rg := range ranges {
 		st := clause{text: head}
@@ -99,17 +105,21 @@ func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
 	}
 	tail := " FROM " + r.l.table + where.conjunction()
 	var n int64
-	if len(filters) == 0 {
-		_, err = r.c.one(ctx, "SELECT count(*)"+tail, where.args, &n)
-	} else {
+	err = r.run(ctx, func() error {
+		n = 0
+		if len(filters) == 0 {
+			_, err := r.c.one(ctx, "SELECT count(*)"+tail, where.args, &n)
+			return err
+		}
 		s := r.l.selection(0, filterColumns(filters)...)
-		err = r.c.query(ctx, "SELECT "+s.list()+tail, where.args, s.dest, func() error {
+		return r.c.query(ctx, "SELECT "+s.list()+tail, where.args, s.dest, func() error {
 			if s.passes(filters) {
 				n++
 			}
 			return nil
 		})
-	}
+	})
+	r.given = r.given || err == nil
 	return n, r.b.translate(err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -33,13 +34,21 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 	defer b.leave()
 	l, err := b.look(ctx, o, s)
 	if errors.Is(err, errIncomplete) {
-		err = b.write(ctx, o, func(c *conn) error {
-			var err error
-			if err = b.create(ctx, c, s); err == nil {
-				l, err = b.read(ctx, c, s)
+		for range 3 {
+			err = b.write(ctx, o, func(c *conn) error {
+				return b.locked(ctx, c, func() error {
+					var err error
+					if err = b.create(ctx, c, s); err == nil {
+						l, err = b.read(ctx, c, s)
+					}
+					return err
+				})
+			})
+			if !errors.Is(err, driver.ErrUncertain) {
+				break
 			}
-			return err
-		})
+			// What it may have made already, it finds the next time.
+		}
 	}
 	if err != nil {
 		return driver.Meta{}, b.translate(err)
@@ -152,6 +161,7 @@ func (b *Backend) create(ctx context.Context, c *conn, s driver.Schema) error {
 	if err != nil {
 		return err
 	}
+	adopted := tab != nil
 	if tab == nil {
 		if err := run("%s", b.createTable(s)); err != nil {
 			return err
@@ -174,14 +184,31 @@ func (b *Backend) create(ctx context.Context, c *conn, s driver.Schema) error {
 		if err := run("ALTER TABLE %s ADD COLUMN %s", l.table, def.sql); err != nil {
 			return err
 		}
-		if def.name == colSize {
-			if err := run("UPDATE %s SET %s = coalesce(octet_length(%s), 0)", l.table, quote(b.traits, colSize), l.data.quoted); err != nil {
-				return err
-			}
+	}
+	if err := b.readStores(ctx, c, l); err != nil {
+		return err
+	}
+	if adopted && (l.size == nil || !l.counter) {
+		// Also where there is the column and no row in the engine's own table: some databases commit each definition by itself,
+		// and an earlier Init may have been cut off just here.
+		size, octets := quote(b.traits, colSize), "coalesce(octet_length("+l.data.quoted+"), 0)"
+		if l.size != nil {
+			size = l.size.quoted
+		}
+		if err := run("UPDATE %s SET %s = %s WHERE coalesce(%s, -1) <> %s", l.table, size, octets, size, octets); err != nil {
+			return err
+		}
+	}
+	if len(l.missing) > 0 {
+		if tab, err = b.dialect.Inspect(ctx, c, tab.Name); err != nil {
+			return err
 		}
 	}
 	for _, name := range b.wantedIndexes(tab, s) {
 		columns := quote(b.traits, name)
+		if col := tab.column(name); col != nil {
+			columns += col.IndexPart
+		}
 		if s.IntegerIDs && !b.traits.KeyInIndexInteger || !s.IntegerIDs && !b.traits.KeyInIndexText {
 			columns += ", " + l.id.quoted
 		}
@@ -201,8 +228,8 @@ func (b *Backend) createStores(ctx context.Context, c *conn, table string) error
 		return err
 	}
 	if stores == nil {
-		_, err := c.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL)",
-			storesTable, d.Type(TextID), d.Type(ShortText), d.Type(Integer), d.Type(Integer)))
+		_, err := c.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL)%s",
+			storesTable, d.Type(TextID), d.Type(ShortText), d.Type(Integer), d.Type(Integer), b.traits.TableOptions))
 		if err != nil {
 			return err
 		}
@@ -219,6 +246,37 @@ func (b *Backend) createStores(ctx context.Context, c *conn, table string) error
 	_, err = c.exec(ctx, "INSERT INTO "+storesTable+" (name, identity, next, format) VALUES (?, ?, 0, ?)",
 		table, identity.String(), int64(formatVersion))
 	return err
+}
+
+// locked calls f when no other process is creating tables.
+func (b *Backend) locked(ctx context.Context, c *conn, f func() error) error {
+	t := b.traits
+	if t.InitLock == "" {
+		return f()
+	}
+	begin := time.Now()
+	for {
+		var got cell
+		if _, err := c.one(ctx, t.InitLock, nil, &got); err != nil {
+			return err
+		}
+		if n, err := got.integer(0); err == nil && n == 1 {
+			break
+		}
+		if time.Since(begin) > b.patience {
+			return fmt.Errorf("%s: another process has been creating tables for %v", b.dialect.Location(), b.patience)
+		}
+		time.Sleep(maxPauseServer)
+	}
+	if t.InitUnlock != "" {
+		defer func() {
+			var done cell
+			if _, err := c.one(context.WithoutCancel(ctx), t.InitUnlock, nil, &done); err != nil {
+				c.broken = true // its end is the lock's end
+			}
+		}()
+	}
+	return f()
 }
 
 type definition struct{ name, sql string }
@@ -248,7 +306,7 @@ func (b *Backend) createTable(s driver.Schema) string {
 	for _, def := range b.definitions(s) {
 		parts = append(parts, def.sql)
 	}
-	return "CREATE TABLE " + quote(b.traits, b.options.Table) + " (" + strings.Join(parts, ", ") + ")"
+	return "CREATE TABLE " + quote(b.traits, b.options.Table) + " (" + strings.Join(parts, ", ") + ")" + b.traits.TableOptions
 }
 
 // wantedIndexes are the columns that should have an index and have none.

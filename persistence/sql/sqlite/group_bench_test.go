@@ -1,0 +1,100 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// atOnce calls save n times in each of some goroutines and returns how long that took, and the longest single call.
+func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
+	waits := make([]time.Duration, goroutines)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for range n {
+				t := time.Now()
+				save()
+				waits[g] = max(waits[g], time.Since(t))
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(begin), slices.Max(waits)
+}
+
+// BenchmarkConcurrentSaves compares goroutines that save single records of 1 KB with a program by hand: one writer connection,
+// each record in its own transaction. "times" is how many times as many a second ours are.
+func BenchmarkConcurrentSaves(b *testing.B) {
+	for _, goroutines := range []int{1, 2, 8, 32} {
+		for _, tx := range []string{"transaction", "autocommit"} {
+			b.Run(fmt.Sprintf("%d against %s", goroutines, tx), func(b *testing.B) {
+				store, hand := newBench(b)
+				rec := benchRecords(1)[0]
+				var ours, theirs atomic.Int64
+				byUs := func() {
+					m := driver.Mutation{Op: driver.Create, Rec: rec}
+					m.Rec.ID = driver.ID(strconv.FormatInt(ours.Add(1), 10))
+					_, err := store.Apply(b.Context(), []driver.Mutation{m})
+					mustNot(err)
+				}
+				byHand := func() {
+					_, err := hand.insert.ExecContext(b.Context(), handArgs(nil, &rec, theirs.Add(1))...)
+					mustNot(err)
+				}
+				if tx == "transaction" {
+					byHand = func() {
+						t, err := hand.writer.BeginTx(b.Context(), nil) // IMMEDIATE, says the DSN
+						mustNot(err)
+						_, err = t.StmtContext(b.Context(), hand.insert).ExecContext(b.Context(), handArgs(nil, &rec, theirs.Add(1))...) //nolint:sqlclosecheck // the transaction closes it
+						mustNot(err)
+						mustNot(t.Commit())
+					}
+				}
+				rounds := benchRounds
+				if testing.Short() {
+					rounds = 1
+				}
+				for b.Loop() {
+					var times, us, them, longest, theirLongest []float64
+					for round := range rounds {
+						var took, most [2]time.Duration
+						for k := range 2 {
+							side := (round + k) % 2 // who goes first changes
+							took[side], most[side] = atOnce(goroutines, 200/goroutines, []func(){byUs, byHand}[side])
+						}
+						times = append(times, float64(took[1])/float64(took[0]))
+						n := float64(200 / goroutines * goroutines)
+						us, them = append(us, n/took[0].Seconds()), append(them, n/took[1].Seconds())
+						longest, theirLongest = append(longest, most[0].Seconds()*1e3), append(theirLongest, most[1].Seconds()*1e3)
+					}
+					b.ReportMetric(median(times), "times")
+					b.ReportMetric(median(us), "brine/s")
+					b.ReportMetric(median(them), "hand/s")
+					b.ReportMetric(median(longest), "brine-longest-ms")
+					b.ReportMetric(median(theirLongest), "hand-longest-ms")
+					b.ReportMetric(slices.Max(longest), "brine-worst-ms")
+					b.ReportMetric(slices.Max(theirLongest), "hand-worst-ms")
+				}
+			})
+		}
+	}
+}
+
+func median(s []float64) float64 {
+	return slices.Sorted(slices.Values(s))[len(s)/2]
+}
+
+// mustNot is check for goroutines.
+func mustNot(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
