@@ -1,0 +1,168 @@
+package postgres
+
+import (
+	"context"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/sql"
+)
+
+// dialect is what the engine has to know of PostgreSQL.
+type dialect struct {
+	traits   *sql.Traits
+	location string
+	schema   string
+	choosy   bool // a server that cannot be written is the wrong one
+	pool     driver.Pool
+	// One of the two:
+	connector *connector
+	db        *sqlx.DB    // the caller's
+	checked   atomic.Bool // the schema is there
+}
+
+var _ sql.Dialect = (*dialect)(nil)
+
+// maxValue is below the 1 GB that a message to the server may have.
+const maxValue = 1<<30 - 1<<20
+
+var traits = sql.Traits{
+	Name:          "postgres",
+	Quote:         '"',
+	BindType:      sqlx.DOLLAR,
+	Returning:     true,
+	CancelTells:   true,
+	BeginWrite:    "BEGIN ISOLATION LEVEL READ COMMITTED",
+	BeginRead:     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	InitLock:      "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
+	Stale:         stalePlan,
+	Array:         func(keys any) any { return pq.Array(keys) },
+	InsertShapes:  []int{1, 8, 64, 512},
+	MaxParams:     65535,
+	MaxBatchBytes: 1 << 20,
+	MaxValue:      maxValue,
+	Upsert:        `ON CONFLICT ("id") DO UPDATE SET`,
+	Excluded:      func(quoted string) string { return "excluded." + quoted },
+	AsText:        func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
+	Binary:        func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
+}
+
+func (d *dialect) Traits() *sql.Traits { return d.traits }
+
+func (d *dialect) Location() string { return d.location }
+
+func (d *dialect) Type(t sql.ColumnType) string {
+	switch t {
+	case sql.TextID, sql.ShortText, sql.Text:
+		return `TEXT COLLATE "C"`
+	case sql.State:
+		return fmt.Sprintf(`VARCHAR(%d) COLLATE "C"`, driver.MaxStateLen)
+	case sql.Blob, sql.FieldBlob, sql.FieldIndex:
+		return "BYTEA"
+	case sql.Float:
+		return "DOUBLE PRECISION"
+	case sql.Bool:
+		return "BOOLEAN"
+	}
+	return "BIGINT"
+}
+
+// classes are the SQLSTATEs that mean something to the engine; two letters stand for a whole class.
+var classes = map[string]sql.Class{
+	"23505": sql.Unique, // unique_violation
+
+	"40001": sql.Busy, // serialization_failure
+	"40P01": sql.Busy, // deadlock_detected
+	"55P03": sql.Busy, // lock_not_available
+	"57P03": sql.Busy, // cannot_connect_now: starting up, or shutting down
+	"53300": sql.Busy, // too_many_connections
+	"42P07": sql.Busy, // duplicate_table, and the next: another program made it at the same moment
+	"42701": sql.Busy, // duplicate_column
+
+	"25006": sql.ReadOnly, // read_only_sql_transaction
+	"42501": sql.ReadOnly, // insufficient_privilege
+
+	"22001": sql.TooLarge, // string_data_right_truncation, of a column made by hand
+	"54000": sql.TooLarge, // program_limit_exceeded
+
+	"08":    sql.Lost, // connection_exception
+	"57P01": sql.Lost, // admin_shutdown
+	"57P02": sql.Lost, // crash_shutdown
+	"57P05": sql.Lost, // idle_session_timeout
+	"25P03": sql.Lost, // idle_in_transaction_session_timeout
+
+	"28":    sql.Failing, // invalid_authorization_specification
+	"3D":    sql.Failing, // invalid_catalog_name
+	"42P01": sql.Failing, // undefined_table
+	"53":    sql.Failing, // insufficient_resources
+	"58":    sql.Failing, // system_error
+	"XX":    sql.Failing, // internal_error
+}
+
+// state returns the SQLSTATE of an error; "": it is none of the server's.
+func state(err error) string {
+	var e interface{ SQLState() string }
+	if errors.As(err, &e) {
+		return e.SQLState()
+	}
+	return ""
+}
+
+// Classify implements [sql.Dialect].
+func (d *dialect) Classify(err error) sql.Class {
+	if code := state(err); len(code) == 5 {
+		switch {
+		case stalePlan(err):
+			return sql.Busy
+		case d.choosy && code == "25006":
+			return sql.Gone // the server has become a standby
+		case code == "XX000" && strings.Contains(err.Error(), "invalid memory alloc request size"):
+			return sql.TooLarge
+		}
+		if class, ok := classes[code]; ok {
+			return class
+		}
+		return classes[code[:2]]
+	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return sql.Other
+	case errors.Is(err, errUnsuitable):
+		return sql.Gone
+	}
+	// The driver says ErrBadConn of connections that break in the middle of a statement too.
+	for _, lost := range [...]error{sqldriver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, os.ErrDeadlineExceeded, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, lost) {
+			return sql.Lost
+		}
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return sql.Lost
+	}
+	if err != nil && strings.Contains(err.Error(), "unexpected message") {
+		return sql.Lost // the driver has lost the thread
+	}
+	return sql.Other
+}
+
+// stalePlan: a table has changed since the statement was prepared.
+func stalePlan(err error) bool {
+	switch state(err) {
+	case "0A000": // feature_not_supported
+		return strings.Contains(err.Error(), "cached plan must not change result type")
+	case "26000": // invalid_sql_statement_name: something between us and the server has forgotten it
+		return true
+	}
+	return false
+}
