@@ -1,0 +1,287 @@
+package mysql
+
+import (
+	"context"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/brine-go/brine/persistence/sql"
+)
+
+// A server is what the engine has to know of the one that it is connected to.
+type server struct {
+	version   string
+	packet    int64 // max_allowed_packet
+	lowerCase int   // lower_case_table_names
+	collation string
+	host      string
+	port      int
+	db        string
+}
+
+func (s *server) location() string { return fmt.Sprintf("mysql://%s:%d/%s", s.host, s.port, s.db) }
+
+// binaryCollations compare utf8mb4 by bytes, spaces at the end included: on MariaDB, and on MySQL.
+var binaryCollations = []string{"utf8mb4_nopad_bin", "utf8mb4_0900_bin"}
+
+// Open implements [sql.Dialect].
+func (d *dialect) Open(ctx context.Context, _ bool) (*sql.Pools, error) {
+	db := d.open()
+	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed}
+	if d.borrowed {
+		pools.Setup = setup(nil)
+		if err := d.probeBorrowed(ctx, db); err != nil {
+			return nil, err
+		}
+		return pools, nil
+	}
+	if err := d.probe(ctx, db); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%s: %w", d.Location(), ctx.Err())
+		}
+		return nil, errors.Join(err, db.Close())
+	}
+	return pools, nil
+}
+
+// probe asks the server what it is.
+func (d *dialect) probe(ctx context.Context, q sqlx.QueryerContext) error {
+	s := &server{}
+	err := each(ctx, q, `SELECT version(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port, coalesce(database(), ''),
+		coalesce((SELECT max(collation_name) FROM information_schema.collations WHERE collation_name IN ('`+strings.Join(binaryCollations, "', '")+`')), '')`,
+		nil, []any{&s.version, &s.packet, &s.lowerCase, &s.host, &s.port, &s.db, &s.collation}, func() {})
+	if err != nil {
+		return err
+	}
+	if s.db == "" {
+		return fmt.Errorf("%s: no database is selected", s.location())
+	}
+	if s.collation == "" {
+		return fmt.Errorf("%s: server %s cannot compare text by bytes: MySQL 8.0.17 or MariaDB 10.2 is wanted", s.location(), s.version)
+	}
+	d.server.Store(s)
+	d.traits.MaxValue = s.packet
+	// A row of a batch has more than its data, and there must be room for it.
+	d.traits.MaxBatchBytes = int(min(maxBatchBytes, s.packet/4))
+	return nil
+}
+
+// probeBorrowed asks the server what it is, and looks whether the caller's DB counts as the engine needs it: rows that an
+// UPDATE found, not those that it changed.
+func (d *dialect) probeBorrowed(ctx context.Context, db *sqlx.DB) error {
+	c, err := db.Connx(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := d.probe(ctx, c); err != nil {
+		return err
+	}
+	for _, text := range [...]string{
+		"CREATE TEMPORARY TABLE IF NOT EXISTS brine_probe (a INT) ENGINE=InnoDB",
+		"DELETE FROM brine_probe",
+		"INSERT INTO brine_probe VALUES (1)",
+	} {
+		if _, err := c.ExecContext(ctx, text); err != nil {
+			if d.Classify(err) == sql.ReadOnly || d.Classify(err) == sql.Failing {
+				return nil // who may not make tables cannot be asked, and an UPDATE that changes nothing is rare
+			}
+			return err
+		}
+	}
+	res, err := c.ExecContext(ctx, "UPDATE brine_probe SET a = 1")
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if _, dropped := c.ExecContext(ctx, "DROP TEMPORARY TABLE brine_probe"); err != nil || dropped != nil {
+		return errors.Join(err, dropped)
+	}
+	if n != 1 {
+		return fmt.Errorf("%s: the DB counts the rows that an UPDATE changed, not those that it found: its DSN must have clientFoundRows=true", d.Location())
+	}
+	return nil
+}
+
+// A connector makes connections to the first of some hosts that can be written, and sets them up.
+type connector struct {
+	hosts   []sqldriver.Connector
+	addrs   []string // of hosts
+	setup   []string
+	timeout time.Duration // of each host
+	last    atomic.Int32  // the host that was good last
+}
+
+// newConnector returns what connects to the places of s.
+func newConnector(s *settings, logger *slog.Logger) (*connector, error) {
+	c := &connector{addrs: s.addrs, setup: setup(s.vars), timeout: s.pool.ConnectTimeout / time.Duration(len(s.addrs))}
+	for _, addr := range s.addrs {
+		config := s.config.Clone()
+		config.Addr, config.Logger = addr, debugLogger{logger}
+		config.DialFunc = dial
+		if config.AllowFallbackToPlaintext {
+			// Falling back, the driver changes the configuration, which connections share unless there is a hook like this.
+			if err := config.Apply(mysql.BeforeConnect(func(context.Context, *mysql.Config) error { return nil })); err != nil {
+				return nil, err
+			}
+		}
+		host, err := mysql.NewConnector(config)
+		if err != nil {
+			return nil, err
+		}
+		c.hosts = append(c.hosts, host)
+	}
+	return c, nil
+}
+
+// dial tells the engine of the connection, so that it can cut it when the server falls silent.
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err == nil {
+		conn, _ = sql.Dialed(ctx, conn)
+	}
+	return conn, err
+}
+
+// setup returns the statements that a connection begins with: they set sessionVars and more.
+func setup(more map[string]string) []string {
+	vars := maps.Clone(sessionVars)
+	maps.Copy(vars, more)
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		list = append(list, name+" = "+vars[name])
+	}
+	return []string{
+		"SET " + strings.Join(list, ", "),
+		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // as a variable it has two names
+	}
+}
+
+// Connect implements [sqldriver.Connector].
+func (c *connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	first := int(c.last.Load())
+	var errs []error
+	for i := range c.hosts {
+		at := (first + i) % len(c.hosts)
+		conn, err := c.connect(ctx, at)
+		if err == nil {
+			c.last.Store(int32(at))
+			return conn, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	return nil, errors.Join(errs...)
+}
+
+// connect connects to one of the hosts.
+func (c *connector) connect(ctx context.Context, at int) (sqldriver.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	conn, err := c.prepared(within, at)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return nil, &silentError{c.addrs[at], c.timeout}
+	}
+	return conn, err
+}
+
+// A silentError is the error of a host that did not answer in time.
+type silentError struct {
+	addr string
+	time time.Duration
+}
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("no answer from %s within %v", e.addr, e.time)
+}
+
+// prepared connects, and sets the connection up.
+func (c *connector) prepared(ctx context.Context, at int) (sqldriver.Conn, error) {
+	conn, err := c.hosts[at].Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.hosts) > 1 {
+		err = writable(ctx, conn)
+	}
+	for _, text := range c.setup {
+		if err == nil {
+			_, err = conn.(sqldriver.ExecerContext).ExecContext(ctx, text, nil)
+		}
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+var errNotWritable = errors.New("the server is read-only, or a cluster's node that is not ready")
+
+// writable refuses a server that is one of several and cannot be written: a replica, or a node that has lost its cluster.
+func writable(ctx context.Context, conn sqldriver.Conn) error {
+	readOnly, err := second(ctx, conn, "SHOW GLOBAL VARIABLES LIKE 'read_only'")
+	if err != nil {
+		return err
+	}
+	cluster, err := second(ctx, conn, "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")
+	if err != nil {
+		return err
+	}
+	ready := "ON"
+	if cluster == "ON" {
+		if ready, err = second(ctx, conn, "SHOW GLOBAL STATUS LIKE 'wsrep_ready'"); err != nil {
+			return err
+		}
+	}
+	if readOnly == "ON" || ready != "ON" {
+		return errNotWritable
+	}
+	return nil
+}
+
+// second returns the second column of the one row that a statement gives; "": there is none.
+func second(ctx context.Context, conn sqldriver.Conn, text string) (value string, err error) {
+	rows, err := conn.(sqldriver.QueryerContext).QueryContext(ctx, text, nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	row := make([]sqldriver.Value, len(rows.Columns()))
+	switch err := rows.Next(row); {
+	case errors.Is(err, io.EOF):
+		return "", nil
+	case err != nil || len(row) != 2:
+		return "", err
+	}
+	if b, ok := row[1].([]byte); ok {
+		return string(b), nil
+	}
+	return fmt.Sprint(row[1]), nil
+}
+
+// Driver implements [sqldriver.Connector].
+func (c *connector) Driver() sqldriver.Driver { return c.hosts[0].Driver() }
+
+// debugLogger takes what the driver has to tell: connections that were lost, whose errors are returned too.
+type debugLogger struct{ logger *slog.Logger }
+
+// Print implements [mysql.Logger].
+func (l debugLogger) Print(v ...any) { l.logger.Debug("mysql driver", "message", fmt.Sprint(v...)) }
