@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/idfactory"
+	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
 	_ "github.com/brine-go/brine/persistence/all"
 )
@@ -25,15 +27,20 @@ func TestMain(m *testing.M) {
 	if child() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	testserver.Main(m, func() {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	})
 }
 
-// backends runs a test on every backend that needs no server. url names an empty store; opening
-// it again opens the same data, but for mem.
+// backends runs a test on every backend. url names an empty store; opening it again opens the same
+// data, but for mem.
 func backends(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Parallel()
-	for _, name := range []string{"mem", "fs", "sqlite"} {
+	for _, name := range []string{"mem", "fs", "sqlite", "postgres", "mariadb"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, storeURL(t, name))
@@ -49,6 +56,12 @@ func storeURL(t testing.TB, backend string) string {
 		return "file:" + filepath.Join(t.TempDir(), "store")
 	case "sqlite":
 		return "sqlite:" + filepath.Join(t.TempDir(), "store.db")
+	case "postgres":
+		s := testserver.SharedPostgres(t)
+		return s.URL(s.NewDB(t))
+	case "mariadb":
+		s := testserver.SharedMariaDB(t)
+		return s.URL(s.NewDB(t))
 	}
 	t.Fatalf("no backend %q", backend)
 	return ""
