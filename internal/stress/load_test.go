@@ -1,0 +1,50 @@
+package stress_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// loadTime is how long a load goes on.
+func loadTime() time.Duration {
+	if long() {
+		return 30 * time.Second
+	}
+	return 3 * time.Second
+}
+
+// embedded runs a test on an empty store of each backend that needs no server.
+func embedded(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for _, name := range []string{"fs", "sqlite"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := "file:" + filepath.Join(t.TempDir(), "store")
+			if name == "sqlite" {
+				url = "sqlite:" + filepath.Join(t.TempDir(), "store.db")
+			}
+			test(t, url)
+		})
+	}
+}
+
+// load runs clients on the store for a while and checks what they leave.
+func load(t *testing.T, urls ...string) {
+	t.Helper()
+	c := newCrew(t, urls[0])
+	for i := range 8 {
+		c.start(urls[i%len(urls)])
+	}
+	time.Sleep(loadTime())
+	c.finish()
+	if r := c.check(urls[0]); r.Doubt+r.InFlight+r.Uncertain+r.Lost > 0 {
+		t.Errorf("nobody was killed, and %d operations are in doubt, %d cut off, %d attempts uncertain, %d connections lost",
+			r.Doubt, r.InFlight, r.Uncertain, r.Lost)
+	}
+}
+
+func TestEightProcessesLoseNothing(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) { load(t, url) })
+}
