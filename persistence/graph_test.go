@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/brine-go/brine/persistence"
@@ -27,7 +28,7 @@ func TestChainsAndCyclesHaveNoDepth(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		length := 100_000
-		if testing.Short() || url[:4] == "file" && !long() {
+		if embedded := url == "mem:" || strings.HasPrefix(url, "sqlite:"); testing.Short() || !embedded && !long() {
 			length = 10_000
 		}
 		links := make([]Link, length)
@@ -204,7 +205,11 @@ func TestMemoryOfIterationsDoesNotGrowWithTheNumberOfRecords(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills stores with 100,000 records")
 	}
-	for _, backend := range []string{"fs", "sqlite"} {
+	names := []string{"fs", "sqlite"}
+	if long() {
+		names = append(names, "postgres", "mariadb")
+	}
+	for _, backend := range names {
 		t.Run(backend, func(t *testing.T) {
 			s, ctx := open(t, storeURL(t, backend), nil), t.Context()
 			peak := func() (list, all uint64) {
@@ -235,7 +240,7 @@ func TestMemoryOfIterationsDoesNotGrowWithTheNumberOfRecords(t *testing.T) {
 				}
 			}
 			small, large := 10_000, 100_000
-			if backend == "fs" && !long() {
+			if !long() {
 				large = 30_000
 			}
 			fill(small)
