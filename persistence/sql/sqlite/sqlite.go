@@ -14,7 +14,7 @@
 //	networkfs=refuse      allow: open a file on a network file system too
 //
 // A file is opened in WAL mode, with one connection that writes and a few that read: readers never wait for
-// the writer nor it for them. The file and its parent folders are made where they are missing, for
+// the writer nor it for them. Applys that meet share a commit; each is acknowledged only when it is durable. The file and its parent folders are made where they are missing, for
 // their owner alone. SQLite's locks cannot be trusted on network file systems and
 // WAL does not work there: such a place is refused unless networkfs=allow says that just one machine uses the file.
 //
