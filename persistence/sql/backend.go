@@ -113,16 +113,32 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 	if o != nil {
 		return o, nil
 	}
-	var pools *Pools
 	err := b.retry(ctx, func() error {
-		var err error
-		pools, err = b.dialect.Open(ctx, !b.options.NoCreate)
+		pools, err := b.dialect.Open(ctx, !b.options.NoCreate)
+		if err != nil {
+			return err
+		}
+		o = b.lend(pools)
+		if err = b.probe(ctx, o); err != nil {
+			_ = o.close()
+		}
 		return err
 	})
 	if err != nil {
-		return nil, b.translate(err)
+		return nil, b.translate(b.ended(ctx, err))
 	}
-	o = &open{Pools: pools}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open, b.limit = o, 0
+	for _, p := range o.pools() {
+		b.limit += cap(p.slots)
+	}
+	return o, nil
+}
+
+// lend makes the engine's pools of a dialect's.
+func (b *Backend) lend(pools *Pools) *open {
+	o := &open{Pools: pools}
 	keep := pools.Keep
 	if b.traits.Embedded {
 		keep = unlimited(pools.Readers)
@@ -134,13 +150,28 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 			o.group = newGroup(b)
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open, b.limit = o, 0
-	for _, p := range o.pools() {
-		b.limit += cap(p.slots)
+	return o
+}
+
+// probe lets the dialect look at the server.
+func (b *Backend) probe(ctx context.Context, o *open) error {
+	if o.Probe == nil {
+		return nil
 	}
-	return o, nil
+	c, err := o.writer.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.writer.put(c)
+	within, cancel := context.WithTimeout(ctx, o.Keep.ConnectTimeout)
+	defer cancel()
+	defer c.watch(within, 0)()
+	err = o.Probe(within, c.Conn)
+	c.broken = err != nil
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return &notConnected{err: fmt.Errorf("no answer within %v", o.Keep.ConnectTimeout), late: true}
+	}
+	return err
 }
 
 // pools returns the writer and the reader, or the one that is both.

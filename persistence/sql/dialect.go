@@ -12,7 +12,7 @@ import (
 // methods are safe for concurrent use.
 type Dialect interface {
 	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and MaxBatchBytes
-	// may be set by Open, which knows the server.
+	// may be set by the Probe of Pools, which asks the server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived
@@ -186,7 +186,10 @@ type Pools struct {
 	Borrowed bool // Writer is the caller's: it is never closed nor configured, and gets its connections back
 	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed instead of given back, so that
 	// the caller never meets what was set.
-	Setup    []string
+	Setup []string
+	// Probe looks at the server, on the first connection and before anything else; nil: there is nothing to look at. An error
+	// means that the database could not be opened.
+	Probe    func(ctx context.Context, c *sqlx.Conn) error
 	ReadOnly error // why the medium cannot be written; nil: it can
 	Pinned   bool  // closing a connection loses the data: Suspend leaves it open
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A link is the network connection under a connection of the pool. It tells whether a statement has been sent, whether
@@ -61,18 +60,6 @@ func (c *connecting) abort() {
 	c.cut = true
 	if c.link != nil {
 		c.link.cut()
-	}
-}
-
-// Dialing returns a context for work of a dialect's own on a database that it opens: a server that
-// does not answer is given up when ctx ends, or after limit. done must be called at the end of the work.
-func Dialing(ctx context.Context, limit time.Duration) (within context.Context, done func()) {
-	making := &connecting{}
-	within, cancel := context.WithTimeout(context.WithValue(ctx, connectingKey{}, making), limit)
-	stop := context.AfterFunc(within, making.abort)
-	return within, func() {
-		stop()
-		cancel()
 	}
 }
 

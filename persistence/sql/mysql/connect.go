@@ -37,29 +37,19 @@ func (s *server) location() string { return fmt.Sprintf("mysql://%s:%d/%s", s.ho
 var binaryCollations = []string{"utf8mb4_nopad_bin", "utf8mb4_0900_bin"}
 
 // Open implements [sql.Dialect].
-func (d *dialect) Open(ctx context.Context, _ bool) (*sql.Pools, error) {
+func (d *dialect) Open(context.Context, bool) (*sql.Pools, error) {
 	db := d.open()
-	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed}
+	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed, Probe: d.probe}
 	if d.borrowed {
-		pools.Setup = setup(nil)
-		if err := d.probeBorrowed(ctx, db); err != nil {
-			return nil, err
-		}
-		return pools, nil
-	}
-	if err := d.probe(ctx, db); err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%s: %w", d.Location(), ctx.Err())
-		}
-		return nil, errors.Join(err, db.Close())
+		pools.Setup, pools.Probe = setup(nil), d.probeBorrowed
 	}
 	return pools, nil
 }
 
 // probe asks the server what it is.
-func (d *dialect) probe(ctx context.Context, q sqlx.QueryerContext) error {
+func (d *dialect) probe(ctx context.Context, c *sqlx.Conn) error {
 	s := &server{}
-	err := each(ctx, q, `SELECT version(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port, coalesce(database(), ''),
+	err := each(ctx, c, `SELECT version(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port, coalesce(database(), ''),
 		coalesce((SELECT max(collation_name) FROM information_schema.collations WHERE collation_name IN ('`+strings.Join(binaryCollations, "', '")+`')), '')`,
 		nil, []any{&s.version, &s.packet, &s.lowerCase, &s.host, &s.port, &s.db, &s.collation}, func() {})
 	if err != nil {
@@ -80,12 +70,7 @@ func (d *dialect) probe(ctx context.Context, q sqlx.QueryerContext) error {
 
 // probeBorrowed asks the server what it is, and looks whether the caller's DB counts as the engine needs it: rows that an
 // UPDATE found, not those that it changed.
-func (d *dialect) probeBorrowed(ctx context.Context, db *sqlx.DB) error {
-	c, err := db.Connx(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
 	if err := d.probe(ctx, c); err != nil {
 		return err
 	}

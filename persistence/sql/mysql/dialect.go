@@ -73,7 +73,7 @@ func (d *dialect) Location() string {
 	return cmp.Or(d.location, "mysql")
 }
 
-// Type implements [sql.Dialect]. It is asked after Open alone, which finds out the name of the collation.
+// Type implements [sql.Dialect]. It is asked after the probe alone, which finds out the name of the collation.
 func (d *dialect) Type(t sql.ColumnType) string {
 	text := func(typ string) string { return typ + " CHARACTER SET utf8mb4 COLLATE " + d.server.Load().collation }
 	switch t {

@@ -106,31 +106,26 @@ type brief struct{ net.Conn }
 func (brief) SetDeadline(time.Time) error { return nil }
 
 // Open implements [sql.Dialect].
-func (d *dialect) Open(ctx context.Context, create bool) (*sql.Pools, error) {
+func (d *dialect) Open(_ context.Context, create bool) (*sql.Pools, error) {
 	if d.db != nil {
 		return &sql.Pools{Writer: d.db, Reader: d.db, Keep: d.pool, Borrowed: true}, nil
 	}
 	db := sqlx.NewDb(stdsql.OpenDB(d.connector), "postgres")
+	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool}
 	if !d.checked.Load() && d.schema != "" {
-		within, done := sql.Dialing(ctx, d.pool.ConnectTimeout)
-		err := d.makeSchema(within, db, create)
-		late := within.Err() != nil && ctx.Err() == nil
-		done()
-		if late {
-			err = fmt.Errorf("connecting: no answer within %v", d.pool.ConnectTimeout)
+		pools.Probe = func(ctx context.Context, c *sqlx.Conn) error {
+			err := d.makeSchema(ctx, c, create)
+			d.checked.Store(err == nil)
+			return err
 		}
-		if err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-		d.checked.Store(true)
 	}
-	return &sql.Pools{Writer: db, Reader: db, Keep: d.pool}, nil
+	return pools, nil
 }
 
 // makeSchema creates the schema that the URL names where it is missing.
-func (d *dialect) makeSchema(ctx context.Context, db *sqlx.DB, create bool) error {
+func (d *dialect) makeSchema(ctx context.Context, c *sqlx.Conn, create bool) error {
 	there := func() (found bool, err error) {
-		return found, db.GetContext(ctx, &found, "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1)", d.schema)
+		return found, c.GetContext(ctx, &found, "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1)", d.schema)
 	}
 	found, err := there()
 	switch {
@@ -139,7 +134,7 @@ func (d *dialect) makeSchema(ctx context.Context, db *sqlx.DB, create bool) erro
 	case !create:
 		return fmt.Errorf("%s: there is no schema %q, and nothing may be created", d.location, d.schema)
 	}
-	if _, err = db.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS "`+d.schema+`"`); err != nil {
+	if _, err = c.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS "`+d.schema+`"`); err != nil {
 		// Two that do so at once can still meet.
 		if found, _ := there(); found {
 			return nil
