@@ -1,0 +1,205 @@
+package persistence_test
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/brine-go/brine/internal/testserver"
+	"github.com/brine-go/brine/persistence"
+)
+
+// A tap stands between a client and a server and reads what the client sends.
+type tap struct {
+	// next reads one message of a client, the first one of a connection or a later one; statement is what it runs, or "".
+	next func(r io.Reader, first bool) (message []byte, statement string, err error)
+
+	mu   sync.Mutex
+	seen []string // statements run: their text, or "prepared"
+}
+
+// listen returns the address to connect to in place of target.
+func (p *tap) listen(t *testing.T, target string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer client.Close()
+				server, err := net.Dial("tcp", target)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				all.Go(func() {
+					_, _ = io.Copy(client, server)
+					client.Close()
+				})
+				for first := true; ; first = false {
+					message, statement, err := p.next(client, first)
+					if statement != "" { // it is noted before the server can answer
+						p.mu.Lock()
+						p.seen = append(p.seen, statement)
+						p.mu.Unlock()
+					}
+					if err == nil {
+						_, err = server.Write(message)
+					}
+					if err != nil {
+						break
+					}
+				}
+				server.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
+}
+
+// during returns the statements that fn sends.
+func (p *tap) during(fn func()) []string {
+	p.mu.Lock()
+	p.seen = nil
+	p.mu.Unlock()
+	fn()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
+// postgresMessage reads a message of PostgreSQL's: a byte of type, which the first one lacks, and the length of itself and what follows.
+func postgresMessage(r io.Reader, first bool) (message []byte, statement string, err error) {
+	head := make([]byte, 5)
+	begin := 0
+	if first {
+		begin = 1
+	}
+	if _, err := io.ReadFull(r, head[begin:]); err != nil {
+		return nil, "", err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, "", err
+	}
+	switch head[0] {
+	case 'Q':
+		statement = strings.TrimRight(string(body), "\x00")
+	case 'E':
+		statement = "prepared"
+	}
+	return append(head[begin:], body...), statement, nil
+}
+
+// mysqlPacket reads a packet of MySQL's: three bytes of length and a number, which is 0 where a command begins.
+func mysqlPacket(r io.Reader, _ bool) (packet []byte, statement string, err error) {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, "", err
+	}
+	body := make([]byte, uint32(head[0])|uint32(head[1])<<8|uint32(head[2])<<16)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, "", err
+	}
+	if head[3] == 0 && len(body) > 0 {
+		switch body[0] {
+		case 0x03:
+			statement = string(body[1:])
+		case 0x17:
+			statement = "prepared"
+		}
+	}
+	return append(head, body...), statement, nil
+}
+
+// taps runs a test on a store of each server, through a tap and over one connection.
+func taps(t *testing.T, test func(t *testing.T, p *tap, s *persistence.Store)) {
+	t.Helper()
+	t.Parallel()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		srv := testserver.Postgres(t, testserver.TCP())
+		p := &tap{next: postgresMessage}
+		test(t, p, open(t, "postgres://test@"+p.listen(t, srv.TCP())+"/"+srv.NewDB(t)+"?sslmode=disable&pool_size=1", nil))
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		t.Parallel()
+		srv := testserver.MariaDB(t, testserver.TCP())
+		p := &tap{next: mysqlPacket}
+		test(t, p, open(t, "mysql://root@"+p.listen(t, srv.TCP())+"/"+srv.NewDB(t)+"?pool_size=1", nil))
+	})
+}
+
+// levels returns the last of n jobs in so many levels, of which each refers to three of the level before it.
+func levels(n, depth int) []any {
+	var last []*Job
+	for level := range depth {
+		jobs := make([]*Job, n/depth)
+		for i := range jobs {
+			jobs[i] = &Job{JobData: jobData(level*len(jobs) + i)}
+			for k := range min(3, len(last)) {
+				jobs[i].Deps = append(jobs[i].Deps, last[(i+k)%len(last)])
+			}
+		}
+		last = jobs
+	}
+	roots := make([]any, len(last))
+	for i, j := range last {
+		roots[i] = j
+	}
+	return roots
+}
+
+func TestSavesAndLoadsTakeFewRoundTrips(t *testing.T) {
+	taps(t, func(t *testing.T, p *tap, s *persistence.Store) {
+		ctx := t.Context()
+		if err := s.Reserve(ctx, 20_000); err != nil {
+			t.Fatal(err)
+		}
+		one := &Job{JobData: jobData(1)}
+		for _, what := range []string{"a new object", "a changed object"} {
+			one.Name = what
+			if got := p.during(func() { must[persistence.ID](t)(s.Save(ctx, one)) }); len(got) != 1 {
+				t.Errorf("%s: %q", what, got)
+			}
+		}
+
+		roots := levels(10_000, 20)
+		var ids []persistence.ID
+		got := p.during(func() { ids = must[[]persistence.ID](t)(s.SaveAll(ctx, roots...)) })
+		begins, commits := 0, 0
+		for _, text := range got {
+			if strings.HasPrefix(text, "BEGIN") || strings.HasPrefix(text, "START TRANSACTION") {
+				begins++
+			}
+			if text == "COMMIT" {
+				commits++
+			}
+		}
+		t.Logf("SaveAll of 10,000: %d statements", len(got))
+		if begins != 1 || commits != 1 || got[len(got)-1] != "COMMIT" {
+			t.Errorf("SaveAll: %d transactions begun, %d committed, the last statement is %q", begins, commits, got[len(got)-1])
+		}
+
+		got = p.during(func() {
+			if n := len(must[[]any](t)(s.LoadAll(ctx, ids...))); n != len(roots) {
+				t.Errorf("%d roots", n)
+			}
+		})
+		t.Logf("Load of 10,000 in 20 levels: %d statements", len(got))
+		if len(got) > 25 || len(got) < 3 {
+			t.Errorf("Load of a graph 20 deep: %d statements: %q", len(got), got)
+		}
+	})
+}
