@@ -4,6 +4,7 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # A number of runs, some 30 s on two cores: with a time, Go before 1.27 may fail at its end (go.dev/issue/75804).
 FUZZTIME ?= 300000x
 FUZZPKGS ?= ./...
+FUZZ ?= ^Fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help run test race lint fuzz bench long ci
@@ -23,9 +24,9 @@ race: ## all tests with the race detector
 lint: ## golangci-lint, the arrows between the packages included
 	go run $(GOLANGCI_LINT) run ./...
 
-fuzz: ## every fuzz target of FUZZPKGS (all), FUZZTIME runs each (300000x)
+fuzz: ## the fuzz targets FUZZ (all) of FUZZPKGS (all), FUZZTIME runs each (300000x)
 	@set -e; for pkg in $$(go list $(FUZZPKGS)); do \
-		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+		for target in $$(go test -list '$(FUZZ)' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg; \
 		done; \

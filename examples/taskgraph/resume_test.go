@@ -54,6 +54,18 @@ func startWorkflow(t *testing.T, file, url string) (*exec.Cmd, *bufio.Scanner) {
 	return cmd, bufio.NewScanner(stderr)
 }
 
+func countRunning(w *Workflow) (n int) {
+	if w == nil {
+		return 0
+	}
+	for _, t := range w.Tasks {
+		if t.State == Running {
+			n++
+		}
+	}
+	return n
+}
+
 func TestAKilledRunIsResumed(t *testing.T) {
 	t.Parallel()
 	file := writeWorkflow(t, shortTasks, longTasks)
@@ -70,17 +82,19 @@ func TestAKilledRunIsResumed(t *testing.T) {
 				t.Parallel()
 				cmd, stderr := startWorkflow(t, file, url)
 				reported := k.wait(t, stderr)
+				for k.lines == shortTasks && countRunning(stored(t, url)) == 0 {
+					time.Sleep(10 * time.Millisecond) // a long task is about to begin
+				}
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
 				_ = cmd.Wait() // it says that the program was killed
 				before := make(map[string]State)
-				running := 0
-				if w := stored(t, url); w != nil {
+				w := stored(t, url)
+				running := countRunning(w)
+				if w != nil {
 					for name, task := range byName(w) {
-						if before[name] = task.State; task.State == Running {
-							running++
-						}
+						before[name] = task.State
 					}
 					if len(before) != shortTasks+longTasks {
 						t.Errorf("%d tasks are stored, want all %d or none", len(before), shortTasks+longTasks)
