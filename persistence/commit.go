@@ -206,6 +206,12 @@ func (sv *saver) explain(err error) error {
 	case errors.Is(err, ErrDangling):
 		return &Error{Op: sv.saving.op, ID: re.ID, URL: sv.s.url,
 			Err: fmt.Errorf("%s refers to %q: %w", it.typ, re.Ref, re.Err)}
+	case errors.Is(err, ErrTooLarge):
+		enc := records.NewEncoder(sv.s.limits, sv)
+		defer enc.Free()
+		if field, size := enc.Largest(it.obj); field != "" {
+			return &driver.RecordError{ID: re.ID, Err: fmt.Errorf("%w; the largest field is %s.%s with %d", re.Err, it.typ, field, size)}
+		}
 	}
 	return err
 }

@@ -96,6 +96,9 @@ func big(t *testing.T, url string, stored bool) {
 		if size := fmt.Sprint(len(data))[:3]; !strings.Contains(err.Error(), size) {
 			t.Errorf("the error does not name the size, %d", len(data))
 		}
+		if want := fmt.Sprintf("the largest field is stress.Blob.Data with %d", len(data)+5); !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q", want)
+		}
 	}
 
 	// A new object of that size, together with a small one: both or none.
