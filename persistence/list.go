@@ -129,21 +129,6 @@ func (s *Store) newColumns() *driver.Columns {
 	return driver.NewColumns(schema)
 }
 
-// Count returns how many records q selects; nil: all. Order, After and Limit do not count.
-func (s *Store) Count(ctx context.Context, q *Query) (int64, error) {
-	dq, err := s.compile(q)
-	if err != nil {
-		return 0, s.fail("count", "", err)
-	}
-	var n int64
-	err = s.view(ctx, func(r driver.Reader) error {
-		var err error
-		n, err = r.Count(ctx, dq)
-		return err
-	})
-	return n, s.fail("count", "", err)
-}
-
 // An Info is what a store knows of a record without its data.
 type Info struct {
 	ID       ID

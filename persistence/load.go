@@ -222,6 +222,12 @@ func (ld *loader) build() error {
 	return nil
 }
 
+// belonging returns what an object that cannot know it itself would know of its record.
+func (n *node) belonging() belonging {
+	d, _ := digestOf(nil, n.rec.State, n.rec.Fields, n.rec.Data)
+	return belonging{id: n.rec.ID, rev: n.rec.Revision, digest: d, refs: union(n.head.Eager, n.head.Lazy)}
+}
+
 // allocate makes an empty object of the record's type. Types that are not registered
 // are known only where the program names them: as the type asked for, or as that of a field, which the referrer's
 // type has made known.

@@ -1,11 +1,11 @@
 package persistence
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/idfactory"
@@ -98,20 +98,7 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		}
 		dq.After = &driver.Cursor{ID: q.After}
 	}
-	where := slices.Clone(q.Where)
-	if q.Type != "" {
-		where = append(where, Eq(driver.ColType, q.Type))
-	}
-	if len(q.State) == 1 {
-		where = append(where, Eq(driver.ColState, q.State[0]))
-	} else if q.State != nil {
-		c := Cond{column: driver.ColState, op: driver.In}
-		for _, st := range q.State {
-			c.values = append(c.values, st)
-		}
-		where = append(where, c)
-	}
-	for _, c := range where {
+	for _, c := range q.conds() {
 		dc, err := s.compileCond(c)
 		if err != nil {
 			return nil, err
@@ -159,7 +146,7 @@ func (s *Store) compileCond(c Cond) (driver.Cond, error) {
 		if c.column == driver.ColID && c.op != driver.HasPrefix {
 			cv, err = s.idValue(v)
 		} else {
-			cv, err = extrafields.Canonical(kind, v)
+			cv, err = canonicalValue(kind, v)
 		}
 		if err == nil && cv == nil {
 			err = fmt.Errorf("%v is NULL: use IsNull or NotNull", v)
@@ -172,8 +159,27 @@ func (s *Store) compileCond(c Cond) (driver.Cond, error) {
 	return dc, nil
 }
 
+// canonicalValue returns a value of a condition in the form of its column's kind.
+func canonicalValue(kind driver.Kind, v any) (any, error) {
+	if j, ok := v.(jsonValue); ok {
+		var err error
+		if v, err = j.of(kind); err != nil {
+			return nil, err
+		}
+	}
+	return extrafields.Canonical(kind, v)
+}
+
 // idValue returns a value compared with the id column as an ID.
 func (s *Store) idValue(v any) (any, error) {
+	if j, ok := v.(jsonValue); ok {
+		switch x := j.v.(type) {
+		case json.Number:
+			v = x.String()
+		default:
+			v = x
+		}
+	}
 	id, ok := v.(ID)
 	if !ok {
 		if text, err := extrafields.Canonical(driver.Text, v); err == nil && text != nil {
@@ -194,13 +200,7 @@ func (s *Store) idValue(v any) (any, error) {
 func parts(q *driver.Query) driver.Parts {
 	var p driver.Parts
 	for _, o := range q.Order {
-		switch strings.ToLower(o.Column) {
-		case driver.ColID:
-		case driver.ColType, driver.ColState, driver.ColRevision, driver.ColCreated, driver.ColModified:
-			p |= driver.Info
-		default:
-			p |= driver.Fields
-		}
+		p |= driver.PartOf(o.Column)
 	}
 	return p
 }

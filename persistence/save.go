@@ -62,10 +62,11 @@ func (s *Store) Replace(ctx context.Context, id ID, obj any) error {
 // saving says what one call of a verb is to do.
 type saving struct {
 	op     string
-	deep   bool      // every object reached, else the roots and what was never saved
-	under  ID        // Insert, Replace: the ID of the root
-	rootOp driver.Op // Insert, Replace: Create, Update; else 0
-	landed bool      // the root's last save, of uncertain outcome, turned out to have succeeded
+	deep   bool        // every object reached, else the roots and what was never saved
+	under  ID          // Insert, Replace: the ID of the root
+	rootOp driver.Op   // Insert, Replace: Create, Update; else 0
+	known  []belonging // Update: what is known of those roots that cannot know it themselves
+	landed bool        // the root's last save, of uncertain outcome, turned out to have succeeded
 }
 
 // An item is an object on the worklist of a save, and what the save found of it.
@@ -163,8 +164,8 @@ func (sv *saver) attempt(objs []any) ([]ID, error) {
 
 // walk encodes the roots and all that goes on the worklist meanwhile.
 func (sv *saver) walk(objs []any) error {
-	for _, obj := range objs {
-		if err := sv.enlistRoot(obj); err != nil {
+	for i, obj := range objs {
+		if err := sv.enlistRoot(i, obj); err != nil {
 			return err
 		}
 	}
@@ -200,8 +201,8 @@ func (sv *saver) walk(objs []any) error {
 	return nil
 }
 
-// enlistRoot puts a root on the worklist.
-func (sv *saver) enlistRoot(obj any) error {
+// enlistRoot puts root i on the worklist.
+func (sv *saver) enlistRoot(i int, obj any) error {
 	t := typeOf(obj)
 	if v := reflect.ValueOf(obj); t == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return fmt.Errorf("nil is no object: %w", ErrUnstorable)
@@ -211,7 +212,11 @@ func (sv *saver) enlistRoot(obj any) error {
 	}
 	o, ok := obj.(Object)
 	if !ok {
-		return sv.place(sv.addRoot(obj, nil))
+		it := sv.addRoot(obj, nil)
+		if sv.saving.known != nil {
+			it.base = sv.saving.known[i]
+		}
+		return sv.place(it)
 	}
 	ident := o.persistable().identity()
 	if it := sv.seen[ident]; it != nil {

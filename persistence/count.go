@@ -1,0 +1,53 @@
+package persistence
+
+import (
+	"context"
+	"slices"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Count returns how many records q selects; nil: all. Order, After and Limit do not count.
+func (s *Store) Count(ctx context.Context, q *Query) (int64, error) {
+	dq, err := s.compile(q)
+	if err != nil {
+		return 0, s.fail("count", "", err)
+	}
+	var n int64
+	err = s.view(ctx, func(r driver.Reader) error {
+		var err error
+		n, err = r.Count(ctx, dq)
+		return err
+	})
+	return n, s.fail("count", "", err)
+}
+
+// A Group is a value of a column and how many records have it. See [Store.CountBy].
+type Group = driver.Group
+
+// CountBy returns how many of the records that q selects, nil: of all, have each value of a column, in the order of the
+// values, NULL last as nil: CountBy(ctx, "state", nil) is a summary by state. Values are as in [Info].Fields, those
+// of id are IDs. Order, After and Limit do not count.
+func (s *Store) CountBy(ctx context.Context, column string, q *Query) ([]Group, error) {
+	dq, err := s.compile(q)
+	if err == nil {
+		err = s.checkColumn(column)
+	}
+	if err != nil {
+		return nil, s.fail("count", "", err)
+	}
+	var groups []Group
+	err = s.view(ctx, func(r driver.Reader) error {
+		var err error
+		groups, err = driver.CountBy(ctx, r, s.newColumns(), dq, column)
+		return err
+	})
+	if err != nil {
+		return nil, s.fail("count", "", err)
+	}
+	columns, order := s.newColumns(), &driver.Query{Order: []driver.Order{{Column: column}}}
+	slices.SortFunc(groups, func(a, b Group) int {
+		return columns.Compare(order, &driver.Cursor{Values: []any{a.Value}}, &driver.Cursor{Values: []any{b.Value}})
+	})
+	return groups, nil
+}

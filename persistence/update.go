@@ -1,0 +1,244 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// updateChunk is how many objects Update writes, and RemoveAll removes, in one atomic step.
+const updateChunk = 256
+
+// Update calls fn for each object that q selects, nil: for all, and saves what fn made of it. It returns for how many
+// objects that was done; one that fn leaves as it is counts and is not written.
+//
+// Objects are read, changed and saved in steps of a few hundred, each atomic, as [Store.SaveOnly] would:
+// fn may read what the object refers to, but a change there is not saved. Should someone else change an object
+// meanwhile, it is read anew and, if q still selects it, fn is called again: no update is lost, and fn must not
+// keep count. In ID order it streams; with q.Order it first lists the IDs that q selects.
+//
+// An error of fn ends it, with what was done before saved. Records that cannot be loaded are left as they are,
+// and reported together at the end. (jobman's update_objects.)
+func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
+	u := &updater{s: s, fn: fn}
+	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
+	return n, s.fail("update", "", cmpErr(err, errors.Join(u.unreadable...)))
+}
+
+// RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
+// changes meanwhile goes only if q still selects it. What refers to them is left dangling. (APScheduler's
+// remove_all_jobs, jobman's flush.)
+func (s *Store) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
+	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return s.removeChunk(ctx, dq, ids) }, &n)
+	return n, s.fail("remove", "", err)
+}
+
+// cmpErr returns the first error; both where there are two.
+func cmpErr(first, second error) error {
+	if first == nil {
+		return second
+	}
+	if second == nil {
+		return first
+	}
+	return errors.Join(first, second)
+}
+
+// inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns.
+func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []ID) (int64, error), n *int64) error {
+	dq, err := s.compile(q)
+	if err != nil {
+		return err
+	}
+	var all iter.Seq2[ID, error] = s.List(ctx, q)
+	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order
+		var ids []ID
+		for id, err := range all {
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		all = func(yield func(ID, error) bool) {
+			for _, id := range ids {
+				if !yield(id, nil) {
+					return
+				}
+			}
+		}
+	}
+	var chunk []ID
+	flush := func() error {
+		done, err := fn(dq, chunk)
+		*n += done
+		chunk = chunk[:0]
+		return err
+	}
+	for id, err := range all {
+		if err != nil {
+			return err
+		}
+		if chunk = append(chunk, id); len(chunk) == updateChunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(chunk) == 0 {
+		return nil
+	}
+	return flush()
+}
+
+// An updater is one Update.
+type updater struct {
+	s          *Store
+	fn         func(obj any) error
+	unreadable []error
+}
+
+// chunk updates some objects in one step or, where that fails for one of them, each by itself.
+func (u *updater) chunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
+	n, err := u.step(ctx, dq, ids)
+	if err == nil || len(ids) == 1 && !errors.Is(err, ErrConflict) || !mayPass(err) {
+		return n, u.note(err)
+	}
+	var done int64
+	for i := range ids {
+		for attempt := 1; ; attempt++ {
+			n, err := u.step(ctx, dq, ids[i:i+1])
+			if errors.Is(err, ErrConflict) && attempt < maxAttempts {
+				continue
+			}
+			done += n
+			if err := u.note(err); err != nil {
+				return done, err
+			}
+			break
+		}
+	}
+	return done, nil
+}
+
+// mayPass reports whether err concerns one of several objects, so that the others are worth a try.
+func mayPass(err error) bool {
+	var stop *stopError
+	return !errors.As(err, &stop) && (errors.Is(err, ErrConflict) || concernsOneRecord(err))
+}
+
+// note keeps an error that concerns one record that cannot be read, and returns any other.
+func (u *updater) note(err error) error {
+	var stop *stopError
+	if errors.As(err, &stop) {
+		return stop.err
+	}
+	if err != nil && concernsOneRecord(err) && !errors.Is(err, errWriting) {
+		u.unreadable = append(u.unreadable, err)
+		return nil
+	}
+	return err
+}
+
+// A stopError is what fn returned.
+type stopError struct{ err error }
+
+func (e *stopError) Error() string { return e.err.Error() }
+
+// errWriting marks errors of saving: ErrDangling concerns one record when reading alone.
+var errWriting = errors.New("saving what the function made of the objects")
+
+// step loads those of the records that dq selects, calls fn and saves, all in one.
+func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
+	roots, err := u.s.loadMatching(ctx, dq, ids)
+	if err != nil {
+		return 0, err
+	}
+	how := saving{op: "update"}
+	objs := make([]any, 0, len(roots))
+	var stop error
+	for _, n := range roots {
+		obj := natural(n.ptr)
+		if err := u.fn(obj); err != nil {
+			stop = &stopError{fmt.Errorf("%s: %w", n.rec.ID, err)}
+			break
+		}
+		var was belonging
+		if _, ok := obj.(Object); !ok {
+			was = n.belonging()
+		}
+		objs, how.known = append(objs, obj), append(how.known, was)
+	}
+	if _, err := u.s.save(ctx, how, objs...); err != nil {
+		return 0, fmt.Errorf("%w: %w", errWriting, err)
+	}
+	return int64(len(objs)), stop
+}
+
+// loadMatching loads those of the records with the IDs that dq selects, as they stand at one moment.
+func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
+	ld := &loader{s: s, nodes: make(map[ID]*node)}
+	var roots []driver.Record
+	err := s.view(ctx, func(r driver.Reader) error {
+		var err error
+		if roots, err = s.matching(ctx, r, dq, ids, driver.Data); err != nil {
+			return err
+		}
+		return ld.follow(ctx, r, roots)
+	})
+	if err == nil {
+		err = ld.build()
+	}
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]*node, len(roots))
+	for i := range roots {
+		nodes[i] = ld.nodes[roots[i].ID]
+	}
+	return nodes, nil
+}
+
+// matching returns those of the records with the IDs that dq selects, in the order of ids.
+func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
+	recs, err := r.Get(ctx, ids, driver.Info|driver.Fields|parts)
+	if err != nil {
+		return nil, err
+	}
+	columns := s.newColumns()
+	recs = slices.DeleteFunc(recs, func(rec driver.Record) bool { return !columns.Match(dq, &rec) })
+	place := make(map[ID]int, len(ids))
+	for i, id := range ids {
+		place[id] = i
+	}
+	slices.SortFunc(recs, func(a, b driver.Record) int { return place[a.ID] - place[b.ID] })
+	return recs, nil
+}
+
+// removeChunk removes those of the records that dq selects.
+func (s *Store) removeChunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
+	var err error
+	for range maxAttempts {
+		var ms []driver.Mutation
+		err = s.view(ctx, func(r driver.Reader) error {
+			recs, err := s.matching(ctx, r, dq, ids, 0)
+			for _, rec := range recs {
+				ms = append(ms, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: rec.ID}, IfRev: rec.Revision})
+			}
+			return err
+		})
+		if err != nil || len(ms) == 0 {
+			return 0, err
+		}
+		if _, err = s.apply(ctx, ms); err == nil {
+			return int64(len(ms)), nil
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			return 0, err
+		}
+	}
+	return 0, err
+}
