@@ -36,6 +36,7 @@ type Store struct {
 	missing []string // columns that the data lacks under NoCreate
 	columns map[string]driver.Kind
 
+	kv      *KV
 	gate    gate
 	life    sync.Mutex // serialises PreFork, PostFork and Reset
 	numbers numbers
@@ -200,6 +201,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 	if s.limits.MaxDepth <= 0 {
 		s.limits.MaxDepth = defaultMaxDepth
 	}
+	s.kv = newKV(s)
 	seen := make(map[string]bool)
 	for _, f := range s.extras {
 		if err := f.Check(); err != nil {
@@ -260,10 +262,21 @@ func (s *Store) preFork() error {
 	if !s.gate.hold() {
 		return nil
 	}
-	if b, ok := s.backend.(driver.Suspender); ok {
-		return b.Suspend()
+	var err error
+	for _, b := range s.backends() {
+		if b, ok := b.(driver.Suspender); ok {
+			err = errors.Join(err, b.Suspend())
+		}
 	}
-	return nil
+	return err
+}
+
+// backends returns the backend of the objects, behind that of the key-value pairs if it is open. No call is in flight.
+func (s *Store) backends() []driver.Backend {
+	if kv := s.kv.opened(); kv != nil {
+		return []driver.Backend{kv, s.backend}
+	}
+	return []driver.Backend{s.backend}
 }
 
 // PostFork lets the calls go on; connections open again at the first use. On a store
@@ -276,8 +289,12 @@ func (s *Store) PostFork() error {
 
 func (s *Store) postFork() error {
 	var err error
-	if b, ok := s.backend.(driver.Suspender); ok && s.gate.isHeld() {
-		err = b.Resume()
+	if s.gate.isHeld() {
+		for _, b := range s.backends() {
+			if b, ok := b.(driver.Suspender); ok {
+				err = errors.Join(err, b.Resume())
+			}
+		}
 	}
 	s.gate.release()
 	return err
@@ -305,7 +322,11 @@ func (s *Store) Close() error {
 	if !s.gate.close() {
 		return nil
 	}
-	return s.fail("close", "", s.backend.Close())
+	var err error
+	for _, b := range s.backends() {
+		err = errors.Join(err, b.Close())
+	}
+	return s.fail("close", "", err)
 }
 
 // view runs fn on one state of the store.

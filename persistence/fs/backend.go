@@ -70,6 +70,7 @@ type Backend struct {
 var (
 	_ driver.Backend   = (*Backend)(nil)
 	_ driver.Suspender = (*Backend)(nil)
+	_ driver.Annexer   = (*Backend)(nil)
 )
 
 // A directory is what is open of a Backend.
@@ -99,6 +100,11 @@ func New(dir string, o driver.OpenOptions) (*Backend, error) {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	return b, nil
+}
+
+// Annex implements [driver.Annexer]: the records of a name stand in the folder .brine.NAME of the directory.
+func (b *Backend) Annex(name string) (driver.Backend, error) {
+	return New(filepath.Join(b.path, ".brine."+name), b.opts)
 }
 
 // Init makes the directory, its parents and the package's own files, cleans up

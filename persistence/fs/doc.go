@@ -16,6 +16,7 @@
 //	.brine.gate       held while waiting for the lock, so that nobody starves
 //	.brine.meta       identity, counter, kind of the IDs, names and kinds of the extra fields
 //	.brine.commit     what is left to do of a commit of many records
+//	.brine.kv/        key-value pairs: a directory of the same form
 //	.brine.tmp.N      temporaries; also .brine.meta.tmp and .brine.commit.tmp
 //
 // Whatever else stands in the directory is not read, altered or removed, and counts as

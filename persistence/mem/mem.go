@@ -49,7 +49,10 @@ type Backend struct {
 	calls  sync.WaitGroup
 }
 
-var _ driver.Backend = (*Backend)(nil)
+var (
+	_ driver.Backend = (*Backend)(nil)
+	_ driver.Annexer = (*Backend)(nil)
+)
 
 // data is what the handles share.
 type data struct {
@@ -64,6 +67,8 @@ type data struct {
 	integerIDs bool
 	layout     []driver.Column // every column of any Init; the Fields of stored records follow it
 	next       int64           // the next number of the counter; 0: not started
+
+	annexes sync.Map // name -> *data
 }
 
 // columns are the columns of one handle's schema.
@@ -75,13 +80,21 @@ type columns struct {
 
 // New returns a backend of its own, empty data. It has no use for the options.
 func New(driver.OpenOptions) *Backend {
-	return &Backend{data: &data{writing: make(chan struct{}, 1)}}
+	return &Backend{data: newData()}
 }
+
+func newData() *data { return &data{writing: make(chan struct{}, 1)} }
 
 // Handle returns a further handle on the same data, as opening a file once more would. It
 // wants its own Init and its own Close, and its schema may have other fields. It works on a closed Backend too.
 func (b *Backend) Handle() *Backend {
 	return &Backend{data: b.data}
+}
+
+// Annex implements [driver.Annexer]. All handles on the same data see the same records of a name.
+func (b *Backend) Annex(name string) (driver.Backend, error) {
+	d, _ := b.data.annexes.LoadOrStore(name, newData())
+	return &Backend{data: d.(*data)}, nil
 }
 
 // enter begins a call that Close waits for, and fails when there has been a Close.

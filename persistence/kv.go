@@ -1,0 +1,294 @@
+package persistence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/brine-go/brine/idfactory"
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
+)
+
+// A KV keeps key-value pairs beside the objects of a store. A key is what a text ID may be: 1 to 191 bytes
+// of valid UTF-8 without NUL, else ErrInvalidID. A value is any storable value that holds no reference to a persistable object: a string, a number,
+// a struct, a map, …; one of a named type wants Register. It is safe for concurrent use, by any number of
+// processes. (jobman's key-value pairs.)
+type KV struct {
+	s       *Store
+	opening chan struct{}  // has room for the one who opens
+	backend driver.Backend // nil: not open yet; guarded by opening
+}
+
+// A Pair is a key with its value.
+type Pair struct {
+	Key      string
+	Value    any
+	Created  time.Time // UTC, microseconds
+	Modified time.Time
+}
+
+type absent struct{}
+
+// Absent stands, in [KV.CompareAndSwap], for the value of a key that is not there.
+var Absent any = absent{}
+
+// KV returns the key-value pairs of the store. Where they are kept is made at their first use. A backend that cannot
+// keep any makes every call errors.ErrUnsupported.
+func (s *Store) KV() *KV { return s.kv }
+
+func newKV(s *Store) *KV { return &KV{s: s, opening: make(chan struct{}, 1)} }
+
+// Get returns the value of a key, in the form that [Store.Load] gives: ErrNotFound if there is none.
+func (kv *KV) Get(ctx context.Context, key string) (any, error) {
+	rec, found, err := kv.read(ctx, key)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	var v any
+	if err == nil {
+		v, err = kv.decode(&rec)
+	}
+	return v, kv.s.fail("kv get", ID(key), err)
+}
+
+// Set gives a key a value, whatever it had.
+func (kv *KV) Set(ctx context.Context, key string, value any) error {
+	rec, err := kv.encode(key, value)
+	if err == nil {
+		err = kv.apply(ctx, driver.Mutation{Op: driver.Put, Rec: rec})
+	}
+	return kv.s.fail("kv set", ID(key), err)
+}
+
+// Delete removes a key: ErrNotFound if it is not there.
+func (kv *KV) Delete(ctx context.Context, key string) error {
+	err := checkKey(key)
+	if err == nil {
+		err = kv.apply(ctx, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: ID(key)}})
+	}
+	return kv.s.fail("kv delete", ID(key), err)
+}
+
+// CompareAndSwap gives a key the value next if its value is old, and reports whether it was. Either may be
+// [Absent]: no such key before, or none behind. Values are equal if their records have equal bytes: so are equal maps, NaN and NaN, but
+// not int(1) and int64(1), nor a nil and an empty slice.
+func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
+	swapped, err = kv.swap(ctx, key, old, next)
+	return swapped, kv.s.fail("kv swap", ID(key), err)
+}
+
+func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error) {
+	var before, after driver.Record
+	var err error
+	if old != Absent {
+		if before, err = kv.encode(key, old); err != nil {
+			return false, fmt.Errorf("old value: %w", err)
+		}
+	}
+	if next != Absent {
+		if after, err = kv.encode(key, next); err != nil {
+			return false, err
+		}
+	}
+	for range maxAttempts {
+		rec, found, err := kv.read(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		if found != (old != Absent) || found && !bytes.Equal(rec.Data, before.Data) {
+			return false, nil
+		}
+		m := driver.Mutation{Rec: after, IfRev: rec.Revision}
+		switch {
+		case next == Absent && !found:
+			return true, nil
+		case next == Absent:
+			m.Op, m.Rec.ID = driver.Delete, ID(key)
+		case found:
+			m.Op = driver.Update
+		default:
+			m.Op, m.IfRev = driver.Create, 0
+		}
+		err = kv.apply(ctx, m)
+		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
+			return err == nil, err
+		}
+		// Someone was faster: the value may be another now, or the same again.
+	}
+	return false, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// Range streams the pairs whose keys begin with the prefix, "": all, in the order of the bytes of their keys. It reads page by page, as
+// [Store.List] does. An error of ErrCorrupt or ErrUnknownType concerns one pair, of which the key is given, and the iteration
+// goes on; any other ends it.
+func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		q := &driver.Query{Parts: driver.Info | driver.Data}
+		if prefix != "" {
+			q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
+		}
+		for q.Limit = firstPage; ; q.Limit = min(4*q.Limit, dataPage) {
+			var recs []driver.Record
+			var bad []error
+			size := 0
+			err := kv.view(ctx, func(r driver.Reader) error {
+				for rec, err := range r.Scan(ctx, q) {
+					if err != nil {
+						if !concernsOneRecord(err) {
+							return err
+						}
+						bad = append(bad, err)
+						continue
+					}
+					recs = append(recs, rec)
+					if size += len(rec.Data); size >= pageBytes {
+						break
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				yield(Pair{}, kv.s.fail("kv range", "", err))
+				return
+			}
+			for _, err := range bad {
+				if !yield(Pair{}, kv.s.fail("kv range", "", err)) {
+					return
+				}
+			}
+			for i := range recs {
+				rec := &recs[i]
+				p := Pair{Key: string(rec.ID), Created: rec.Created, Modified: rec.Modified}
+				p.Value, err = kv.decode(rec)
+				if !yield(p, kv.s.fail("kv range", rec.ID, err)) {
+					return
+				}
+			}
+			if len(recs) < q.Limit && size < pageBytes {
+				return
+			}
+			q.After = &driver.Cursor{ID: recs[len(recs)-1].ID}
+		}
+	}
+}
+
+func checkKey(key string) error {
+	if err := idfactory.Validate(ID(key), false); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidID, err)
+	}
+	return nil
+}
+
+func (kv *KV) encode(key string, value any) (driver.Record, error) {
+	if err := checkKey(key); err != nil {
+		return driver.Record{}, err
+	}
+	enc := records.NewEncoder(kv.s.limits, nil)
+	defer enc.Free()
+	e, err := enc.Encode(value)
+	if err != nil {
+		return driver.Record{}, err
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	return driver.Record{
+		ID: ID(key), Type: e.Type, Data: slices.Clone(e.Data), Size: int64(len(e.Data)), Created: now, Modified: now,
+		Revision: now.UnixMicro(), // where the key is new: it may have been there before
+	}, nil
+}
+
+func (kv *KV) decode(rec *driver.Record) (any, error) {
+	head, err := records.Parse(rec.Data, kv.s.limits)
+	if err != nil {
+		return nil, err
+	}
+	t, registered, err := records.Resolve(head.Type)
+	if err != nil {
+		return nil, err
+	}
+	if !registered {
+		return nil, fmt.Errorf("%w %q: Register it", ErrUnknownType, head.Type)
+	}
+	ptr := reflect.New(t).Interface()
+	if err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.s.limits}); err != nil {
+		return nil, err
+	}
+	return natural(ptr), nil
+}
+
+func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bool, err error) {
+	if err := checkKey(key); err != nil {
+		return rec, false, err
+	}
+	err = kv.view(ctx, func(r driver.Reader) error {
+		recs, err := r.Get(ctx, []ID{ID(key)}, driver.Info|driver.Data)
+		if err == nil && len(recs) > 0 {
+			rec, found = recs[0], true
+		}
+		return err
+	})
+	return rec, found, err
+}
+
+func (kv *KV) view(ctx context.Context, fn func(driver.Reader) error) error {
+	if err := kv.s.gate.enter(ctx); err != nil {
+		return err
+	}
+	defer kv.s.gate.leave()
+	b, err := kv.open(ctx)
+	if err != nil {
+		return err
+	}
+	return b.View(ctx, fn)
+}
+
+func (kv *KV) apply(ctx context.Context, m driver.Mutation) error {
+	if err := kv.s.gate.enter(ctx); err != nil {
+		return err
+	}
+	defer kv.s.gate.leave()
+	b, err := kv.open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = b.Apply(ctx, []driver.Mutation{m})
+	return err
+}
+
+// open returns the backend of the pairs.
+func (kv *KV) open(ctx context.Context) (driver.Backend, error) {
+	select {
+	case kv.opening <- struct{}{}:
+		defer func() { <-kv.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if kv.backend != nil {
+		return kv.backend, nil
+	}
+	a, ok := kv.s.backend.(driver.Annexer)
+	if !ok {
+		return nil, fmt.Errorf("key-value pairs in this backend: %w", errors.ErrUnsupported)
+	}
+	b, err := a.Annex("kv")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.Init(ctx, driver.Schema{}); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	kv.backend = b
+	return b, nil
+}
+
+// opened returns the backend if it is open. No call is in flight.
+func (kv *KV) opened() driver.Backend {
+	kv.opening <- struct{}{}
+	defer func() { <-kv.opening }()
+	return kv.backend
+}
