@@ -121,6 +121,7 @@ type Record struct {
 	Created  time.Time // UTC, microseconds; the zero time where unknown
 	Modified time.Time // UTC, microseconds; the zero time where unknown
 	Data     []byte
+	Claim    Claim // only read, with Info, from a [Claimer]
 	Fields   []any // one value per Schema.Fields, in that order: see Kind; nil is NULL
 }
 
@@ -141,7 +142,7 @@ const (
 	// Delete removes a record that is there: else ErrNotFound, or ErrConflict
 	// where IfRev is not 0.
 	Delete
-	// Check writes nothing: the record must be there, else ErrConflict.
+	// Check writes nothing, but for Release: the record must be there, else ErrConflict.
 	Check
 	// SetFields overwrites the Fields alone of a record that is there, and leaves
 	// all else as it is, the revision and Modified too: else ErrConflict.
@@ -155,6 +156,11 @@ type Mutation struct {
 	// IfRev is the revision that the record must have, else ErrConflict; 0: any.
 	// It is for Update, Delete, Check and SetFields, and ignored where there is no revision column.
 	IfRev int64
+	// Token is that of the claim that the record must have, else ErrConflict; 0: any claim, or none. It is for Update, Delete and
+	// Check, of a [Claimer].
+	Token int64
+	// Release ends the claim of the record. It goes with a Token, for Update and Check.
+	Release bool
 	// NewRefs must all exist after the batch, else ErrDangling with Rec.ID and the absent ID.
 	// No lock is taken on them.
 	NewRefs []ID

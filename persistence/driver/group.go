@@ -56,7 +56,7 @@ func PartOf(column string) Parts {
 	switch column {
 	case ColID:
 		return 0
-	case ColType, ColState, ColRevision, ColCreated, ColModified:
+	case ColType, ColState, ColRevision, ColCreated, ColModified, ColClaimOwner, ColClaimUntil, ColClaimToken:
 		return Info
 	}
 	return Fields

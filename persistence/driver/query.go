@@ -103,6 +103,16 @@ func (c *Columns) Value(r *Record, column string) any {
 	case ColModified:
 		return r.Modified
 	}
+	if r.Claim.Owner != "" {
+		switch column {
+		case ColClaimOwner:
+			return r.Claim.Owner
+		case ColClaimUntil:
+			return r.Claim.Until
+		case ColClaimToken:
+			return r.Claim.Token
+		}
+	}
 	if i, ok := c.fields[column]; ok && i < len(r.Fields) {
 		return r.Fields[i]
 	}
