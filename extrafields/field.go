@@ -175,7 +175,7 @@ func (f *Field) mistake(err error) {
 func (f Field) Column() driver.Column { return f.column }
 
 // libraryColumns are in every table.
-var libraryColumns = []string{"id", "data", "state", "type", "revision", "size", "created", "modified"}
+var libraryColumns = []string{"id", "data", "state", "type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token"}
 
 // Check returns an error if f was not made well: a bad or reserved column name, an unknown kind,
 // a path of bad syntax, a nil function, a default of the wrong kind, or no types for Only.

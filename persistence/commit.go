@@ -24,8 +24,16 @@ func (sv *saver) commit() error {
 
 	ms := make([]driver.Mutation, 0, len(dirty)+1)
 	now := time.Now().UTC().Truncate(time.Microsecond)
+	held := sv.saving.held
 	for _, it := range dirty {
-		ms = append(ms, sv.mutation(it, now))
+		m := sv.mutation(it, now)
+		if ms = append(ms, m); m.Token != 0 {
+			held = nil // it is seen to
+		}
+	}
+	if held != nil {
+		// The claimed record is not written, or not by this save: the claim is looked at all the same.
+		ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: held.info.ID}, Token: held.token, Release: sv.saving.done})
 	}
 	if len(ms) == 0 {
 		if err := sv.present(); err != nil {
@@ -35,7 +43,7 @@ func (sv *saver) commit() error {
 		return nil
 	}
 	for _, it := range sv.items {
-		if it.root && it.data == nil {
+		if it.root && it.data == nil && (held == nil || it.id != held.info.ID) {
 			ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: it.id}})
 		}
 	}

@@ -202,6 +202,7 @@ func (ld *loader) build() error {
 		}
 	}
 	var scratch []byte
+	var claimed []*node // whose state was set by a claim and is another than that in their data
 	for _, n := range ld.order {
 		o, ok := n.ptr.(Object)
 		if !ok {
@@ -211,6 +212,9 @@ func (ld *loader) build() error {
 		if len(n.head.Lazy) > 0 {
 			refs = union(n.head.Eager, n.head.Lazy)
 		}
+		if n.rec.State != "" && n.rec.State != ld.s.readState(n.ptr, n.rec.ID) {
+			claimed = append(claimed, n)
+		}
 		var d digest
 		d, scratch = digestOf(scratch, n.rec.State, n.rec.Fields, n.rec.Data)
 		ident := o.persistable().identity()
@@ -219,8 +223,47 @@ func (ld *loader) build() error {
 		ident.mu.Unlock()
 		n.rec.Data, n.head = nil, codec.Header{}
 	}
+	return ld.restate(claimed)
+}
+
+// restate makes the states of claimed objects what their columns say. The objects then know the digest of what they
+// are now, so that saving one unchanged writes nothing.
+func (ld *loader) restate(claimed []*node) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	enc := records.NewEncoder(ld.s.limits, known{ld.s})
+	defer enc.Free()
+	for _, n := range claimed {
+		if !ld.s.setState(n.ptr, n.rec.State) {
+			continue
+		}
+		e, err := enc.Encode(n.ptr)
+		if err != nil {
+			return &driver.RecordError{ID: n.rec.ID, Err: err}
+		}
+		d, _ := digestOf(nil, n.rec.State, ld.s.fields(n.ptr, n.rec.ID), e.Data)
+		ident := n.ptr.(Object).persistable().identity()
+		ident.mu.Lock()
+		ident.in(ld.s.ident).digest = d
+		ident.mu.Unlock()
+	}
 	return nil
 }
+
+// known gives the IDs of objects that were all loaded from one store.
+type known struct{ s *Store }
+
+// Ref implements codec.Resolver.
+func (l known) Ref(obj any) (ID, error) {
+	ident := obj.(Object).persistable().identity()
+	ident.mu.Lock()
+	defer ident.mu.Unlock()
+	return ident.in(l.s.ident).id, nil
+}
+
+// Lazy implements codec.Resolver.
+func (l known) Lazy(link *codec.Link) (ID, error) { return link.ID, nil }
 
 // belonging returns what an object that cannot know it itself would know of its record.
 func (n *node) belonging() belonging {

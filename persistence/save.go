@@ -65,6 +65,8 @@ type saving struct {
 	deep   bool        // every object reached, else the roots and what was never saved
 	under  ID          // Insert, Replace: the ID of the root
 	rootOp driver.Op   // Insert, Replace: Create, Update; else 0
+	held   *Claim      // Claim.Save, Claim.Done: the claim under which alone to save; else nil
+	done   bool        // Claim.Done: the claim ends with it
 	known  []belonging // Update: what is known of those roots that cannot know it themselves
 	landed bool        // the root's last save, of uncertain outcome, turned out to have succeeded
 }
@@ -416,6 +418,9 @@ func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
 			Created: now, Modified: now, Data: it.data, Fields: it.fields,
 		},
 		NewRefs: it.newRefs,
+	}
+	if held := sv.saving.held; held != nil && it.id == held.info.ID && it.op == driver.Update {
+		m.Token, m.Release = held.token, sv.saving.done
 	}
 	switch {
 	case it.op == driver.Update && !it.force:

@@ -16,14 +16,19 @@ const unknownState = "UNKNOWN"
 // does not fail the save, and the logger gets a warning.
 func (s *Store) state(obj any, id ID) (state string, err error) {
 	state = s.readState(obj, id)
+	return state, checkState(state, reflect.TypeOf(obj))
+}
+
+// checkState returns an error where a state of something cannot be stored.
+func checkState(state string, of any) error {
 	switch {
 	case utf8.RuneCountInString(state) > driver.MaxStateLen:
-		return "", fmt.Errorf("state %.20q… of %T has %d characters, at most %d: %w",
-			state, obj, utf8.RuneCountInString(state), driver.MaxStateLen, ErrTooLarge)
+		return fmt.Errorf("state %.20q… of %v has %d characters, at most %d: %w",
+			state, of, utf8.RuneCountInString(state), driver.MaxStateLen, ErrTooLarge)
 	case !utf8.ValidString(state) || strings.IndexByte(state, 0) >= 0:
-		return "", fmt.Errorf("state %q of %T is not UTF-8 text without NUL: %w", state, obj, ErrUnstorable)
+		return fmt.Errorf("state %q of %v is not UTF-8 text without NUL: %w", state, of, ErrUnstorable)
 	}
-	return state, nil
+	return nil
 }
 
 func (s *Store) readState(obj any, id ID) (state string) {
@@ -40,25 +45,48 @@ func (s *Store) readState(obj any, id ID) (state string) {
 	if o, ok := obj.(interface{ State() string }); ok {
 		return o.State()
 	}
-	t := reflect.TypeOf(obj)
-	read, ok := s.states.Load(t)
+	return s.stateField(reflect.TypeOf(obj)).read(reflect.ValueOf(obj))
+}
+
+// A stateField is how to read the state of objects of a type; set is nil where there is no field of string kind to be written.
+type stateField struct {
+	read func(reflect.Value) string
+	set  func(obj reflect.Value, state string) bool // obj is a pointer; false: the field is not there
+}
+
+// stateField returns that of the objects of type t.
+func (s *Store) stateField(t reflect.Type) *stateField {
+	f, ok := s.states.Load(t)
 	if !ok {
-		read, _ = s.states.LoadOrStore(t, compileState(t))
+		f, _ = s.states.LoadOrStore(t, compileState(t))
 	}
-	return read.(func(reflect.Value) string)(reflect.ValueOf(obj))
+	return f.(*stateField)
+}
+
+var staterType = reflect.TypeFor[interface{ State() string }]()
+
+// restatable reports whether the state of objects of type t, a struct, is a field that can be set.
+func (s *Store) restatable(t reflect.Type) bool {
+	return s.stateOf == nil && !reflect.PointerTo(t).Implements(staterType) && s.stateField(reflect.PointerTo(t)).set != nil
+}
+
+// setState makes the State field of an object, given by a pointer, what the column says, and reports whether it could.
+func (s *Store) setState(ptr any, state string) bool {
+	t := reflect.TypeOf(ptr)
+	return s.restatable(t.Elem()) && s.stateField(t).set(reflect.ValueOf(ptr), state)
 }
 
 // compileState returns how to read the state of objects of type t, a struct or a pointer to one.
-func compileState(t reflect.Type) func(reflect.Value) string {
+func compileState(t reflect.Type) *stateField {
 	for _, path := range [][]string{{"State"}, {"Execution", "State"}} {
-		if read := compileStatePath(t, path); read != nil {
-			return read
+		if f := compileStatePath(t, path); f != nil {
+			return f
 		}
 	}
-	return func(reflect.Value) string { return unknownState }
+	return &stateField{read: func(reflect.Value) string { return unknownState }}
 }
 
-func compileStatePath(t reflect.Type, path []string) func(reflect.Value) string {
+func compileStatePath(t reflect.Type, path []string) *stateField {
 	var steps [][]int
 	for _, name := range path {
 		if t.Kind() == reflect.Pointer {
@@ -78,21 +106,38 @@ func compileStatePath(t reflect.Type, path []string) func(reflect.Value) string 
 	if text == nil {
 		return nil
 	}
-	return func(v reflect.Value) string {
+	find := func(v reflect.Value) (reflect.Value, bool) {
 		for _, index := range steps {
 			if v.Kind() == reflect.Pointer {
 				if v.IsNil() {
-					return unknownState
+					return v, false
 				}
 				v = v.Elem()
 			}
 			var err error
 			if v, err = v.FieldByIndexErr(index); err != nil {
-				return unknownState
+				return v, false
 			}
 		}
-		return text(v)
+		return v, true
 	}
+	f := &stateField{read: func(v reflect.Value) string {
+		v, ok := find(v)
+		if !ok {
+			return unknownState
+		}
+		return text(v)
+	}}
+	if t.Kind() == reflect.String {
+		f.set = func(obj reflect.Value, state string) bool {
+			v, ok := find(obj)
+			if ok {
+				v.SetString(state)
+			}
+			return ok
+		}
+	}
+	return f
 }
 
 var stringerType = reflect.TypeFor[fmt.Stringer]()

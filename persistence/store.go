@@ -40,7 +40,7 @@ type Store struct {
 	gate    gate
 	life    sync.Mutex // serialises PreFork, PostFork and Reset
 	numbers numbers
-	states  sync.Map // reflect.Type -> func(reflect.Value) string
+	states  sync.Map // reflect.Type -> *stateField
 	warned  warned
 	shallow shallowHint
 }
@@ -187,6 +187,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 		columns: map[string]driver.Kind{
 			driver.ColType: driver.Text, driver.ColState: driver.Text, driver.ColRevision: driver.Int,
 			driver.ColCreated: driver.Time, driver.ColModified: driver.Time,
+			driver.ColClaimOwner: driver.Text, driver.ColClaimUntil: driver.Time, driver.ColClaimToken: driver.Int,
 		},
 	}
 	if s.logger == nil {
@@ -231,6 +232,9 @@ func (s *Store) start(ctx context.Context, b driver.Backend) error {
 	s.backend = b
 	s.ident = unique.Make(meta.Identity)
 	s.missing = meta.Missing
+	if _, ok := b.(driver.Claimer); !ok {
+		s.missing = append(slices.Clip(s.missing), driver.ColClaimOwner, driver.ColClaimUntil, driver.ColClaimToken)
+	}
 	s.numbers.init(s, meta.NoCounter)
 	return nil
 }

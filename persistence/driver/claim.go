@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -29,6 +30,19 @@ type Claiming struct {
 	// it is and unclaimed, and another one may take its place. It may be called again for one that it has seen, where a transaction has
 	// to be repeated.
 	Edit func(*Record) error
+}
+
+// Check returns an error where c does not say how to claim.
+func (c *Claiming) Check() error {
+	switch {
+	case c.Owner == "":
+		return fmt.Errorf("a claim without an owner")
+	case c.Lease < time.Microsecond:
+		return fmt.Errorf("a claim for %v: want a microsecond or more", c.Lease)
+	case c.Limit < 1:
+		return fmt.Errorf("%d claims: want one or more", c.Limit)
+	}
+	return nil
 }
 
 // A Claimer is a Backend that lends out records. It keeps the claims with the records, in columns of its own that Create leaves empty

@@ -50,6 +50,11 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 			root = w.remove(root, m.Rec.ID)
 		case driver.Check:
 			revs[i] = was.Revision
+			if m.Release {
+				rec := *was
+				rec.Claim = driver.Claim{}
+				root = w.put(root, &rec)
+			}
 		case driver.SetFields:
 			rec, err := cols.refit(&m.Rec, was, len(d.layout))
 			if err != nil {
@@ -61,6 +66,9 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 			rec, err := cols.keep(&m.Rec, was, len(d.layout))
 			if err != nil {
 				return nil, err
+			}
+			if m.Release {
+				rec.Claim = driver.Claim{}
 			}
 			root = w.put(root, rec)
 			revs[i] = rec.Revision
@@ -79,10 +87,10 @@ func check(m *driver.Mutation, was *driver.Record) error {
 		}
 	case driver.Put:
 	case driver.Update, driver.Delete, driver.Check, driver.SetFields:
-		if was == nil && m.IfRev == 0 && (m.Op == driver.Update || m.Op == driver.Delete) {
+		if was == nil && m.IfRev == 0 && m.Token == 0 && (m.Op == driver.Update || m.Op == driver.Delete) {
 			return driver.ErrNotFound
 		}
-		if was == nil || m.IfRev != 0 && m.IfRev != was.Revision {
+		if was == nil || m.IfRev != 0 && m.IfRev != was.Revision || m.Token != 0 && m.Token != was.Claim.Token {
 			return driver.ErrConflict
 		}
 	default:
@@ -120,6 +128,9 @@ func (c *columns) keep(r, was *driver.Record, width int) (*driver.Record, error)
 	if was != nil {
 		rec.Revision = was.Revision + 1
 		rec.Created = was.Created
+		rec.Claim = was.Claim
+	} else {
+		rec.Claim = driver.Claim{}
 	}
 	return &rec, c.setFields(&rec, r, was, width)
 }

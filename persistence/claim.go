@@ -1,0 +1,268 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// ClaimOptions say how to claim.
+type ClaimOptions struct {
+	Owner string        // who claims, for people to read: not empty
+	Lease time.Duration // how long the claim holds unless it is extended: at least a microsecond
+	Limit int           // how many objects at most; 0: one
+	// State, if not "", becomes the state of the objects, in the same step: of the record at once, of the object's field State or
+	// Execution.State when it is loaded. The objects must have such a field, of string kind.
+	State string
+}
+
+// A Claim is an object that nobody else may claim until it lapses: Until, by the clock of the database server, or of this machine
+// where there is none. It keeps other claims away, and nothing else: anybody may load the object, save or remove it. Its methods
+// are safe for concurrent use.
+type Claim struct {
+	s     *Store
+	owner string
+	token int64
+
+	mu    sync.Mutex // guards until; info does not change
+	until time.Time
+	info  Info
+}
+
+// Info returns what the store knew of the record when it was claimed.
+func (c *Claim) Info() Info { return c.info }
+
+// ID returns the ID of the object.
+func (c *Claim) ID() ID { return c.info.ID }
+
+// Owner returns who claimed the object.
+func (c *Claim) Owner() string { return c.owner }
+
+// Token returns the fencing token: later claims of the object have greater ones. Whatever else the owner writes to can use it to
+// turn a late owner away.
+func (c *Claim) Token() int64 { return c.token }
+
+// Until returns when the claim lapses, or has lapsed. UTC.
+func (c *Claim) Until() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.until
+}
+
+// Claim claims objects that q selects, nil: any, and that nobody has claimed or whose claim has lapsed: the first ones in
+// the order of q, but it may pass over those that someone else is just about to claim. No two claims of an object hold at once, whoever
+// made them, in whatever process. Claiming raises the revision: an object loaded before can no longer be saved. No claims and no
+// error: there is nothing to claim. q.After and q.Limit are errors.
+//
+// A claim is durable: it lasts beyond the process, until it is released or lapses. Records that cannot be claimed because
+// of State come as errors, of which errors.As finds the [*Error], together with the claims that could be made. (jobman's
+// claim_jobs.)
+func (s *Store) Claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, error) {
+	claims, err := s.claim(ctx, q, o)
+	return claims, s.fail("claim", "", err)
+}
+
+func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, error) {
+	b, err := s.claimer()
+	if err != nil {
+		return nil, err
+	}
+	if q != nil && (q.After != "" || q.Limit != 0) {
+		return nil, errors.New("query: After and Limit do not go with claims: see ClaimOptions.Limit")
+	}
+	dq, err := s.compile(q)
+	if err != nil {
+		return nil, err
+	}
+	spec := driver.Claiming{Owner: o.Owner, Lease: o.Lease, Limit: max(o.Limit, 1)}
+	if o.Limit < 0 {
+		spec.Limit = o.Limit // refused with the rest
+	}
+	if err := spec.Check(); err != nil {
+		return nil, err
+	}
+	if _, err := canonicalValue(driver.Text, o.Owner); err != nil {
+		return nil, fmt.Errorf("owner: %w", err)
+	}
+	bad := make(map[ID]error)
+	if o.State != "" {
+		if err := checkState(o.State, "the claim"); err != nil {
+			return nil, err
+		}
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		spec.Edit = func(rec *driver.Record) error {
+			err := s.mayRestate(rec)
+			if err != nil {
+				bad[rec.ID] = err
+				return err
+			}
+			delete(bad, rec.ID)
+			rec.State, rec.Modified = o.State, now
+			return nil
+		}
+	}
+	if err := s.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
+	recs, err := b.Claim(ctx, dq, spec)
+	if err != nil {
+		return nil, err
+	}
+	claims := make([]*Claim, len(recs))
+	for i := range recs {
+		rec := &recs[i]
+		claims[i] = &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until}
+	}
+	var errs []error
+	for _, id := range slices.SortedFunc(maps.Keys(bad), s.newColumns().CompareIDs) {
+		errs = append(errs, s.fail("claim", id, bad[id]))
+	}
+	return claims, errors.Join(errs...)
+}
+
+// claimer returns the backend if it lends out records.
+func (s *Store) claimer() (driver.Claimer, error) {
+	b, ok := s.backend.(driver.Claimer)
+	if !ok {
+		return nil, fmt.Errorf("claims in this backend: %w", errors.ErrUnsupported)
+	}
+	if slices.Contains(s.missing, driver.ColClaimOwner) {
+		return nil, fmt.Errorf("the table has no column %q: %w", driver.ColClaimOwner, errors.ErrUnsupported)
+	}
+	return b, nil
+}
+
+// mayRestate returns an error where the object of the record would not take a state from its column.
+func (s *Store) mayRestate(rec *driver.Record) error {
+	head, err := records.Parse(rec.Data, s.limits)
+	if err != nil {
+		return err
+	}
+	t, _, err := records.Resolve(head.Type)
+	if err != nil {
+		return err
+	}
+	if !s.restatable(t) {
+		return fmt.Errorf("the state of a %s is no field that could be set: %w", head.Type, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// Load returns the object, as [Store.Load] does.
+func (c *Claim) Load(ctx context.Context) (any, error) { return c.s.Load(ctx, c.info.ID) }
+
+// Extend makes the claim hold for lease from now on. ErrConflict: somebody else has claimed the object since, or the claim has
+// been ended. That it has lapsed in the meantime does not matter.
+func (c *Claim) Extend(ctx context.Context, lease time.Duration) error {
+	return c.s.fail("extend", c.info.ID, c.extend(ctx, lease))
+}
+
+func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
+	if lease < time.Microsecond {
+		return fmt.Errorf("a claim for %v: want a microsecond or more", lease)
+	}
+	b, err := c.s.claimer()
+	if err != nil {
+		return err
+	}
+	if err := c.s.gate.enter(ctx); err != nil {
+		return err
+	}
+	defer c.s.gate.leave()
+	until, err := b.Renew(ctx, c.info.ID, c.token, lease)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+	return nil
+}
+
+// Save saves objs as [Store.SaveOnly] does, in one atomic write, and only while nobody else has claimed the object of this claim and
+// the claim has not been ended: else ErrConflict. That it has lapsed does not matter as long as that holds. objs need not
+// contain that object.
+func (c *Claim) Save(ctx context.Context, objs ...any) error {
+	return c.save(ctx, saving{op: "save", held: c}, objs)
+}
+
+// Done is Save and Release in one step: all of it happens, or nothing.
+func (c *Claim) Done(ctx context.Context, objs ...any) error {
+	return c.save(ctx, saving{op: "done", held: c, done: true}, objs)
+}
+
+func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
+	if len(objs) > 0 {
+		_, err := c.s.save(ctx, how, objs...)
+		return err
+	}
+	m := driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: c.info.ID}, Token: c.token, Release: how.done}
+	_, err := c.s.apply(ctx, []driver.Mutation{m})
+	return c.s.fail(how.op, c.info.ID, err)
+}
+
+// Release ends the claim: others may claim the object at once. ErrConflict where the claim is no longer held, as for Save.
+func (c *Claim) Release(ctx context.Context) error {
+	return c.save(ctx, saving{op: "release", held: c, done: true}, nil)
+}
+
+// Claims streams the claims that there are, of any owner, in the order of the IDs. Lapsed ones are among them until the
+// object is claimed again or Reap ends them. With what it gives, Extend, Save, Done and Release work as for the owner. It reads page by page, as
+// List does.
+func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
+	return func(yield func(*Claim, error) bool) {
+		if _, err := s.claimer(); err != nil {
+			yield(nil, s.fail("claims", "", err))
+			return
+		}
+		q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}}
+		var page []*Claim
+		row := func(rec *driver.Record) {
+			page = append(page, &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until})
+		}
+		for err := range s.pages(ctx, q, driver.Info|driver.Fields, idPage, row, nil) {
+			if err != nil {
+				yield(nil, s.fail("claims", "", err))
+				return
+			}
+			for _, c := range page {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			page = page[:0]
+		}
+	}
+}
+
+// Reap ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody
+// from claiming.
+func (s *Store) Reap(ctx context.Context) (int64, error) {
+	n, err := s.reap(ctx)
+	return n, s.fail("reap", "", err)
+}
+
+func (s *Store) reap(ctx context.Context) (int64, error) {
+	b, err := s.claimer()
+	if err != nil {
+		return 0, err
+	}
+	if err := s.gate.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.gate.leave()
+	return b.Reap(ctx)
+}
+
+// LoadClaimed returns the object of a claim: ErrType if it is something else than a T.
+func LoadClaimed[T any](ctx context.Context, c *Claim) (*T, error) {
+	return Load[T](ctx, c.s, c.info.ID)
+}

@@ -1,0 +1,120 @@
+package mem
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var _ driver.Claimer = (*Backend)(nil)
+
+// now is the clock of the claims.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// change is what Apply and the claims have in common: fn makes a new tree of the records that are there, and is the only one who does.
+func (b *Backend) change(ctx context.Context, fn func(cols *columns, w *writer, root *node) (*node, error)) error {
+	cols, err := b.ready(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.calls.Done()
+	d := b.data
+	if err := d.lock(ctx); err != nil {
+		return err
+	}
+	defer d.unlock()
+	d.batch++
+	root, err := fn(cols, &writer{batch: d.batch, compare: cols.CompareIDs}, d.root.Load())
+	if err == nil {
+		d.root.Store(root)
+	}
+	return err
+}
+
+// Claim implements [driver.Claimer].
+func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	var claimed []driver.Record
+	err := b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
+		claimed = nil
+		at := now()
+		r := &reader{root: root, cols: cols}
+		all := &driver.Query{Where: q.Where, Order: q.Order, Parts: driver.Info}
+		if c.Edit != nil {
+			all.Parts |= driver.Fields | driver.Data
+		}
+		for rec, err := range r.Scan(ctx, all) {
+			if err != nil {
+				return nil, err
+			}
+			if rec.Claim.Owner != "" && rec.Claim.Until.After(at) {
+				continue
+			}
+			stored := *root.get(rec.ID, cols.CompareIDs)
+			if c.Edit != nil {
+				if c.Edit(&rec) != nil {
+					continue
+				}
+				edited, err := cols.keep(&rec, &stored, len(b.data.layout))
+				if err != nil {
+					return nil, err
+				}
+				stored = *edited
+			} else {
+				stored.Revision++
+			}
+			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease), Token: stored.Revision}
+			root = w.put(root, &stored)
+			claimed = append(claimed, cols.give(&stored, driver.Info))
+			if len(claimed) == c.Limit {
+				break
+			}
+		}
+		return root, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// Renew implements [driver.Claimer].
+func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (until time.Time, err error) {
+	err = b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
+		was := root.get(id, cols.CompareIDs)
+		if was == nil || was.Claim.Owner == "" || was.Claim.Token != token {
+			return nil, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+		}
+		rec := *was
+		until = now().Add(lease)
+		rec.Claim.Until = until
+		return w.put(root, &rec), nil
+	})
+	return until, err
+}
+
+// Reap implements [driver.Claimer].
+func (b *Backend) Reap(ctx context.Context) (n int64, err error) {
+	err = b.change(ctx, func(_ *columns, w *writer, root *node) (*node, error) {
+		at := now()
+		after := root
+		root.ascend(func(was *driver.Record) bool {
+			if was.Claim.Owner != "" && !was.Claim.Until.After(at) {
+				rec := *was
+				rec.Claim = driver.Claim{}
+				after = w.put(after, &rec)
+				n++
+			}
+			return ctx.Err() == nil
+		})
+		return after, ctx.Err()
+	})
+	if err != nil {
+		return 0, fmt.Errorf("reap: %w", err)
+	}
+	return n, nil
+}
