@@ -50,6 +50,9 @@ var subjects = []struct {
 	{"secrets", testSecrets},
 	{"limits", testLimits},
 	{"schema", testSchema},
+	{"claims", testClaims},
+	{"groups", testGroups},
+	{"annexes", testAnnexes},
 }
 
 // suite is one Run.

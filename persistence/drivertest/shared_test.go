@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/mem"
@@ -44,6 +45,7 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 // the place of the method.
 type shared struct {
 	*mem.Backend
+	cols    *driver.Columns // of the last Init
 	init    func(context.Context, driver.Schema) (driver.Meta, error)
 	nextIDs func(context.Context, int) (int64, error)
 	apply   func(context.Context, []driver.Mutation) ([]int64, error)
@@ -53,6 +55,31 @@ type shared struct {
 	get     func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error)
 	scan    func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error)
 	each    func(*driver.Record) // changes what Get and Scan give
+	claim   func(context.Context, *driver.Query, driver.Claiming) ([]driver.Record, error)
+	renew   func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
+	countBy func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error)
+	annex   func(string) (driver.Backend, error)
+}
+
+func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+	if b.claim != nil {
+		return b.claim(b.ctx(ctx), q, c)
+	}
+	return b.Backend.Claim(b.ctx(ctx), q, c)
+}
+
+func (b *shared) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+	if b.renew != nil {
+		return b.renew(b.ctx(ctx), id, token, lease)
+	}
+	return b.Backend.Renew(b.ctx(ctx), id, token, lease)
+}
+
+func (b *shared) Annex(name string) (driver.Backend, error) {
+	if b.annex != nil {
+		return b.annex(name)
+	}
+	return b.Backend.Annex(name)
 }
 
 var _ driver.Suspender = (*shared)(nil)
@@ -65,6 +92,7 @@ func (b *shared) ctx(ctx context.Context) context.Context {
 }
 
 func (b *shared) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	b.cols = driver.NewColumns(s)
 	if b.init != nil {
 		return b.init(b.ctx(ctx), s)
 	}
@@ -145,6 +173,14 @@ func (r *sharedReader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driv
 			yield(driver.Record{}, err)
 		}
 	}
+}
+
+// CountBy is a Grouper's: it does by itself what others may leave to driver.CountBy.
+func (r *sharedReader) CountBy(ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
+	if r.b.countBy != nil {
+		return r.b.countBy(r.Reader, r.b.ctx(ctx), q, column)
+	}
+	return driver.CountBy(r.b.ctx(ctx), r.Reader, r.b.cols, q, column)
 }
 
 func (r *sharedReader) Count(ctx context.Context, q *driver.Query) (int64, error) {

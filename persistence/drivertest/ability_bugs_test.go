@@ -1,0 +1,119 @@
+package drivertest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// claiming makes a claim hook that claims in another way.
+func claiming(b *shared, change func(*driver.Query, *driver.Claiming)) {
+	b.claim = func(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+		other := *q
+		change(&other, &c)
+		return b.Backend.Claim(ctx, &other, c)
+	}
+}
+
+// Bugs in what a backend may offer besides.
+func init() {
+	bugs = append(bugs,
+		bug{name: "claims have no order", test: "claims/claims go by the order of the query", bend: func(b *shared) {
+			claiming(b, func(q *driver.Query, _ *driver.Claiming) { q.Order = nil })
+		}},
+		bug{name: "claims take everything", test: "claims/claims go by the order of the query", bend: func(b *shared) {
+			claiming(b, func(q *driver.Query, _ *driver.Claiming) { q.Where = nil })
+		}},
+		bug{name: "a claim is a save", test: "claims/a claim raises the revision and changes nothing else", bend: func(b *shared) {
+			claiming(b, func(_ *driver.Query, c *driver.Claiming) {
+				c.Edit = func(r *driver.Record) error { r.Modified = r.Modified.Add(time.Second); return nil }
+			})
+		}},
+		bug{name: "claims last a moment", test: "claims/nobody claims what is claimed until the lease ends", bend: func(b *shared) {
+			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease = time.Microsecond })
+		}},
+		bug{name: "claims last for ever", test: "claims/reap ends the claims that have lapsed", bend: func(b *shared) {
+			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease += time.Hour })
+			b.renew = nil
+		}},
+		bug{name: "tokens are not looked at", test: "claims/writes under a token", bend: func(b *shared) {
+			mutate(b, func(m *driver.Mutation) { m.Token = 0 })
+		}},
+		bug{name: "nothing is released", test: "claims/writes under a token", bend: func(b *shared) {
+			mutate(b, func(m *driver.Mutation) { m.Release = false })
+		}},
+		bug{name: "an update ends the claim", test: "claims/writes without a token leave the claim alone", bend: func(b *shared) {
+			mutate(b, func(m *driver.Mutation) { m.Release = m.Release || m.Op == driver.Update })
+		}},
+		bug{name: "renewing needs no token", test: "claims/a claim can be renewed by its token alone", bend: func(b *shared) {
+			b.renew = func(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+				until, err := b.Backend.Renew(ctx, id, token, lease)
+				if err != nil {
+					return time.Now().UTC().Add(lease), nil
+				}
+				return until, nil
+			}
+		}},
+		bug{name: "edits are forgotten", test: "claims/edits are stored together with the claim", bend: func(b *shared) {
+			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Edit = nil })
+		}},
+		bug{name: "claims are not read", test: "claims/claims can be asked for", bend: func(b *shared) {
+			b.each = func(r *driver.Record) { r.Claim = driver.Claim{} }
+		}},
+		bug{name: "two claim the same", test: "claims/each record is claimed once however many claim at once", bend: func(b *shared) {
+			var mu sync.Mutex
+			var last []driver.Record
+			n := 0
+			b.claim = func(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if n++; n%10 == 0 && len(last) <= c.Limit {
+					return last, nil
+				}
+				var err error
+				last, err = b.Backend.Claim(ctx, q, c)
+				return last, err
+			}
+		}},
+		bug{name: "any lease will do", test: "claims/what is no way to claim is refused", bend: func(b *shared) {
+			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease = max(c.Lease, time.Second) })
+		}},
+
+		bug{name: "groups mind no letter case", test: "groups/every column is counted by its values", bend: func(b *shared) {
+			b.countBy = func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
+				groups, err := driver.CountBy(ctx, r, b.cols, q, column)
+				at := map[any]int{}
+				var merged []driver.Group
+				for _, g := range groups {
+					v := g.Value
+					if s, ok := v.(string); ok && s == "A" {
+						v = "a"
+					}
+					if _, bytes := v.([]byte); bytes {
+						merged = append(merged, g)
+					} else if i, there := at[v]; there {
+						merged[i].Count += g.Count
+					} else {
+						at[v] = len(merged)
+						merged = append(merged, driver.Group{Value: v, Count: g.Count})
+					}
+				}
+				return merged, err
+			}
+		}},
+		bug{name: "groups count all records", test: "groups/every column is counted by its values", bend: func(b *shared) {
+			b.countBy = func(r driver.Reader, ctx context.Context, _ *driver.Query, column string) ([]driver.Group, error) {
+				return driver.CountBy(ctx, r, b.cols, &driver.Query{}, column)
+			}
+		}},
+
+		bug{name: "the annex is the store", test: "annexes/an annex keeps records of its own", bend: func(b *shared) {
+			b.annex = func(string) (driver.Backend, error) { return b.Handle(), nil }
+		}},
+		bug{name: "all annexes are one", test: "annexes/an annex keeps records of its own", bend: func(b *shared) {
+			b.annex = func(string) (driver.Backend, error) { return b.Backend.Annex("one") }
+		}},
+	)
+}

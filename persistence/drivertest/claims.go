@@ -1,0 +1,479 @@
+package drivertest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+const (
+	long  = time.Hour
+	short = time.Microsecond
+)
+
+// testClaims: records are lent out, each to one at a time, until the lease ends.
+func testClaims(t *testing.T, s *suite) {
+	s.forBoth(t, "claims go by the order of the query", testClaimOrder)
+	s.forBoth(t, "a claim raises the revision and changes nothing else", testClaimChanges)
+	s.forBoth(t, "nobody claims what is claimed until the lease ends", testLease)
+	s.forBoth(t, "writes under a token", testToken)
+	s.forText(t, "writes without a token leave the claim alone", testClaimStays)
+	s.forBoth(t, "a claim can be renewed by its token alone", testRenew)
+	s.forText(t, "reap ends the claims that have lapsed", testReap)
+	s.forBoth(t, "edits are stored together with the claim", testEdit)
+	s.forText(t, "claims can be asked for", testClaimQueries)
+	s.forText(t, "what is no way to claim is refused", testClaimingChecked)
+	s.forBoth(t, "each record is claimed once however many claim at once", testManyClaim)
+	s.forText(t, "a claim outlives its handle", testClaimKept)
+}
+
+// claimer skips a test where the backend does not offer the ability.
+func claimer(t *testing.T, st *store) driver.Claimer {
+	t.Helper()
+	c, ok := st.Backend.(driver.Claimer)
+	if !ok {
+		t.Skip("the backend is no driver.Claimer")
+	}
+	return c
+}
+
+// claim claims records, which must succeed.
+func (st *store) claim(t failer, q *driver.Query, limit int, lease time.Duration) []driver.Record {
+	t.Helper()
+	recs, err := st.Backend.(driver.Claimer).Claim(bg, q, driver.Claiming{Owner: "me", Lease: lease, Limit: limit})
+	if err != nil {
+		t.Fatalf("Claim must succeed: %v", err)
+	}
+	return recs
+}
+
+// mustClaim claims all records, and returns the tokens by ID.
+func (st *store) mustClaim(t failer, n int, lease time.Duration) map[driver.ID]int64 {
+	t.Helper()
+	tokens := map[driver.ID]int64{}
+	for _, rec := range st.claim(t, &driver.Query{}, 1000, lease) {
+		tokens[rec.ID] = rec.Claim.Token
+	}
+	if len(tokens) != n {
+		t.Fatalf("all %d records must be claimed, not %d", n, len(tokens))
+	}
+	return tokens
+}
+
+func testClaimOrder(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	claimer(t, st)
+	var ms []driver.Mutation
+	for n := range 12 {
+		r := k.rec(n)
+		if n%4 == 3 {
+			r.Fields[0] = nil
+		}
+		ms = append(ms, create(r))
+	}
+	st.mustApply(t, ms...)
+	running := driver.Cond{Column: driver.ColState, Op: driver.Eq, Values: []any{"RUNNING"}} // 1 4 7 10
+	for _, x := range []struct {
+		q     driver.Query
+		limit int
+		want  []int
+	}{
+		{driver.Query{Where: []driver.Cond{running}}, 2, []int{1, 4}},
+		{driver.Query{Where: []driver.Cond{running}, Order: []driver.Order{{Column: "order", Desc: true}}}, 1, []int{10}},
+		{driver.Query{Order: []driver.Order{{Column: "name", Desc: true}}}, 3, []int{9, 8, 6}}, // "name 9", "name 8"
+		{driver.Query{Order: []driver.Order{{Column: "name"}}, Where: []driver.Cond{{Column: "order", Op: driver.Ge, Values: []any{int64(2)}}}},
+			3, []int{2, 5, 3}}, // 3 has no name, and so do 7 and 11
+		{driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.In, Values: nil}}}, 4, nil},
+		{driver.Query{}, 100, []int{0, 7, 11}},
+	} {
+		got := st.claim(t, &x.q, x.limit, long)
+		wantIDs := make([]driver.ID, len(x.want))
+		for i, n := range x.want {
+			wantIDs[i] = k.id(n)
+		}
+		if ids := idsOf(got); !slices.Equal(ids, wantIDs) {
+			t.Fatalf("claiming %d of %+v must take %q, the first free ones in this order, not %q", x.limit, x.q, wantIDs, ids)
+		}
+	}
+}
+
+func testClaimChanges(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	claimer(t, st)
+	st.mustApply(t, create(k.rec(1)), create(k.rec(2)))
+	st.mustApply(t, update(k.rec(1), 1))
+	before := st.all(t)
+	begin := time.Now()
+	got := st.claim(t, &driver.Query{}, 1, long)
+	if len(got) != 1 {
+		t.Fatalf("one record must be claimed, not %d", len(got))
+	}
+	claim := got[0].Claim
+	if claim.Owner != "me" || claim.Token != 3 || got[0].Revision != 3 {
+		t.Errorf("the claim must have its owner and the new revision, 3, for token, not %+v at revision %d", claim, got[0].Revision)
+	}
+	// The clock may be another machine's.
+	if lasts := claim.Until.Sub(begin); lasts < long-time.Minute || lasts > long+time.Minute || claim.Until.Location() != time.UTC ||
+		!claim.Until.Equal(claim.Until.Truncate(time.Microsecond)) {
+		t.Errorf("the claim must hold for an hour, in UTC and whole microseconds, not until %v at %v", claim.Until, begin)
+	}
+	want := before[k.id(1)]
+	want.Revision, want.Claim = 3, claim
+	info := want
+	info.Fields, info.Data = nil, nil
+	if d := diff(info, normal(got[0], driver.Info)); d != "" {
+		t.Errorf("Claim must give the record's Info and Claim (-want +got):\n%s", d)
+	}
+	after := st.all(t)
+	rec := after[k.id(1)]
+	rec.Claim = claim // it may be read, and then it must be this one: see the queries
+	if d := diff(want, rec); d != "" {
+		t.Errorf("Claim must change the revision and the claim alone (-want +got):\n%s", d)
+	}
+	if d := diff(before[k.id(2)], after[k.id(2)]); d != "" {
+		t.Errorf("Claim must leave other records alone (-want +got):\n%s", d)
+	}
+	st.mustFail(t, &driver.RecordError{ID: k.id(1), Err: driver.ErrConflict}, update(k.rec(1), 2)) // known before the claim
+}
+
+func testLease(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	claimer(t, st)
+	st.mustApply(t, create(k.plain(1)), create(k.plain(2)), create(k.plain(3)))
+	first := st.claim(t, &driver.Query{}, 2, long)
+	if rest := st.claim(t, &driver.Query{}, 10, short); len(rest) != 1 || rest[0].ID != k.id(3) {
+		t.Fatalf("only the third record is free, and not %q", idsOf(rest))
+	}
+	// That one lapses at once.
+	last := int64(0)
+	for range 3 {
+		again := st.claimSoon(t, k.id(3))
+		if again.Claim.Token <= last {
+			t.Errorf("tokens must grow from claim to claim: %d after %d", again.Claim.Token, last)
+		}
+		last = again.Claim.Token
+	}
+	st.mustApply(t, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: k.id(1)}, Token: first[0].Claim.Token, Release: true})
+	if got := st.claim(t, &driver.Query{}, 10, long); !slices.Contains(idsOf(got), k.id(1)) || slices.Contains(idsOf(got), k.id(2)) {
+		t.Errorf("a released record must be free and a claimed one must not: claimed %q", idsOf(got))
+	}
+}
+
+// claimSoon claims a record, for a moment, when the claim that it may have has lapsed.
+func (st *store) claimSoon(t failer, id driver.ID) driver.Record {
+	t.Helper()
+	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.Eq, Values: []any{id}}}}
+	for range 300 {
+		if got := st.claim(t, q, 1, short); len(got) == 1 {
+			return got[0]
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("a claim that has lapsed must not be in the way of another, and is for seconds by now")
+	return driver.Record{}
+}
+
+func testToken(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	claimer(t, st)
+	st.mustApply(t, create(k.plain(1)), create(k.plain(2)), create(k.plain(3)), create(k.plain(4)))
+	tokens := st.mustClaim(t, 4, long)
+	under := func(m driver.Mutation, token int64, release bool) driver.Mutation {
+		m.Token, m.Release = token, release
+		return m
+	}
+	before := st.all(t)
+	for _, bad := range []driver.Mutation{
+		under(update(k.plain(2), 0), tokens[k.id(2)]+1, true), under(update(k.plain(2), 2), tokens[k.id(2)]-1, false),
+		under(check(k.id(2), 0), tokens[k.id(2)]+1, true), under(check(k.id(2), 0), tokens[k.id(2)]+1, false),
+		under(remove(k.id(2), 0), tokens[k.id(2)]+1, false),
+		under(update(k.plain(2), 1), tokens[k.id(2)], false), // the right token, another revision
+		under(update(k.plain(9), 0), 1, false), under(remove(k.id(9), 0), 1, false), under(check(k.id(9), 0), 1, true),
+	} {
+		want := &driver.RecordError{ID: bad.Rec.ID, Err: driver.ErrConflict}
+		st.mustFail(t, want, bad)
+		st.mustFail(t, want, under(update(with(k.plain(1), "new"), 0), tokens[k.id(1)], true), create(k.plain(5)), bad, remove(k.id(3), 0))
+		if d := diff(before, st.all(t)); d != "" {
+			t.Fatalf("%s under another token must change nothing, nor must its batch (-before +after):\n%s", describe([]driver.Mutation{bad}), d)
+		}
+	}
+	// The right tokens.
+	st.mustApply(t, under(update(with(k.plain(1), "one"), 2), tokens[k.id(1)], false), under(update(with(k.plain(2), "two"), 0), tokens[k.id(2)], true),
+		under(remove(k.id(3), 0), tokens[k.id(3)], false), under(check(k.id(4), 0), tokens[k.id(4)], true))
+	after := st.all(t)
+	if len(after) != 3 || string(after[k.id(1)].Data) != "one" || string(after[k.id(2)].Data) != "two" || after[k.id(2)].Revision != 3 || after[k.id(4)].Revision != 2 {
+		t.Errorf("writes under the right tokens must happen: %+v", after)
+	}
+	if ids := idsOf(st.claim(t, &driver.Query{}, 10, long)); !slices.Equal(ids, []driver.ID{k.id(2), k.id(4)}) {
+		t.Errorf("what was released, and no more, must be free: not %q", ids)
+	}
+	st.mustFail(t, &driver.RecordError{ID: k.id(4), Err: driver.ErrConflict}, under(update(k.plain(4), 0), tokens[k.id(4)], false))
+	// A lapsed claim serves its holder until somebody else claims.
+	mine := st.claimLapsed(t, k, 5)
+	st.mustApply(t, under(update(with(k.plain(5), "late"), 0), mine, false))
+	other := st.claimSoon(t, k.id(5)).Claim.Token
+	st.mustFail(t, &driver.RecordError{ID: k.id(5), Err: driver.ErrConflict}, under(update(with(k.plain(5), "too late"), 0), mine, false))
+	if other <= mine {
+		t.Errorf("the later token must be the greater one: %d after %d", other, mine)
+	}
+}
+
+// claimLapsed makes the record n, claims it for a moment and returns the token.
+func (st *store) claimLapsed(t failer, k *kit, n int) int64 {
+	t.Helper()
+	st.mustApply(t, create(k.plain(n)))
+	return st.claimSoon(t, k.id(n)).Claim.Token
+}
+
+func testClaimStays(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	claimer(t, st)
+	st.mustApply(t, create(k.rec(1)), create(k.rec(2)), create(k.rec(3)), create(k.rec(4)))
+	tokens := st.mustClaim(t, 4, long)
+	st.mustApply(t, update(k.rec(1), 0), put(k.rec(2)), setFields(k.rec(3), 0), remove(k.id(4), 0))
+	st.mustApply(t, create(k.rec(4)))
+	if ids := idsOf(st.claim(t, &driver.Query{}, 10, long)); !slices.Equal(ids, []driver.ID{k.id(4)}) {
+		t.Errorf("only a record made anew is free after writes without a token, not %q", ids)
+	}
+	for n := 1; n <= 3; n++ {
+		m := check(k.id(n), 0)
+		m.Token = tokens[k.id(n)]
+		st.mustApply(t, m)
+	}
+}
+
+func testRenew(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	c := claimer(t, st)
+	st.mustApply(t, create(k.plain(1)))
+	mine := st.claimSoon(t, k.id(1)).Claim.Token // lapsed by now, or about to
+	for _, bad := range []struct {
+		id    driver.ID
+		token int64
+	}{{k.id(1), mine + 1}, {k.id(1), mine - 1}, {k.id(7), mine}} {
+		_, err := c.Renew(t.Context(), bad.id, bad.token, long)
+		if re := (*driver.RecordError)(nil); !errors.As(err, &re) || re.ID != bad.id || !errors.Is(err, driver.ErrConflict) {
+			t.Errorf("Renew of %q under the token %d must be the RecordError of a conflict, not %v", bad.id, bad.token, err)
+		}
+	}
+	rev := st.one(t, k.id(1)).Revision
+	until, err := c.Renew(t.Context(), k.id(1), mine, long)
+	if err != nil || time.Until(until) < long-time.Minute || time.Until(until) > long+time.Minute || until.Location() != time.UTC {
+		t.Fatalf("Renew must make a claim hold for an hour from now, lapsed or not: until %v, %v", until, err)
+	}
+	if got := st.claim(t, &driver.Query{}, 1, long); len(got) != 0 {
+		t.Error("a renewed claim must keep others away")
+	}
+	if now := st.one(t, k.id(1)).Revision; now != rev {
+		t.Errorf("Renew must leave the revision alone: %d became %d", rev, now)
+	}
+}
+
+func testReap(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	c := claimer(t, st)
+	lapsed := st.claimLapsed(t, k, 1)
+	st.mustApply(t, create(k.plain(2)), create(k.plain(3)))
+	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.Eq, Values: []any{k.id(2)}}}}
+	held := st.claim(t, q, 1, long)[0].Claim.Token
+	rev := st.one(t, k.id(1)).Revision
+	var n int64
+	for try := 0; n == 0 && try < 300; try++ {
+		time.Sleep(time.Duration(try) * 100 * time.Microsecond)
+		var err error
+		if n, err = c.Reap(t.Context()); err != nil {
+			t.Fatalf("Reap must work: %v", err)
+		}
+	}
+	if n != 1 {
+		t.Fatalf("one claim had lapsed, not %d", n)
+	}
+	m := check(k.id(1), 0)
+	m.Token = lapsed
+	st.mustFail(t, &driver.RecordError{ID: k.id(1), Err: driver.ErrConflict}, m)
+	m = check(k.id(2), 0)
+	m.Token = held
+	st.mustApply(t, m)
+	if now := st.one(t, k.id(1)).Revision; now != rev {
+		t.Errorf("Reap must leave revisions alone: %d became %d", rev, now)
+	}
+}
+
+func testEdit(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	c := claimer(t, st)
+	st.mustApply(t, create(k.rec(0)), create(k.rec(1)), create(k.rec(2)), create(k.rec(3)))
+	before := st.all(t)
+	got, err := c.Claim(t.Context(), &driver.Query{}, driver.Claiming{Owner: "me", Lease: long, Limit: 2, Edit: func(r *driver.Record) error {
+		was := before[r.ID]
+		r.Claim = driver.Claim{}
+		if d := diff(was, normal(*r, everything)); d != "" {
+			t.Errorf("Edit must be given the record as it is (-want +got):\n%s", d)
+		}
+		if r.ID == k.id(1) {
+			return fmt.Errorf("not this one")
+		}
+		*r = with(*r, "edited")
+		r.State, r.Modified, r.Fields[2] = "TAKEN", dawn.Add(long), int64(-1)
+		return nil
+	}})
+	if err != nil || !slices.Equal(idsOf(got), []driver.ID{k.id(0), k.id(2)}) {
+		t.Fatalf("Claim must pass over what Edit refuses and take the next: %q, %v", idsOf(got), err)
+	}
+	after := st.all(t)
+	for id, was := range before {
+		want := was
+		if id == k.id(0) || id == k.id(2) {
+			want = with(want, "edited")
+			want.State, want.Modified, want.Revision = "TAKEN", dawn.Add(long), was.Revision+1
+			want.Fields = slices.Clone(want.Fields)
+			want.Fields[2] = int64(-1)
+		}
+		rec := after[id]
+		rec.Claim = driver.Claim{}
+		if d := diff(want, rec); d != "" {
+			t.Errorf("what Edit makes of a record must be stored, and nothing of others (-want +got):\n%s", d)
+		}
+	}
+	if got[0].State != "TAKEN" || got[0].Size != 6 {
+		t.Errorf("Claim must give the record as edited, not %+v", got[0])
+	}
+	if ids := idsOf(st.claim(t, &driver.Query{}, 10, long)); !slices.Equal(ids, []driver.ID{k.id(1), k.id(3)}) {
+		t.Errorf("what Edit refused must stay unclaimed: free were %q", ids)
+	}
+}
+
+func testClaimQueries(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	c := claimer(t, st)
+	for n := range 5 {
+		st.mustApply(t, create(k.plain(n)))
+	}
+	var claims []driver.Claim
+	for i, owner := range []string{"a", "b", "a"} {
+		got, err := c.Claim(t.Context(), &driver.Query{}, driver.Claiming{Owner: owner, Lease: long - time.Duration(i)*time.Minute, Limit: 1})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("Claim must succeed: %d records, %v", len(got), err)
+		}
+		claims = append(claims, got[0].Claim)
+	}
+	for _, x := range []struct {
+		cond driver.Cond
+		want []int
+	}{
+		{driver.Cond{Column: driver.ColClaimUntil, Op: driver.NotNull}, []int{0, 1, 2}},
+		{driver.Cond{Column: driver.ColClaimOwner, Op: driver.IsNull}, []int{3, 4}},
+		{driver.Cond{Column: driver.ColClaimOwner, Op: driver.Eq, Values: []any{"a"}}, []int{0, 2}},
+		{driver.Cond{Column: driver.ColClaimOwner, Op: driver.Ne, Values: []any{"a"}}, []int{1, 3, 4}},
+		{driver.Cond{Column: driver.ColClaimToken, Op: driver.Eq, Values: []any{claims[1].Token}}, []int{0, 1, 2}},
+		{driver.Cond{Column: driver.ColClaimUntil, Op: driver.Lt, Values: []any{claims[0].Until}}, []int{1, 2}},
+	} {
+		got := st.scan(t, &driver.Query{Where: []driver.Cond{x.cond}, Parts: driver.Info})
+		want := make([]driver.ID, len(x.want))
+		for i, n := range x.want {
+			want[i] = k.id(n)
+		}
+		if !slices.Equal(idsOf(got), want) {
+			t.Errorf("%+v must select %q, not %q", x.cond, want, idsOf(got))
+		}
+		for _, rec := range got {
+			if i := slices.Index([]driver.ID{k.id(0), k.id(1), k.id(2)}, rec.ID); i >= 0 {
+				if d := diff(claims[i], rec.Claim); d != "" {
+					t.Errorf("a record read with Info must come with its claim (-want +got):\n%s", d)
+				}
+			} else if rec.Claim != (driver.Claim{}) {
+				t.Errorf("the record %q that nobody has claimed must come without a claim, not with %+v", rec.ID, rec.Claim)
+			}
+		}
+	}
+	ordered := st.scan(t, &driver.Query{Order: []driver.Order{{Column: driver.ColClaimUntil}}})
+	if want := []driver.ID{k.id(2), k.id(1), k.id(0), k.id(3), k.id(4)}; !slices.Equal(idsOf(ordered), want) {
+		t.Errorf("ordered by the end of the claims the records must be %q, not %q", want, idsOf(ordered))
+	}
+}
+
+func testClaimingChecked(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	c := claimer(t, st)
+	st.mustApply(t, create(k.plain(1)))
+	for _, bad := range []driver.Claiming{
+		{Owner: "", Lease: long, Limit: 1}, {Owner: "me", Lease: 0, Limit: 1}, {Owner: "me", Lease: -long, Limit: 1}, {Owner: "me", Lease: long, Limit: 0},
+	} {
+		if _, err := c.Claim(t.Context(), &driver.Query{}, bad); err == nil {
+			t.Errorf("Claim must refuse %+v", bad)
+		}
+	}
+	if got := st.claim(t, &driver.Query{}, 1, long); len(got) != 1 {
+		t.Error("what was refused must leave the record free")
+	}
+}
+
+func testManyClaim(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	claimer(t, st)
+	handles := []*store{st, st}
+	if !k.Private {
+		handles[1] = k.open(t, st.url)
+	}
+	const n = 240
+	var ms []driver.Mutation
+	for i := range n {
+		ms = append(ms, create(k.plain(i)))
+	}
+	st.mustApply(t, ms...)
+	var mu sync.Mutex
+	times := map[driver.ID]int{}
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			h := handles[g%2]
+			for limit := 1 + g%3*5; ; {
+				got := h.claim(t, &driver.Query{}, limit, long)
+				if len(got) > limit {
+					t.Errorf("%d records claimed where %d were asked for", len(got), limit)
+				}
+				mu.Lock()
+				for _, rec := range got {
+					times[rec.ID]++
+				}
+				done := len(times) == n
+				mu.Unlock()
+				if done {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	for id, n := range times {
+		if n != 1 {
+			t.Errorf("%q must be claimed by one, and was by %d", id, n)
+		}
+	}
+}
+
+func testClaimKept(t *testing.T, k *kit) {
+	k.needsReopening(t)
+	st := k.fresh(t)
+	claimer(t, st)
+	st.mustApply(t, create(k.plain(1)), create(k.plain(2)))
+	got := st.claim(t, &driver.Query{}, 1, long)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := k.open(t, st.url)
+	if sus, ok := again.Backend.(driver.Suspender); ok {
+		letGo(t, sus)
+	}
+	if ids := idsOf(again.claim(t, &driver.Query{}, 10, long)); !slices.Equal(ids, []driver.ID{k.id(2)}) {
+		t.Errorf("a claim must outlive the handle that made it: free were %q", ids)
+	}
+	m := update(with(k.plain(1), "by another handle"), 0)
+	m.Token = got[0].Claim.Token
+	again.mustApply(t, m)
+}
