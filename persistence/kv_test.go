@@ -29,7 +29,7 @@ func pairs(t *testing.T, kv *persistence.KV, prefix string) map[string]any {
 }
 
 func TestPairsComeBackAsTheyWereSet(t *testing.T) {
-	kvBackends(t, func(t *testing.T, url string) {
+	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		kv := s.KV()
 		want := map[string]any{
@@ -69,14 +69,8 @@ func TestPairsComeBackAsTheyWereSet(t *testing.T) {
 	})
 }
 
-// kvBackends runs a test on every backend that keeps pairs.
-func kvBackends(t *testing.T, test func(t *testing.T, url string)) {
-	t.Helper()
-	backends(t, test)
-}
-
 func TestPairsSurviveReopening(t *testing.T) {
-	kvBackends(t, func(t *testing.T, url string) {
+	backends(t, func(t *testing.T, url string) {
 		if url == "mem:" {
 			t.Skip("private memory is gone with its store")
 		}
@@ -107,7 +101,7 @@ func TestPairsSurviveReopening(t *testing.T) {
 }
 
 func TestCompareAndSwap(t *testing.T) {
-	kvBackends(t, func(t *testing.T, url string) {
+	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		kv := s.KV()
 		for i, c := range []struct {
@@ -137,7 +131,7 @@ func TestCompareAndSwap(t *testing.T) {
 }
 
 func TestSwapsOfManyGoroutinesAreNotLost(t *testing.T) {
-	kvBackends(t, func(t *testing.T, url string) {
+	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		kvs := []*persistence.KV{s.KV(), s.KV()}
 		if url != "mem:" {
@@ -173,7 +167,7 @@ func increment(ctx context.Context, kv *persistence.KV, key string) error {
 }
 
 func TestRangeOfManyPairsAndChangesInside(t *testing.T) {
-	kvBackends(t, func(t *testing.T, url string) {
+	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		kv := s.KV()
 		for i := range 300 {

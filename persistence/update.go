@@ -26,7 +26,7 @@ const updateChunk = 256
 func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
 	u := &updater{s: s, fn: fn}
 	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
-	return n, s.fail("update", "", cmpErr(err, errors.Join(u.unreadable...)))
+	return n, s.fail("update", "", errors.Join(append([]error{err}, u.unreadable...)...))
 }
 
 // RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
@@ -35,17 +35,6 @@ func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n
 func (s *Store) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
 	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return s.removeChunk(ctx, dq, ids) }, &n)
 	return n, s.fail("remove", "", err)
-}
-
-// cmpErr returns the first error; both where there are two.
-func cmpErr(first, second error) error {
-	if first == nil {
-		return second
-	}
-	if second == nil {
-		return first
-	}
-	return errors.Join(first, second)
 }
 
 // inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns.
