@@ -46,6 +46,7 @@ type job struct {
 	URL     string
 	Journal string
 	Config  stress.Config
+	Claims  *stress.ClaimConfig // not nil: a claimant
 }
 
 const jobVariable = "BRINE_STRESS_CLIENT"
@@ -77,6 +78,9 @@ func client() bool {
 			return errors.Join(err, j.Close())
 		}
 		fmt.Println("open")
+		if do.Claims != nil {
+			return errors.Join(stress.Claim(ctx, s, j, *do.Claims, stop), s.Close(), j.Close())
+		}
 		return errors.Join(stress.Run(ctx, s, j, do.Config, stop), s.Close(), j.Close())
 	}()
 	if err != nil {
@@ -106,6 +110,7 @@ type crew struct {
 	journals []string
 	clients  []*process
 	cancel   bool
+	claims   *stress.ClaimConfig // not nil: the clients are claimants
 }
 
 // newCrew stores the objects that all clients raise. It has its journals in a folder of the test's.
@@ -154,8 +159,13 @@ func (c *crew) start(url string) *process {
 	c.t.Helper()
 	name := fmt.Sprintf("c%d", len(c.journals))
 	journal := c.newJournal(name)
-	text, err := json.Marshal(job{URL: url, Journal: journal,
-		Config: stress.Config{Name: name, Hot: c.hot, Cancel: c.cancel}})
+	do := job{URL: url, Journal: journal, Config: stress.Config{Name: name, Hot: c.hot, Cancel: c.cancel}}
+	if c.claims != nil {
+		claims := *c.claims
+		claims.Name, claims.Limit = name, []int{1, 10, 100}[len(c.journals)%3]
+		do.Claims = &claims
+	}
+	text, err := json.Marshal(do)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -21,6 +21,10 @@ const (
 	Missed    = "missed"    // the object was not there
 	Violation = "violation" // something that must never be; Text says what
 	Tally     = "tally"     // what the worker has counted
+
+	Hold = "hold" // a claim is held, or extended
+	Drop = "drop" // it is about to be given up
+	Late = "late" // a write under it was refused
 )
 
 // The operations of a journal.
@@ -46,6 +50,9 @@ type Entry struct {
 
 	Uncertain int `json:"u,omitempty"` // attempts that ended in ErrUncertain
 	Lost      int `json:"l,omitempty"` // attempts that ended in an error of the connection
+
+	At    int64 `json:"at,omitempty"` // of a claim: when this was written, in microseconds
+	Until int64 `json:"ut,omitempty"` // until when the claim holds; Key is the ID and Value the token
 
 	Loads     int64 `json:"tl,omitempty"`
 	Conflicts int64 `json:"tc,omitempty"`
