@@ -50,6 +50,7 @@ func (b *Backend) byItself(m *member) ([]int64, error) {
 	if err := l.commit(m.ctx, p.changes); err != nil {
 		return nil, readOnly(err)
 	}
+	l.applied(p.changes)
 	return p.revs, nil
 }
 
@@ -136,7 +137,7 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 		return nil
 	case driver.Delete:
 		// Asked for by its ID alone, a damaged record may go.
-		if m.IfRev != 0 || !errors.Is(err, driver.ErrCorrupt) {
+		if m.IfRev != 0 || m.Token != 0 || !errors.Is(err, driver.ErrCorrupt) {
 			if err := p.expect(m, old, err); err != nil {
 				return err
 			}
@@ -147,7 +148,10 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 		if absent {
 			return driver.ErrConflict
 		}
-		return p.expect(m, old, err)
+		if err := p.expect(m, old, err); err != nil || !m.Release {
+			return err
+		}
+		return p.rewrite(i, name, func(h *header) { h.claim = driver.Claim{} })
 	case driver.SetFields:
 		if absent {
 			return driver.ErrConflict
@@ -155,13 +159,13 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 		if err := p.expect(m, old, err); err != nil {
 			return err
 		}
-		return p.setFields(i, m, name)
+		return p.rewrite(i, name, func(h *header) { h.fields = p.schema.merge(m.Rec.Fields, h.fields) })
 	}
 	return fmt.Errorf("unknown operation %d", m.Op)
 }
 
-// setFields writes a record anew with other extra fields: its data must be sound for that.
-func (p *plan) setFields(i int, m *driver.Mutation, name string) error {
+// rewrite writes a record anew with another header: its data must be sound for that. The revision stays.
+func (p *plan) rewrite(i int, name string, edit func(*header)) error {
 	var h header
 	var data []byte
 	if c := p.before.get(name); c != nil {
@@ -172,7 +176,7 @@ func (p *plan) setFields(i int, m *driver.Mutation, name string) error {
 			return err
 		}
 	}
-	h.fields = p.schema.merge(m.Rec.Fields, h.fields)
+	edit(&h)
 	p.changes = append(p.changes, change{name: name, header: h, data: data})
 	p.revs[i] = h.revision
 	return nil
@@ -180,7 +184,7 @@ func (p *plan) setFields(i int, m *driver.Mutation, name string) error {
 
 // absence is the error of a mutation whose record is not there.
 func absence(m *driver.Mutation) error {
-	if m.IfRev != 0 {
+	if m.IfRev != 0 || m.Token != 0 {
 		return driver.ErrConflict
 	}
 	return driver.ErrNotFound
@@ -193,7 +197,8 @@ func (*plan) expect(m *driver.Mutation, old header, err error) error {
 		return absence(m)
 	case err != nil:
 		return err
-	case m.IfRev != 0 && m.IfRev != old.revision:
+	case m.IfRev != 0 && m.IfRev != old.revision,
+		m.Token != 0 && (old.claim.Owner == "" || m.Token != old.claim.Token):
 		return driver.ErrConflict
 	}
 	return nil
@@ -248,7 +253,11 @@ func (p *plan) create(i int, m *driver.Mutation, name string, found error) error
 }
 
 func (p *plan) update(i int, m *driver.Mutation, name string, old header) {
-	p.write(i, m, name, header{revision: old.revision + 1, created: old.created}, old.fields)
+	h := header{revision: old.revision + 1, created: old.created, claim: old.claim}
+	if m.Release {
+		h.claim = driver.Claim{}
+	}
+	p.write(i, m, name, h, old.fields)
 }
 
 func (p *plan) write(i int, m *driver.Mutation, name string, h header, old []field) {

@@ -51,12 +51,15 @@ type Backend struct {
 	log  *slog.Logger
 
 	// Tests change these before the first call.
-	window int                     // how many IDs a scan holds
-	hook   func(step string) error // called at each step of a commit, if not nil
+	window    int                     // how many IDs a scan holds
+	maxListed int64                   // bytes of the list of changes
+	hook      func(step string) error // called at each step of a commit, if not nil
 
 	queue queue
 	group group
-	given int64 // highest number given out; guarded by the exclusive lock
+	// Guarded by the exclusive lock, and by there being no call in flight.
+	given int64  // highest number given out
+	index *index // nil: nobody has claimed yet
 
 	mu     sync.Mutex
 	calls  sync.WaitGroup // those in flight; Add under mu
@@ -94,7 +97,7 @@ func New(dir string, o driver.OpenOptions) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow,
+	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow, maxListed: defaultListed,
 		group: group{turn: make(chan struct{}, 1)}}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -229,7 +232,7 @@ func (b *Backend) Close() error {
 // letGo closes what is open. b.mu is held.
 func (b *Backend) letGo() error {
 	d := b.dir
-	b.dir, b.ahead = nil, nil
+	b.dir, b.ahead, b.index = nil, nil, nil
 	if d == nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -44,7 +45,7 @@ func (l *held) commitRemoval(name string) error {
 	if err := l.b.step("begin"); err != nil {
 		return err
 	}
-	if err := l.touch(); err != nil {
+	if err := l.announce(name); err != nil {
 		return err
 	}
 	if err := l.root.Remove(name); err != nil {
@@ -59,7 +60,7 @@ func (l *held) commitOne(c *change) error {
 	}
 	err := l.b.step("flushed")
 	if err == nil {
-		err = l.touch()
+		err = l.announce(c.name)
 	}
 	if err == nil {
 		err = l.root.Rename(tempName(0), c.name)
@@ -100,7 +101,7 @@ func (l *held) commitMany(ctx context.Context, changes []change) error {
 		l.discard(len(t.renames))
 		return err
 	}
-	err := l.touch()
+	err := l.announce(t.names()...)
 	if err == nil {
 		err = l.root.Rename(commitTemp, commitName)
 	}
@@ -242,7 +243,7 @@ func (l *held) recover() error {
 	if err := l.b.step("recover"); err != nil {
 		return err
 	}
-	if err := l.touch(); err != nil {
+	if err := l.announce(t.names()...); err != nil {
 		return err
 	}
 	return l.finish(t, true)
@@ -292,9 +293,12 @@ func (l *held) clean() error {
 // discard removes the first n temporaries and an unfinished list. What cannot be removed is in nobody's
 // way: it is removed when its name is needed again.
 func (l *held) discard(n int) {
-	_ = l.root.Remove(commitTemp)
+	removed := l.root.Remove(commitTemp) == nil
 	for i := n - 1; i >= 0; i-- {
-		_ = l.root.Remove(tempName(i))
+		removed = l.root.Remove(tempName(i)) == nil || removed
+	}
+	if removed {
+		_ = l.announce() // at worst an index is made anew
 	}
 }
 
@@ -353,6 +357,15 @@ func (l *held) writeTemp(name string, flush bool, chunks ...[]byte) error {
 		_ = l.root.Remove(name)
 	}
 	return err
+}
+
+// names returns the files that will change.
+func (t *todo) names() []string {
+	names := slices.Clone(t.removes)
+	for _, r := range t.renames {
+		names = append(names, r.name)
+	}
+	return names
 }
 
 func (t *todo) encode(e *encoder) {

@@ -82,13 +82,16 @@ func state(t testing.TB, b *Backend) map[driver.ID]string {
 func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name string
-		ms   []driver.Mutation
+		name   string
+		ms     []driver.Mutation
+		listed bool // somebody claims here, so changes are listed
 	}{
-		{"many", crashBatch()},
-		{"two", append(mutations(driver.Update, "1"), mutations(driver.Delete, "2")...)},
-		{"one", mutations(driver.Update, "1")},
-		{"removal", mutations(driver.Delete, "1")},
+		{"many", crashBatch(), false},
+		{"two", append(mutations(driver.Update, "1"), mutations(driver.Delete, "2")...), false},
+		{"one", mutations(driver.Update, "1"), false},
+		{"removal", mutations(driver.Delete, "1"), false},
+		{"two, listed", append(mutations(driver.Update, "1"), mutations(driver.Delete, "2")...), true},
+		{"one, listed", mutations(driver.Update, "1"), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +103,10 @@ func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 					dir := scratch(t)
 					b := open(t, dir, intSchema)
 					apply(t, b, create(numbers(1, 4)...)...)
+					watcher := open(t, dir, intSchema)
+					if c.listed {
+						lend(t, watcher, where(driver.ColID, driver.Eq, driver.ID("4")), driver.Claiming{Limit: 1})
+					}
 					before = state(t, b)
 					var step, again string
 					died, step = crash(b, first, func() { b.Apply(context.Background(), c.ms) })
@@ -131,7 +138,10 @@ func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 						t.Errorf("died at %q, then at %q: left over %q", step, again, left)
 					}
 					apply(t, last, create("99")...)
-					for _, b := range []*Backend{b, last} {
+					if c.listed && !agree(t, watcher) {
+						t.Errorf("died at %q, then at %q: the index was made anew", step, again)
+					}
+					for _, b := range []*Backend{b, last, watcher} {
 						if err := b.Close(); err != nil {
 							t.Error(err)
 						}
@@ -150,6 +160,9 @@ func TestCrashAtEveryStepAndAgainDuringRecovery(t *testing.T) {
 						t.Errorf("never died at %q", step)
 					}
 				}
+			}
+			if c.listed && (!steps["listed"] || c.name == "two, listed" && !steps["listed again"]) {
+				t.Error("never died after the list was written")
 			}
 		})
 	}

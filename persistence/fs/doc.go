@@ -16,6 +16,7 @@
 //	.brine.gate       held while waiting for the lock, so that nobody starves
 //	.brine.meta       identity, counter, kind of the IDs, names and kinds of the extra fields
 //	.brine.commit     what is left to do of a commit of many records
+//	.brine.changes    names of records that have changed, once somebody has claimed
 //	.brine.kv/        key-value pairs: a directory of the same form
 //	.brine.tmp.N      temporaries; also .brine.meta.tmp and .brine.commit.tmp
 //
@@ -27,7 +28,8 @@
 // length of the header, the header (a map), the CRC-32C of all this, the data
 // as they are (package persistence gives a msgpack message), and the CRC-32C of the whole. So the header
 // can be trusted without reading the data. Extra fields stand in the header by name, and their msgpack type
-// tells their kind. Meta and commit files have the same frame without data.
+// tells their kind. A record that is claimed has the claim in its header: owner, end and token. Meta and commit files have
+// the same frame without data, and the file of changes is a row of such frames.
 //
 // # Locks
 //
@@ -68,9 +70,28 @@
 // A failure before 3 removes the temporaries and changes nothing. A failed fsync at 3 is ErrUncertain. A failure at 4
 // is not an error, the commit being durable, but a warning in the log: whoever comes next finishes it.
 //
+// # Claims
+//
+// Claim, Renew and Reap are commits like any other, under the exclusive lock, by the clock of the machine. Each of them writes the files of the
+// records concerned anew, data and all: claims are made for records that are not large. What Claiming.Edit calls must not use
+// the Backend, for Claim holds the lock.
+//
+// To find what to claim without opening every file, a Backend that claims keeps an index in memory: all that the headers say, of all
+// records, and so about as large as they are (a few hundred bytes a record). The first Claim or Reap makes it by reading every header, and
+// again after Suspend. It only says where to look: before a record is claimed its own file is read and checked.
+//
+// The index learns what others have changed from .brine.changes. The first Claim in a directory makes that file; where it is, every commit adds to it the names
+// of the records that it is about to change, before it changes them, so that whoever is killed in between is covered. It is not flushed: after
+// a power failure every process starts anew, and makes its index anew. It has a generation, made at random, and is begun anew
+// under another one when it is longer than 1 MiB. Whoever meets another generation than that of his index, a list that is gone, damaged or
+// emptied, or fewer entries than there were commits, makes his index anew. Files put in or taken out by hand while no one writes are
+// noticed by the time of the directory. Where there is no such list and none may be made (NoCreate), each Claim reads all headers.
+//
+// On Windows, where a directory without a lock file cannot be locked, NoCreate and no lock file make claims errors.ErrUnsupported.
+//
 // # Damage
 //
 // A record that cannot be read is reported as ErrCorrupt by Get and Scan and stays where it is. Update, Put, Check
-// and Delete with a revision refuse it too; Delete without a revision removes it. A write looks at the header of
+// and Delete with a revision refuse it too; Delete without a revision removes it. Claim and Reap pass over it, with a warning in the log. A write looks at the header of
 // what it replaces, not at its data.
 package fs

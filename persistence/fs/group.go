@@ -178,7 +178,10 @@ func (b *Backend) commitGroup(leader *member) {
 	if err == nil {
 		begun = true
 		if o.dependent {
-			err = l.commit(context.Background(), o.changes())
+			changes := o.changes()
+			if err = l.commit(context.Background(), changes); err == nil {
+				l.applied(changes)
+			}
 		} else {
 			err = l.commitEach(ms)
 		}
@@ -271,19 +274,26 @@ func (o *overlay) changes() []change {
 // them and lose others: that takes no list. An error is that of all members; nothing is written then, or it is ErrUncertain.
 func (l *held) commitEach(ms []*member) error {
 	var writes, removes []*member
+	var names []string
 	for _, m := range ms {
-		switch {
-		case m.err != nil || len(m.changes) == 0:
-		case m.changes[0].remove:
+		if m.err != nil || len(m.changes) == 0 {
+			continue
+		}
+		names = append(names, m.changes[0].name)
+		if m.changes[0].remove {
 			removes = append(removes, m)
-		default:
+		} else {
 			writes = append(writes, m)
 		}
 	}
 	if len(writes)+len(removes) == 0 {
 		return nil
 	}
-	if err := l.prepareEach(writes); err != nil {
+	err := l.prepareEach(writes)
+	if err == nil {
+		err = l.announce(names...)
+	}
+	if err != nil {
 		l.discard(len(writes))
 		return err
 	}
@@ -303,7 +313,25 @@ func (l *held) commitEach(ms []*member) error {
 			return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
 		}
 	}
-	return l.settle()
+	if err := l.settle(); err != nil {
+		return err
+	}
+	l.appliedEach(writes, removes)
+	return nil
+}
+
+// appliedEach tells the index what members have committed, unless something went wrong with one: then it looks for itself.
+func (l *held) appliedEach(groups ...[]*member) {
+	var changes []change
+	for _, ms := range groups {
+		for _, m := range ms {
+			if m.err != nil {
+				return
+			}
+			changes = append(changes, m.changes[0])
+		}
+	}
+	l.applied(changes)
 }
 
 // prepareEach writes all that commitEach needs, and flushes it.
@@ -323,8 +351,5 @@ func (l *held) prepareEach(writes []*member) error {
 			return err
 		}
 	}
-	if err := l.b.step("flushed"); err != nil {
-		return err
-	}
-	return l.touch()
+	return l.b.step("flushed")
 }

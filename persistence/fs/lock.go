@@ -37,6 +37,9 @@ type held struct {
 	b         *Backend
 	h         *handle
 	exclusive bool
+
+	// listed is where the list of changes ends after what was last added to it, if the index knows all that stands before that; else 0.
+	listed int64
 }
 
 // acquire takes the lock of the directory and honours ctx while waiting.
@@ -83,13 +86,13 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*held, erro
 				h.close()
 				return nil, err
 			}
-			return &held{d, b, h, exclusive}, nil
+			return &held{directory: d, b: b, h: h, exclusive: exclusive}, nil
 		}
 		// The lock files may have been made since we looked, by one who held the
 		// directory: from then on they are what counts.
 		made, err := d.openHandle(false)
 		if errors.Is(err, fs.ErrNotExist) {
-			return &held{d, b, h, exclusive}, nil
+			return &held{directory: d, b: b, h: h, exclusive: exclusive}, nil
 		}
 		h.close()
 		if err != nil {
@@ -195,11 +198,11 @@ const maxIdle = 16
 
 // openHandle opens the lock files, or makes them.
 func (d *directory) openHandle(create bool) (*handle, error) {
-	lock, readOnly, err := d.openLock(lockName, create)
+	lock, readOnly, err := d.openOwn(lockName, create)
 	if err != nil {
 		return nil, err
 	}
-	gate, _, err := d.openLock(gateName, create)
+	gate, _, err := d.openOwn(gateName, create)
 	if err != nil {
 		lock.Close()
 		return nil, err
@@ -207,8 +210,8 @@ func (d *directory) openHandle(create bool) (*handle, error) {
 	return &handle{lock, gate, readOnly}, nil
 }
 
-// openLock opens a lock file for writing, which exclusive locks over NFS need, or for reading.
-func (d *directory) openLock(name string, create bool) (f *os.File, readOnly bool, err error) {
+// openOwn opens one of the package's own files for writing, which exclusive locks over NFS need, or for reading, or makes it.
+func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool, err error) {
 	if create {
 		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
 		if !errors.Is(err, fs.ErrExist) {
@@ -256,8 +259,7 @@ func (l *held) generation() (uint64, bool) {
 	return 0, true
 }
 
-// touch raises the generation. It is not flushed: what relies on it dies with the machine. It stands before the
-// first change that others can see, so that a crash in between does no harm.
+// touch raises the generation. It is not flushed: what relies on it dies with the machine.
 func (l *held) touch() error {
 	if l.h.gate == nil {
 		return nil

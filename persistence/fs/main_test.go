@@ -178,7 +178,7 @@ func ownFiles(t testing.TB, dir string) []string {
 	var names []string
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == lockName, name == gateName, name == metaName:
+		case name == lockName, name == gateName, name == metaName, name == changesName:
 		case strings.HasPrefix(name, ".brine"):
 			names = append(names, name)
 		}

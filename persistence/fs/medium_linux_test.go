@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -54,6 +55,52 @@ func TestFullDiskChangesNothing(t *testing.T) {
 	apply(t, b, big[:4]...)
 }
 
+// Where the list of changes finds no room, what frees room goes on all the same.
+func TestFullDiskDropsTheListOfChanges(t *testing.T) {
+	t.Parallel()
+	dir := mountTmpfs(t, "1m")
+	store := filepath.Join(dir, "store")
+	b, other := open(t, store, intSchema), open(t, store, intSchema)
+	apply(t, b, create(numbers(1, 200)...)...)
+	agree(t, b)
+	agree(t, other)
+	filler, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	dropped := false
+	for _, id := range numbers(1, 199) {
+		for err == nil {
+			_, err = filler.Write(make([]byte, 4096))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+		err = nil
+		apply(t, b, mutations(driver.Delete, id)...)
+		info, serr := os.Stat(filepath.Join(store, changesName))
+		if serr != nil {
+			t.Fatal(serr)
+		}
+		dropped = dropped || info.Size() == 0
+	}
+	if !dropped {
+		t.Error("the list was never dropped")
+	}
+	if err := filler.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []*Backend{b, other} {
+		if agree(t, x) {
+			t.Error("the index was kept without a list")
+		}
+		if n := len(x.index.entries); n != 1 {
+			t.Errorf("%d entries", n)
+		}
+	}
+}
+
 func TestReadOnlyFileSystem(t *testing.T) {
 	t.Parallel()
 	dir := mountTmpfs(t, "1m")
@@ -88,6 +135,9 @@ func readOnlyStore(ctx context.Context, errorf func(string, ...any), dir string)
 		}
 		if _, err := b.NextIDs(ctx, 1); !errors.Is(err, driver.ErrReadOnly) {
 			errorf("NextIDs: %v", err)
+		}
+		if _, err := b.Claim(ctx, &driver.Query{}, driver.Claiming{Owner: "me", Lease: time.Hour, Limit: 1}); !errors.Is(err, driver.ErrReadOnly) {
+			errorf("Claim: %v", err)
 		}
 		if err := b.Close(); err != nil {
 			errorf("Close: %v", err)

@@ -178,7 +178,11 @@ func (l *held) replaceMeta(m *meta) error {
 	if err := l.b.step("meta written"); err != nil {
 		return errors.Join(err, l.root.Remove(metaTemp))
 	}
-	if err := l.root.Rename(metaTemp, metaName); err != nil {
+	err = l.announce() // else the change of the directory would look as if made by hand
+	if err == nil {
+		err = l.root.Rename(metaTemp, metaName)
+	}
+	if err != nil {
 		return errors.Join(err, l.root.Remove(metaTemp))
 	}
 	return flushDir(l.file)

@@ -235,10 +235,7 @@ func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSi
 		err = sameID(id, f.id)
 	}
 	if err == nil {
-		rec = driver.Record{
-			ID: id, Type: f.typ, State: f.state, Revision: f.revision,
-			Size: f.size, Created: f.created, Modified: f.modified,
-		}
+		rec = f.record()
 		if withFields {
 			if err = r.schema.set(&rec, f.fields); err != nil {
 				err = damaged(err)

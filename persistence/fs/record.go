@@ -22,6 +22,7 @@ type header struct {
 	size     int64
 	created  time.Time
 	modified time.Time
+	claim    driver.Claim
 	fields   []field // by name, those that are not NULL
 }
 
@@ -29,6 +30,14 @@ type header struct {
 type field struct {
 	name  string
 	value any // as in driver.Record.Fields; never nil
+}
+
+// record returns what the header says, but for the fields.
+func (h *header) record() driver.Record {
+	return driver.Record{
+		ID: h.id, Type: h.typ, State: h.state, Revision: h.revision,
+		Size: h.size, Created: h.created, Modified: h.modified, Claim: h.claim,
+	}
 }
 
 // appendRecord appends to b the file of a record but for its data and the last checksum.
@@ -43,7 +52,12 @@ func appendRecord(b []byte, h *header) ([]byte, error) {
 }
 
 func (h *header) encode(e *encoder) {
-	e.mapLen(8)
+	claimed := h.claim.Owner != ""
+	if claimed {
+		e.mapLen(9)
+	} else {
+		e.mapLen(8)
+	}
 	e.text("id")
 	e.text(string(h.id))
 	e.text("type")
@@ -58,6 +72,13 @@ func (h *header) encode(e *encoder) {
 	e.time(h.created)
 	e.text("modified")
 	e.time(h.modified)
+	if claimed {
+		e.text("claim")
+		e.arrayLen(3)
+		e.text(h.claim.Owner)
+		e.timestamp(h.claim.Until)
+		e.int(h.claim.Token)
+	}
 	// The fields come last, so that a reader who does not want them may stop before.
 	e.text("fields")
 	e.mapLen(len(h.fields))
@@ -132,6 +153,8 @@ func decodeHeader(frame []byte, withFields bool) (h header, err error) {
 			h.created, err = d.time()
 		case "modified":
 			h.modified, err = d.time()
+		case "claim":
+			h.claim, err = d.claim()
 		case "fields":
 			if !withFields {
 				return h, nil
@@ -176,6 +199,24 @@ func (d *decoder) time() (time.Time, error) {
 		return t.UTC(), err
 	}
 	return time.Time{}, fmt.Errorf("msgpack code %#x instead of a time", c)
+}
+
+func (d *decoder) claim() (c driver.Claim, err error) {
+	n, err := d.arrayLen()
+	if err != nil {
+		return c, err
+	}
+	if n != 3 {
+		return c, fmt.Errorf("%d elements instead of 3", n)
+	}
+	if c.Owner, err = d.text(); err != nil {
+		return c, err
+	}
+	if c.Until, err = d.time(); err != nil {
+		return c, err
+	}
+	c.Token, err = d.dec.DecodeInt64()
+	return c, err
 }
 
 func (d *decoder) fields() ([]field, error) {

@@ -243,3 +243,39 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+// goldenClaimed is a claimed record's file as the first release with claims wrote it. It is never made anew.
+const goldenClaimed = "a76272696e652f31ce0000007d89a26964a137a474797065ab656e67696e652e5461736ba57374617465a752554e4e494e47a87265766973696f6e02" +
+	"a473697a6509a763726561746564d7ff1d6f280069a7bdbfa86d6f646966696564d7ff1d6f280069a7bdbfa5636c61696d93a8776f726b65722031d7" +
+	"ff1d6f280069a7cbcf02a66669656c647380ceb417388c64617461206f662037ce8c9fe076"
+
+func TestGoldenClaim(t *testing.T) {
+	t.Parallel()
+	b := open(t, scratch(t), intSchema)
+	want := rec("7")
+	want.Revision, want.Size, want.Fields = 2, int64(len(want.Data)), []any{}
+	want.Claim = driver.Claim{Owner: "worker 1", Until: someTime.Add(time.Hour), Token: 2}
+	golden, err := hex.DecodeString(goldenClaimed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(b.path, "7")
+	if err := os.WriteFile(file, golden, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, get(t, b, whole, "7")[0]); diff != "" {
+		t.Error(diff)
+	}
+	// Written again it has the same bytes.
+	apply(t, b, of(driver.SetFields, "7", ""))
+	if again, err := os.ReadFile(file); err != nil || hex.EncodeToString(again) != goldenClaimed {
+		t.Errorf("%x, %v", again, err)
+	}
+	for i := range golden {
+		spoil(t, file, i)
+		if _, err := tryGet(b, whole, "7"); i >= markLen && !errors.Is(err, driver.ErrCorrupt) {
+			t.Errorf("byte %d: %v", i, err)
+		}
+		spoil(t, file, i)
+	}
+}

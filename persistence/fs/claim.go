@@ -1,0 +1,275 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var _ driver.Claimer = (*Backend)(nil)
+
+// free reports whether a claim keeps nobody from claiming.
+func free(c *driver.Claim, now time.Time) bool { return c.Owner == "" || !c.Until.After(now) }
+
+// now is the time by which claims are made and lapse.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// lend takes the lock for a call that deals with claims.
+func (b *Backend) lend(ctx context.Context) (*held, error) {
+	l, err := b.exclusive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l.h.gate == nil && !lockDirs {
+		l.release()
+		return nil, fmt.Errorf("claims: %w: directory %s has no %s to lock, and none may be made", errors.ErrUnsupported, b.path, lockName)
+	}
+	return l, nil
+}
+
+// conclude commits changes of claims.
+func (l *held) conclude(ctx context.Context, changes []change) error {
+	if err := l.commit(ctx, changes); err != nil {
+		return readOnly(err)
+	}
+	l.applied(changes)
+	return nil
+}
+
+// Claim looks for records in an index in memory, then reads their files, and writes those anew, data and all, with the claim in the header. The clock is that of
+// the machine. The first call makes the index, for which it reads the headers of all records; see the package documentation. A
+// damaged record is passed over, with a warning in the log.
+func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+	switch {
+	case c.Owner == "":
+		return nil, errors.New("a claim without an owner")
+	case c.Lease < time.Microsecond:
+		return nil, fmt.Errorf("a claim for %v, which is less than a microsecond", c.Lease)
+	case c.Limit < 1:
+		return nil, fmt.Errorf("a claim of %d records", c.Limit)
+	}
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
+	defer b.calls.Done()
+	s, err := b.ready()
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.lend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	x, err := l.sync(ctx, s)
+	if err != nil {
+		return nil, readOnly(err)
+	}
+	cl := claimer{held: l, index: x, q: q, Claiming: c, now: now()}
+	if err := cl.collect(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.conclude(ctx, cl.changes); err != nil {
+		return nil, err
+	}
+	return cl.claimed, nil
+}
+
+// A claimer is a Claim under way.
+type claimer struct {
+	*held
+	index *index
+	q     *driver.Query
+	driver.Claiming
+	now     time.Time
+	changes []change
+	claimed []driver.Record // what the changes come down to, for the caller
+}
+
+// collect finds what to claim.
+func (cl *claimer) collect(ctx context.Context) error {
+	var after *driver.Cursor
+	const least = 16
+	for n := max(least, cl.Limit); ; {
+		n = min(n, max(least, len(cl.index.entries)))
+		found := cl.index.pick(cl.q, after, n, func(e *entry) bool { return free(&e.Claim, cl.now) })
+		for i := range found {
+			if len(cl.changes) == cl.Limit {
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := cl.take(found[i].name); err != nil {
+				return err
+			}
+		}
+		if len(found) < n || len(cl.changes) == cl.Limit {
+			return nil
+		}
+		after = &found[n-1].cur
+		n *= 4 // Edit refuses many: do not go through all of them for a few each time
+	}
+}
+
+// take claims one record if its file says that it may.
+func (cl *claimer) take(name string) error {
+	h, data, err := cl.readRecord(name)
+	rec := h.record()
+	if err == nil {
+		if err = cl.index.schema.set(&rec, h.fields); err != nil {
+			err = damaged(err)
+		}
+	}
+	switch {
+	case errors.Is(err, driver.ErrCorrupt):
+		cl.unclaimable(name, err)
+		cl.index.remove(name)
+		return nil
+	case errors.Is(err, errAbsent), err == nil &&
+		(fileName(h.id) != name || !free(&rec.Claim, cl.now) || !cl.index.schema.columns.Match(cl.q, &rec)):
+		cl.b.index = nil // somebody has changed files by hand
+		return nil
+	case err != nil:
+		return err
+	}
+	if cl.Edit != nil {
+		rec.Data = data
+		if !cl.accepts(&rec) {
+			return nil
+		}
+		h.typ, h.state, h.modified = rec.Type, rec.State, rec.Modified
+		h.fields = cl.index.schema.merge(rec.Fields, h.fields)
+		h.size, data = int64(len(rec.Data)), rec.Data
+	}
+	h.revision++
+	h.claim = driver.Claim{Owner: cl.Owner, Until: cl.now.Add(cl.Lease).Truncate(time.Microsecond), Token: h.revision}
+	claimed := h.record()
+	if cl.Parts&driver.Fields != 0 {
+		if err := cl.index.schema.set(&claimed, h.fields); err != nil { // Edit has set one of another kind
+			return err
+		}
+	}
+	if cl.Parts&driver.Data != 0 {
+		claimed.Data = data
+	}
+	cl.changes, cl.claimed = append(cl.changes, change{name: name, header: h, data: data}), append(cl.claimed, claimed)
+	return nil
+}
+
+// accepts has a record edited. Why Edit refuses one is its own affair.
+func (cl *claimer) accepts(rec *driver.Record) bool { return cl.Edit(rec) == nil }
+
+// Renew writes the record's file anew.
+func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+	if lease < time.Microsecond {
+		return time.Time{}, fmt.Errorf("a claim for %v, which is less than a microsecond", lease)
+	}
+	if err := b.begin(); err != nil {
+		return time.Time{}, err
+	}
+	defer b.calls.Done()
+	s, err := b.ready()
+	if err != nil {
+		return time.Time{}, err
+	}
+	l, err := b.lend(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer l.release()
+	until := now().Add(lease).Truncate(time.Microsecond)
+	p := plan{held: l, schema: s, revs: make([]int64, 1), ms: []driver.Mutation{{
+		Op: driver.Check, Rec: driver.Record{ID: id}, Token: token,
+	}}}
+	if token == 0 { // which a Mutation takes for any
+		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+	}
+	if err := p.check(ctx); err != nil {
+		return time.Time{}, err
+	}
+	name := fileName(id)
+	if err := p.rewrite(0, name, func(h *header) { h.claim.Until = until }); err != nil {
+		return time.Time{}, p.wrap(id, "", err)
+	}
+	if err := l.conclude(ctx, p.changes); err != nil {
+		return time.Time{}, err
+	}
+	return until, nil
+}
+
+// At one time Reap ends so many claims at most, and of so many bytes of data unless a single one has more.
+const (
+	maxReaped      = 1000
+	maxReapedBytes = 4 << 20
+)
+
+// Reap uses the index of Claim. It writes each record's file anew, some of them in one commit, and lets others go between commits: an
+// error comes with the number of claims ended so far.
+func (b *Backend) Reap(ctx context.Context) (int64, error) {
+	if err := b.begin(); err != nil {
+		return 0, err
+	}
+	defer b.calls.Done()
+	s, err := b.ready()
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	at := now()
+	for {
+		n, more, err := b.reap(ctx, s, at)
+		total += n
+		if err != nil || !more {
+			return total, err
+		}
+	}
+}
+
+// reap ends some of the claims that had lapsed at a time.
+func (b *Backend) reap(ctx context.Context, s *schema, at time.Time) (n int64, more bool, err error) {
+	l, err := b.lend(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer l.release()
+	x, err := l.sync(ctx, s)
+	if err != nil {
+		return 0, false, readOnly(err)
+	}
+	lapsed := func(c *driver.Claim) bool { return c.Owner != "" && free(c, at) }
+	found := x.pick(&driver.Query{}, nil, maxReaped, func(e *entry) bool { return lapsed(&e.Claim) })
+	more = len(found) == maxReaped
+	bytes := 0
+	p := plan{held: l, schema: s, revs: make([]int64, 1)}
+	for _, e := range found {
+		if err := ctx.Err(); err != nil {
+			return 0, false, err
+		}
+		h, data, err := l.readRecord(e.name)
+		switch {
+		case errors.Is(err, driver.ErrCorrupt):
+			l.b.log.Warn("the claim of a damaged record cannot be ended", "directory", b.path, "file", e.name, "error", err)
+			x.remove(e.name)
+			continue
+		case errors.Is(err, errAbsent), err == nil && (h.id != e.ID || !lapsed(&h.claim)):
+			b.index, more = nil, true // somebody has changed files by hand
+			continue
+		case err != nil:
+			return 0, false, err
+		}
+		if bytes += len(data); bytes > maxReapedBytes && len(p.changes) > 0 {
+			more = true
+			break
+		}
+		h.claim = driver.Claim{}
+		p.changes = append(p.changes, change{name: e.name, header: h, data: data})
+	}
+	if err := l.conclude(ctx, p.changes); err != nil {
+		return 0, false, err
+	}
+	return int64(len(p.changes)), more, nil
+}
