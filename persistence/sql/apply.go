@@ -80,6 +80,11 @@ func (l *layout) checkBatch(ms []driver.Mutation) error {
 		if (m.Op <= driver.Put || m.Op == driver.SetFields) && len(m.Rec.Fields) != len(l.fields) {
 			return fmt.Errorf("record %q: %d extra fields where the schema has %d", m.Rec.ID, len(m.Rec.Fields), len(l.fields))
 		}
+		if (m.Token != 0 || m.Release) && (m.Op == driver.Update || m.Op == driver.Delete || m.Op == driver.Check) {
+			if err := l.claimable(); err != nil {
+				return err
+			}
+		}
 		if _, ok := l.key(m.Rec.ID); !ok && (m.Op == driver.Create || m.Op == driver.Put) {
 			return fmt.Errorf("record %q: table %q cannot hold this ID", m.Rec.ID, l.name)
 		}
@@ -127,7 +132,7 @@ func compareKeys(a, b any) int {
 
 // apply makes the mutations once.
 func (t *batch) apply(ctx context.Context, o *open) error {
-	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && t.ms[0].Op != driver.Check {
+	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && !t.looks(0) {
 		return t.alone(ctx, o)
 	}
 	return t.b.write(ctx, o, func(c *conn) error { return t.all(ctx, c) })
@@ -150,43 +155,21 @@ func (t *batch) all(ctx context.Context, c *conn) error {
 	return t.checkRefs(ctx, c)
 }
 
+// looks reports whether mutation i writes nothing.
+func (t *batch) looks(i int) bool { return t.ms[i].Op == driver.Check && !t.ms[i].Release }
+
 // alone makes one mutation, which is a transaction of its own.
 func (t *batch) alone(ctx context.Context, o *open) error {
-	if o.ReadOnly != nil {
-		return o.ReadOnly
-	}
-	return t.b.retry(ctx, func() error {
-		c, err := o.writer.get(ctx)
-		if err != nil {
-			return err
-		}
-		defer o.writer.put(c)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	return t.b.autocommit(ctx, o, func(ctx context.Context, c *conn) error {
 		t.at = t.order
-		// The statement commits by itself: the caller's context counts no more, unless the server can be
-		// asked to leave it and says what became of it.
-		if t.b.traits.CancelTells {
-			c.grace = commitGrace
-			err = t.mutate(ctx, c, t.at)
-			c.grace = 0
-		} else {
-			stop := c.watch(ctx, commitGrace)
-			err = t.mutate(context.WithoutCancel(ctx), c, t.at)
-			stop()
-		}
-		if err == nil || errors.Is(err, errFailed) {
-			return err
-		}
-		return t.b.committing(ctx, c, err)
+		return t.mutate(ctx, c, t.at)
 	})
 }
 
 // run returns how many mutations, from order[i] on, one statement makes.
 func (t *batch) run(i int) int {
 	op := t.ms[t.order[i]].Op
-	if op != driver.Create && op != driver.Check {
+	if op != driver.Create && !t.looks(t.order[i]) {
 		return 1
 	}
 	shapes := t.l.traits.insertShapes()
@@ -195,7 +178,7 @@ func (t *batch) run(i int) int {
 	}
 	most := shapes[len(shapes)-1]
 	n, size := 0, 0
-	for n < most && i+n < len(t.order) && t.ms[t.order[i+n]].Op == op {
+	for n < most && i+n < len(t.order) && t.ms[t.order[i+n]].Op == op && !t.ms[t.order[i+n]].Release {
 		if size += len(t.ms[t.order[i+n]].Rec.Data); size > t.l.traits.MaxBatchBytes && n > 0 {
 			break
 		}
@@ -216,7 +199,7 @@ func (t *batch) run(i int) int {
 func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 	ctx = t.b.short(ctx)
 	m := &t.ms[at[0]]
-	if t.keys[at[0]] == nil && m.Op != driver.Check {
+	if t.keys[at[0]] == nil && !t.looks(at[0]) {
 		return errFailed // no record has such an ID
 	}
 	l, key := t.l, t.keys[at[0]]
@@ -233,11 +216,22 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 		return err
 	case driver.Update:
 		args := append(l.set(&m.Rec), key)
+		text := l.update
+		if m.Release {
+			text = l.updateAnd(l.unclaim())
+		}
 		if m.IfRev != 0 && l.revision != nil {
 			t.revs[at[0]] = m.IfRev + 1
-			return changed(c.exec(ctx, l.updateIf, append(args, m.IfRev)...))
+			if !m.Release {
+				text = l.updateIf
+			} else {
+				text += " AND " + l.revision.quoted + " = ?"
+			}
+			text, args = l.ifToken(m, text, append(args, m.IfRev))
+			return changed(c.exec(ctx, text, args...))
 		}
-		return t.returning(ctx, c, l.update, args, at[0])
+		text, args = l.ifToken(m, text, args)
+		return t.returning(ctx, c, text, args, at[0])
 	case driver.Put:
 		if l.put != "" {
 			return t.returning(ctx, c, l.put, l.row(nil, &m.Rec, key), at[0])
@@ -253,10 +247,12 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 		_, err = c.exec(ctx, l.inserts[1], l.row(nil, &m.Rec, key)...)
 		return err
 	case driver.Delete:
+		text, args := l.delete, []any{key}
 		if m.IfRev != 0 && l.revision != nil {
-			return changed(c.exec(ctx, l.deleteIf, key, m.IfRev))
+			text, args = l.deleteIf, append(args, m.IfRev)
 		}
-		return changed(c.exec(ctx, l.delete, key))
+		text, args = l.ifToken(m, text, args)
+		return changed(c.exec(ctx, text, args...))
 	case driver.SetFields:
 		if l.setFields == "" { // no column to set
 			return t.check(ctx, c, at)
@@ -268,7 +264,22 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 		}
 		return t.returning(ctx, c, l.setFields, args, at[0])
 	}
+	if m.Release {
+		text, args := l.ifToken(m, l.release, []any{key})
+		if m.IfRev != 0 {
+			text, args = text+" AND "+l.revision.quoted+" = ?", append(args, m.IfRev)
+		}
+		return t.returning(ctx, c, text, args, at[0])
+	}
 	return t.check(ctx, c, at)
+}
+
+// ifToken adds the condition for the claim that a mutation wants to the text of its statement.
+func (l *layout) ifToken(m *driver.Mutation, text string, args []any) (string, []any) {
+	if m.Token == 0 {
+		return text, args
+	}
+	return text + " AND " + l.claimToken.quoted + " = ?", append(args, m.Token)
 }
 
 // changed makes an error of a statement that found nothing to change.
@@ -314,22 +325,34 @@ func (t *batch) check(ctx context.Context, c *conn, at []int) error {
 		return err
 	}
 	for _, i := range at {
-		rev, there := found[t.ms[i].Rec.ID]
-		if !there || t.stale(i, rev) {
+		is, there := found[t.ms[i].Rec.ID]
+		if !there || t.stale(i, is) {
 			return errFailed
 		}
-		t.revs[i] = rev
+		t.revs[i] = is.revision
 	}
 	return nil
 }
 
-// stale reports whether mutation i wants another revision than rev.
-func (t *batch) stale(i int, rev int64) bool {
-	return t.l.revision != nil && t.ms[i].IfRev != 0 && t.ms[i].IfRev != rev
+// A standing is what conditions of mutations are about.
+type standing struct {
+	revision, token int64 // 0: unknown, or none
 }
 
-// present returns the revisions of those records that are there: of some mutations, and of other IDs.
-func (t *batch) present(ctx context.Context, c *conn, at []int, others []driver.ID) (map[driver.ID]int64, error) {
+// stale reports whether mutation i wants another revision or claim than there is.
+func (t *batch) stale(i int, is standing) bool {
+	m := &t.ms[i]
+	return t.l.revision != nil && m.IfRev != 0 && m.IfRev != is.revision || t.claims(i) && m.Token != is.token
+}
+
+// claims reports whether mutation i wants a claim.
+func (t *batch) claims(i int) bool {
+	m := &t.ms[i]
+	return m.Token != 0 && (m.Op == driver.Update || m.Op == driver.Delete || m.Op == driver.Check)
+}
+
+// present returns how those records stand that are there: of some mutations, and of other IDs.
+func (t *batch) present(ctx context.Context, c *conn, at []int, others []driver.ID) (map[driver.ID]standing, error) {
 	ids := make([]driver.ID, 0, len(at)+len(others))
 	for _, i := range at {
 		ids = append(ids, t.ms[i].Rec.ID)
@@ -339,21 +362,30 @@ func (t *batch) present(ctx context.Context, c *conn, at []int, others []driver.
 	if t.l.revision != nil {
 		extra = append(extra, t.l.revision)
 	}
+	tokens := slices.ContainsFunc(at, t.claims)
+	if tokens {
+		extra = append(extra, t.l.claimToken)
+	}
 	s := t.l.selection(0, extra...)
-	found := make(map[driver.ID]int64, len(ids))
+	found := make(map[driver.ID]standing, len(ids))
 	r := &reader{b: t.b, l: t.l, c: c}
 	err := r.eachKey(ctx, ids, s, func() error {
 		rec, err := s.record()
 		if err != nil {
 			return err
 		}
-		var rev int64
+		var is standing
 		if t.l.revision != nil {
-			if rev, err = s.cells[1].integer(0); err != nil {
+			if is.revision, err = s.cells[1].integer(0); err != nil {
 				return &driver.RecordError{ID: rec.ID, Err: fmt.Errorf("%w: revision: %w", driver.ErrCorrupt, err)}
 			}
 		}
-		found[rec.ID] = rev
+		if tokens { // and so revisions
+			if is.token, err = s.cells[2].integer(0); err != nil {
+				return &driver.RecordError{ID: rec.ID, Err: fmt.Errorf("%w: token of the claim: %w", driver.ErrCorrupt, err)}
+			}
+		}
+		found[rec.ID] = is
 		return nil
 	})
 	return found, err
@@ -476,24 +508,24 @@ func (t *batch) obstacle(ctx context.Context, c *conn) error {
 }
 
 // firstFailure returns the error of the first mutation that fails where found is what there is before.
-func (t *batch) firstFailure(found map[driver.ID]int64) error {
+func (t *batch) firstFailure(found map[driver.ID]standing) error {
 	after := make(map[driver.ID]bool, len(t.ms))
 	for i := range t.ms {
 		after[t.ms[i].Rec.ID] = t.ms[i].Op != driver.Delete
 	}
 	for i := range t.ms {
 		m := &t.ms[i]
-		rev, there := found[m.Rec.ID]
+		is, there := found[m.Rec.ID]
 		var err error
 		switch {
 		case m.Op == driver.Create && there:
 			err = driver.ErrExists
 		case m.Op == driver.Create || m.Op == driver.Put:
-		case !there && (m.Op >= driver.Check || m.IfRev != 0 && t.l.revision != nil):
+		case !there && (m.Op >= driver.Check || m.IfRev != 0 && t.l.revision != nil || t.claims(i)):
 			err = driver.ErrConflict
 		case !there:
 			err = driver.ErrNotFound
-		case t.stale(i, rev):
+		case t.stale(i, is):
 			err = driver.ErrConflict
 		}
 		if err != nil {

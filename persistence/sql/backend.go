@@ -18,6 +18,8 @@ var (
 	_ driver.Backend   = (*Backend)(nil)
 	_ driver.Suspender = (*Backend)(nil)
 	_ driver.Statser   = (*Backend)(nil)
+	_ driver.Annexer   = (*Backend)(nil)
+	_ driver.Claimer   = (*Backend)(nil)
 )
 
 var errBadConn = sqldriver.ErrBadConn
@@ -31,18 +33,18 @@ type Backend struct {
 	traits   *Traits
 	options  driver.OpenOptions
 	patience time.Duration
+	parent   *Backend  // of an annex: whose connections it uses; else nil
+	counters *counters // those of the parent, if there is one
 
-	calls sync.WaitGroup // calls in flight
+	calls sync.WaitGroup // calls in flight, those of annexes included
 	// opening serialises opening and closing of the pools; a channel, so that waiting honours ctx.
 	opening chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	open   *open   // nil: not open, or suspended
+	open   *open   // nil: not open, or suspended; always nil in an annex
 	layout *layout // nil: before Init
 	limit  int     // connections at once, of the pools that are or were open
-
-	counters counters
 
 	numbers struct {
 		sync.Mutex
@@ -60,7 +62,10 @@ type open struct {
 // Open returns the Backend of the table o.Table. It does no I/O: the database is opened by Init. Where another
 // process is in the way of a write, the write is tried again for the time of patience.
 func Open(d Dialect, o driver.OpenOptions, patience time.Duration) *Backend {
-	return &Backend{dialect: d, traits: d.Traits(), options: o, patience: patience, opening: make(chan struct{}, 1)}
+	return &Backend{
+		dialect: d, traits: d.Traits(), options: o, patience: patience,
+		counters: &counters{}, opening: make(chan struct{}, 1),
+	}
 }
 
 // enter begins a call: it opens the database if need be, and says no once the backend is closed. leave ends the call.
@@ -79,7 +84,12 @@ func (b *Backend) enter(ctx context.Context) (*open, *layout, error) {
 	if o != nil {
 		return o, l, nil
 	}
-	o, err := b.connect(ctx)
+	var err error
+	if b.parent != nil {
+		o, _, err = b.parent.enter(ctx)
+	} else {
+		o, err = b.connect(ctx)
+	}
 	if err != nil {
 		b.calls.Done()
 		return nil, nil, err
@@ -87,7 +97,12 @@ func (b *Backend) enter(ctx context.Context) (*open, *layout, error) {
 	return o, l, nil
 }
 
-func (b *Backend) leave() { b.calls.Done() }
+func (b *Backend) leave() {
+	if b.parent != nil {
+		b.parent.leave()
+	}
+	b.calls.Done()
+}
 
 // ready is enter for the methods that need the layout.
 func (b *Backend) ready(ctx context.Context) (*open, *layout, error) {
@@ -143,9 +158,9 @@ func (b *Backend) lend(pools *Pools) *open {
 	if b.traits.Embedded {
 		keep = unlimited(pools.Readers)
 	}
-	o.reader = newPool(pools.Reader, pools, keep, b.traits, &b.counters)
+	o.reader = newPool(pools.Reader, pools, keep, b.traits, b.counters)
 	if o.writer = o.reader; pools.Reader != pools.Writer {
-		o.writer = newPool(pools.Writer, pools, unlimited(1), b.traits, &b.counters)
+		o.writer = newPool(pools.Writer, pools, unlimited(1), b.traits, b.counters)
 		if b.traits.Embedded {
 			o.group = newGroup(b)
 		}
@@ -203,7 +218,8 @@ func (b *Backend) Close() error {
 	return b.disconnect()
 }
 
-// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing.
+// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing, nor does it in an
+// annex, which holds none.
 func (b *Backend) Suspend() error {
 	b.mu.Lock()
 	o, closed := b.open, b.closed
@@ -414,6 +430,39 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 		err = b.committing(context.WithoutCancel(ctx), c, err)
 		b.rollback(ctx, c)
 		return err
+	})
+}
+
+// autocommit calls f with the writer connection for one statement, which commits by itself. It tries that again where write
+// would. f must not keep anything of a try that it gave up.
+func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Context, c *conn) error) error {
+	if o.ReadOnly != nil {
+		return o.ReadOnly
+	}
+	return b.retry(ctx, func() error {
+		c, err := o.writer.get(ctx)
+		if err != nil {
+			return err
+		}
+		defer o.writer.put(c)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// The caller's context counts no more, unless the server can be asked to leave the statement and says what
+		// became of it.
+		if b.traits.CancelTells {
+			c.grace = commitGrace
+			err = f(ctx, c)
+			c.grace = 0
+		} else {
+			stop := c.watch(ctx, commitGrace)
+			err = f(context.WithoutCancel(ctx), c)
+			stop()
+		}
+		if err == nil || errors.Is(err, errFailed) {
+			return err
+		}
+		return b.committing(ctx, c, err)
 	})
 }
 

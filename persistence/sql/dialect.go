@@ -84,6 +84,17 @@ type Traits struct {
 	// inserted, by its quoted name. Without Upsert a Put is an UPDATE, and an INSERT where nothing was updated.
 	Upsert   string
 	Excluded func(quoted string) string
+	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this process's clock is as good.
+	Now string
+	// SkipLocked ends a SELECT that locks what it gives, and passes over what others have locked: "FOR UPDATE SKIP LOCKED";
+	// "": BeginWrite keeps the others out.
+	SkipLocked string
+	// LocksAllRead: such a SELECT locks whatever it looks at, not only what it gives.
+	LocksAllRead bool
+	// PartialIndexes: CREATE INDEX may end in WHERE.
+	PartialIndexes bool
+	// GroupKey makes of a long value what tells it from others in GROUP BY; nil: the value does.
+	GroupKey func(expr string) string
 	// AsText turns an integer expression into its decimal, compared by bytes.
 	AsText func(expr string) string
 	// Binary makes an expression of a text column that is not compared by bytes (see Column.Binary) compare so.
@@ -168,12 +179,13 @@ type Column struct {
 	IndexPart string
 }
 
-// An Index is one index of a [Table], as far as it concerns the engine: whole columns
-// of the whole table.
+// An Index is one index of a [Table], as far as it concerns the engine: whole columns.
 type Index struct {
 	Columns []string
 	Unique  bool
-	Binary  bool // text is compared by bytes
+	Binary  bool   // text is compared by bytes
+	Partial bool   // not of all rows
+	Name    string // where Traits.LocksAllRead
 }
 
 // Pools are the connections to an open database.

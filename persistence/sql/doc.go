@@ -16,10 +16,17 @@
 // only then the batch is rolled back and the records are looked at to tell which
 // mutation was the first to fail.
 //
+// # Claims
+//
+// A claim is one UPDATE … RETURNING of what a SELECT picks, which commits by itself; on PostgreSQL the SELECT locks the records and
+// passes over those that others have locked. A transaction in steps takes its place where records are edited, where an order begins with
+// NULLs or conditions are left to be looked at row by row, and on MySQL, which knows no RETURNING there. The clock is the
+// database's; those of the nodes of a cluster must agree within what a lease is worth.
+//
 // # The tables
 //
 // The object table has the columns id, data and state, then type, revision,
-// size, created and modified, then one column per extra field. A table made by hand
+// size, created and modified, claim_owner, claim_until and claim_token, which are NULL without a claim, then one column per extra field. A table made by hand
 // with the first three works too; columns that the store does not know are never touched.
 // Beside it lives brine_stores with one row per object table: its identity, the
 // next number of its counter, and the version of the format.

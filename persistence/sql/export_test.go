@@ -1,6 +1,10 @@
 package sql
 
-import "github.com/brine-go/brine/persistence/driver"
+import (
+	"github.com/jmoiron/sqlx"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
@@ -9,6 +13,27 @@ func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][
 		texts, args = append(texts, st.text), append(args, st.args)
 	}
 	return texts, args, err
+}
+
+// ClaimStatement returns the statement that a Claim would run, or with which it would begin.
+func ClaimStatement(b driver.Backend, q *driver.Query, c driver.Claiming) (text string, args []any, err error) {
+	be := b.(*Backend)
+	cl := &claiming{Claiming: c, b: be, l: be.layout, q: *q}
+	steps, err := cl.wantsSteps()
+	if err != nil {
+		return "", nil, err
+	}
+	s := be.layout.selection(driver.Info, cl.order...)
+	if !steps {
+		st, err := cl.statement(s)
+		return sqlx.Rebind(be.traits.BindType, st.text), st.args, err
+	}
+	stretches, _, err := cl.stretches(&cl.q)
+	if err != nil {
+		return "", nil, err
+	}
+	st := cl.locking(&stretches[0], s, c.Limit, c.Limit+claimSlack)
+	return sqlx.Rebind(be.traits.BindType, st.text), st.args, nil
 }
 
 // Successor is exported for its test.

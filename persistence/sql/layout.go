@@ -32,6 +32,17 @@ var libraryColumns = []struct {
 	{driver.ColModified, driver.Time, Integer, fmt.Sprint(zeroMicros), int64(zeroMicros)},
 }
 
+// claimColumns are the columns of claims: NULL where there is none.
+var claimColumns = []struct {
+	name string
+	kind driver.Kind
+	typ  ColumnType
+}{
+	{driver.ColClaimOwner, driver.Text, ShortText},
+	{driver.ColClaimUntil, driver.Time, Integer},
+	{driver.ColClaimToken, driver.Int, Integer},
+}
+
 // A column is a column of the object table as statements see it.
 type column struct {
 	name     string
@@ -40,6 +51,8 @@ type column struct {
 	nullable bool
 	expr     string // the column compared by bytes
 	zero     any    // of a library column: what NULL stands for; nil: NULL is NULL
+	long     bool   // values may be longer than the database sorts by
+	keyed    bool   // an index holds it and, behind it, the ID
 }
 
 // A layout is the object table as Init found or made it. It does not change.
@@ -52,7 +65,9 @@ type layout struct {
 	id, data *column
 	// These are nil where the table lacks the column.
 	state, typ, revision, size, created, modified *column
+	claimOwner, claimUntil, claimToken            *column
 	fields                                        []*column // as schema.Fields; nil where the table lacks it
+	idIndex                                       string    // its name, where Traits.LocksAllRead
 	identity                                      string
 	counter                                       bool
 	missing                                       []string
@@ -61,7 +76,9 @@ type layout struct {
 	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
 	returned string    // " RETURNING revision", or nothing
 
+	assignments                        string // of the values that an UPDATE binds, and of the next revision
 	update, updateIf, delete, deleteIf string
+	release                            string // "" where there are no claims
 	put                                string // "" without Upsert
 	setFields, setFieldsIf             string // "" where there is no extra field
 
@@ -79,7 +96,7 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 			return nil
 		}
 		col := &column{name: name, quoted: quote(t, c.Name), kind: kind, nullable: c.Nullable, zero: zero}
-		col.expr = col.quoted
+		col.expr, col.long, col.keyed = col.quoted, c.IndexPart != "", tab.keyed(t, s, name)
 		if !c.Binary && (kind == driver.Text || name == driver.ColID && !s.IntegerIDs) {
 			col.expr = t.Binary(col.quoted)
 		}
@@ -95,6 +112,12 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		*[]**column{&l.state, &l.typ, &l.revision, &l.size, &l.created, &l.modified}[i] = add(lib.name, lib.kind, lib.zero)
 		if l.columns[lib.name] == nil {
 			l.missing = append(l.missing, lib.name)
+		}
+	}
+	for i, claim := range claimColumns {
+		*[]**column{&l.claimOwner, &l.claimUntil, &l.claimToken}[i] = add(claim.name, claim.kind, nil)
+		if l.columns[claim.name] == nil {
+			l.missing = append(l.missing, claim.name)
 		}
 	}
 	for _, f := range s.Fields {
@@ -129,7 +152,8 @@ func (l *layout) check(tab *Table) error {
 		return fmt.Errorf("table %q keeps integer IDs (its column id is %s): text IDs do not fit", tab.Name, id.Type)
 	}
 	for _, x := range tab.Indexes {
-		if x.Unique && len(x.Columns) == 1 && strings.EqualFold(x.Columns[0], driver.ColID) && (l.schema.IntegerIDs || x.Binary) {
+		if x.Unique && !x.Partial && len(x.Columns) == 1 && strings.EqualFold(x.Columns[0], driver.ColID) && (l.schema.IntegerIDs || x.Binary) {
+			l.idIndex = x.Name
 			return nil
 		}
 	}
@@ -149,11 +173,29 @@ func (t *Table) column(name string) *Column {
 // indexed reports whether an index begins with the column.
 func (t *Table) indexed(name string) bool {
 	for _, x := range t.Indexes {
-		if len(x.Columns) > 0 && strings.EqualFold(x.Columns[0], name) {
+		if !x.Partial && len(x.Columns) > 0 && strings.EqualFold(x.Columns[0], name) {
 			return true
 		}
 	}
 	return false
+}
+
+// indexedSomewhere is indexed, of those rows alone that an index is about.
+func (t *Table) indexedSomewhere(name string) bool {
+	return slices.ContainsFunc(t.Indexes, func(x Index) bool { return len(x.Columns) > 0 && strings.EqualFold(x.Columns[0], name) })
+}
+
+// keyed reports whether an index is of the column and then of the ID.
+func (t *Table) keyed(traits *Traits, s driver.Schema, name string) bool {
+	return slices.ContainsFunc(t.Indexes, func(x Index) bool {
+		if x.Partial || len(x.Columns) == 0 || !strings.EqualFold(x.Columns[0], name) {
+			return false
+		}
+		if len(x.Columns) == 1 {
+			return s.IntegerIDs && traits.KeyInIndexInteger || !s.IntegerIDs && traits.KeyInIndexText
+		}
+		return strings.EqualFold(x.Columns[1], driver.ColID)
+	})
 }
 
 // statements makes the texts that writing needs.
@@ -190,7 +232,8 @@ func (l *layout) statements() {
 		}
 	}
 	where := " WHERE " + l.id.expr + " = ?"
-	l.update = "UPDATE " + l.table + " SET " + strings.Join(set, ", ") + where
+	l.assignments = strings.Join(set, ", ")
+	l.update = "UPDATE " + l.table + " SET " + l.assignments + where
 	l.delete = "DELETE FROM " + l.table + where
 	if l.revision != nil {
 		ifRev := " AND " + l.revision.quoted + " = ?"
@@ -206,9 +249,21 @@ func (l *layout) statements() {
 			l.setFieldsIf = l.setFields + " AND " + l.revision.quoted + " = ?"
 		}
 	}
+	if l.claimable() == nil {
+		same := ""
+		if t.NewRevision != nil {
+			same = ", " + l.revision.quoted + " = " + t.NewRevision(l.revision.quoted)
+		}
+		l.release = "UPDATE " + l.table + " SET " + l.unclaim() + same + where
+	}
 	if t.Upsert != "" {
 		l.put = l.inserts[1] + " " + t.Upsert + " " + strings.Join(put, ", ")
 	}
+}
+
+// updateAnd returns the UPDATE of a record with more assignments.
+func (l *layout) updateAnd(more string) string {
+	return "UPDATE " + l.table + " SET " + l.assignments + ", " + more + " WHERE " + l.id.expr + " = ?"
 }
 
 // assign returns the assignments of bound values to columns.

@@ -3,7 +3,7 @@ package sql_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/brine-go/brine/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testserver.Main(m) }

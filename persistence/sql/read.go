@@ -144,7 +144,7 @@ func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
 		add(l.data)
 	}
 	if parts&driver.Info != 0 {
-		add(l.typ, l.state, l.revision, l.size, l.created, l.modified)
+		add(l.typ, l.state, l.revision, l.size, l.created, l.modified, l.claimOwner, l.claimUntil, l.claimToken)
 	}
 	if parts&driver.Fields != 0 {
 		add(l.fields...)
@@ -224,6 +224,9 @@ func (s *selection) record() (driver.Record, error) {
 					return fail(err)
 				}
 			}
+		}
+		if err := l.readClaim(&r.Claim, take); err != nil {
+			return fail(err)
 		}
 	}
 	if s.parts&driver.Fields != 0 && len(l.fields) > 0 {

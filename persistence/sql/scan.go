@@ -14,6 +14,7 @@ import (
 
 // A level is one column of an order, and the cursor's value there.
 type level struct {
+	column   string
 	expr     clause
 	desc     bool
 	nullable bool
@@ -155,6 +156,10 @@ func (l *layout) ranges(q *driver.Query) ([]span, error) {
 		return nil, err
 	}
 	first := levels[0]
+	if q.After == nil || first.value != nil {
+		first.nullable = first.nullable && !excludesNull(q.Where, first.column)
+		levels[0] = first
+	}
 	if !first.nullable {
 		rg := orderBy(levels)
 		if q.After != nil {
@@ -182,6 +187,17 @@ func (l *layout) ranges(q *driver.Query) ([]span, error) {
 	return append(spans, rg), nil
 }
 
+// excludesNull reports whether the database looks at a condition that NULL in the column does not satisfy.
+func excludesNull(conds []driver.Cond, column string) bool {
+	return slices.ContainsFunc(conds, func(c driver.Cond) bool {
+		switch c.Op {
+		case driver.Eq, driver.Lt, driver.Le, driver.Gt, driver.Ge, driver.HasPrefix, driver.NotNull:
+			return c.Column == column
+		}
+		return false
+	})
+}
+
 // levels returns the columns of the order of a query. The last is always the ID.
 func (l *layout) levels(q *driver.Query) ([]level, error) {
 	if q.After != nil && len(q.After.Values) != len(q.Order) {
@@ -190,7 +206,7 @@ func (l *layout) levels(q *driver.Query) ([]level, error) {
 	var levels []level
 	seen := map[string]bool{}
 	add := func(col *column, desc bool, value any) error {
-		lv := level{expr: l.operand(col, driver.Gt, nil), desc: desc, nullable: col.nullable && col.zero == nil}
+		lv := level{column: col.name, expr: l.operand(col, driver.Gt, nil), desc: desc, nullable: col.nullable && col.zero == nil}
 		if q.After != nil && value != nil {
 			bound, ok := l.bind(col, value)
 			if !ok {

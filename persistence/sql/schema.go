@@ -72,6 +72,9 @@ func checkNames(table string, s driver.Schema) error {
 	for _, lib := range libraryColumns {
 		taken[lib.name] = true
 	}
+	for _, claim := range claimColumns {
+		taken[claim.name] = true
+	}
 	for _, f := range s.Fields {
 		if !driver.ValidName(f.Name) {
 			return fmt.Errorf("column name %q is not valid: want letters, digits and _, at most 63, not starting with a digit", f.Name)
@@ -212,7 +215,11 @@ func (b *Backend) create(ctx context.Context, c *conn, s driver.Schema) error {
 		if s.IntegerIDs && !b.traits.KeyInIndexInteger || !s.IntegerIDs && !b.traits.KeyInIndexText {
 			columns += ", " + l.id.quoted
 		}
-		if err := run("CREATE INDEX %s ON %s (%s)", quote(b.traits, indexName(tab.Name, name)), l.table, columns); err != nil {
+		columns = "(" + columns + ")"
+		if name == driver.ColClaimUntil && b.traits.PartialIndexes { // what nobody has claimed costs nothing then
+			columns += " WHERE " + quote(b.traits, name) + " IS NOT NULL"
+		}
+		if err := run("CREATE INDEX %s ON %s %s", quote(b.traits, indexName(tab.Name, name)), l.table, columns); err != nil {
 			return err
 		}
 	}
@@ -288,6 +295,9 @@ func (b *Backend) definitions(s driver.Schema) []definition {
 		defs = append(defs, definition{lib.name, fmt.Sprintf("%s %s NOT NULL DEFAULT %s",
 			quote(b.traits, lib.name), b.dialect.Type(lib.typ), lib.initial)})
 	}
+	for _, claim := range claimColumns {
+		defs = append(defs, definition{claim.name, quote(b.traits, claim.name) + " " + b.dialect.Type(claim.typ)})
+	}
 	for _, f := range s.Fields {
 		defs = append(defs, definition{f.Name, quote(b.traits, f.Name) + " " + b.dialect.Type(FieldType(f))})
 	}
@@ -314,6 +324,9 @@ func (b *Backend) wantedIndexes(tab *Table, s driver.Schema) []string {
 	var names []string
 	if !tab.indexed(driver.ColState) {
 		names = append(names, driver.ColState)
+	}
+	if !tab.indexedSomewhere(driver.ColClaimUntil) {
+		names = append(names, driver.ColClaimUntil)
 	}
 	for _, f := range s.Fields {
 		if f.Indexed && !tab.indexed(f.Name) {

@@ -69,9 +69,13 @@ func (l *layout) maxListed() int { return l.traits.MaxParams * 3 / 4 }
 
 // where translates the conditions of a query.
 func (l *layout) where(conds []driver.Cond) (clause, []*filter, error) {
+	return l.whereWithin(conds, l.maxListed())
+}
+
+// whereWithin is where, with room for so many values of In and NotIn conditions.
+func (l *layout) whereWithin(conds []driver.Cond, room int) (clause, []*filter, error) {
 	var parts []clause
 	var filters []*filter
-	room := l.maxListed()
 	for i := range conds {
 		c := &conds[i]
 		col := l.columns[c.Column]

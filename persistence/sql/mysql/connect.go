@@ -63,9 +63,25 @@ func (d *dialect) probe(ctx context.Context, c *sqlx.Conn) error {
 	}
 	d.server.Store(s)
 	d.traits.MaxValue = s.packet
+	if d.traits.SkipLocked = "FOR UPDATE SKIP LOCKED"; !skipsLocked(s.version) {
+		d.traits.SkipLocked = "FOR UPDATE"
+	}
 	// A row of a batch has more than its data, and there must be room for it.
 	d.traits.MaxBatchBytes = int(min(maxBatchBytes, s.packet/4))
 	return nil
+}
+
+// skipsLocked reports whether a server knows SKIP LOCKED: MySQL since 8.0, and MariaDB since 10.6. On others a claim waits for
+// those that are under way.
+func skipsLocked(version string) bool {
+	var major, minor int
+	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 || err != nil {
+		return true
+	}
+	if strings.Contains(version, "MariaDB") {
+		return major > 10 || major == 10 && minor >= 6
+	}
+	return major >= 8
 }
 
 // probeBorrowed asks the server what it is, and looks whether the caller's DB counts as the engine needs it: rows that an

@@ -47,8 +47,13 @@ func newTraits() sql.Traits {
 		KeyInIndexText:    true,
 		// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock gaps there; their level
 		// holds for the next transaction alone.
-		BeforeWrite:   "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-		BeginWrite:    "START TRANSACTION",
+		BeforeWrite:  "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		BeginWrite:   "START TRANSACTION",
+		Now:          "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+		SkipLocked:   "FOR UPDATE SKIP LOCKED", // until the server has been asked
+		LocksAllRead: true,
+		// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
+		GroupKey:      func(expr string) string { return "sha2(" + expr + ", 256)" },
 		BeginRead:     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 		InitLock:      "SELECT GET_LOCK('brine_init', 1)",
 		InitUnlock:    "SELECT RELEASE_LOCK('brine_init')",

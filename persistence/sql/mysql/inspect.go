@@ -76,7 +76,7 @@ func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Tab
 		FROM information_schema.statistics WHERE table_schema = database() AND table_name = ? AND BINARY table_name = ? AND index_type = 'BTREE'
 		ORDER BY index_name, seq_in_index`, []any{t.Name, t.Name}, []any{&index, &column, &part, &unique}, func() {
 		if index != last {
-			t.Indexes = append(t.Indexes, sql.Index{Unique: unique, Binary: true})
+			t.Indexes = append(t.Indexes, sql.Index{Name: index, Unique: unique, Binary: true})
 			last = index
 		}
 		x := &t.Indexes[len(t.Indexes)-1]

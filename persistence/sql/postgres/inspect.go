@@ -65,23 +65,23 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 // indexes reads the indexes of whole columns of the whole table.
 func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Table, oid int64) error {
 	var parts []struct {
-		Index          int64
-		Unique, Binary bool
-		Column         string // "": an expression
+		Index                   int64
+		Unique, Binary, Partial bool
+		Column                  string // "": an expression
 	}
-	err := sqlx.SelectContext(ctx, q, &parts, fmt.Sprintf(`SELECT i.indexrelid AS index, i.indisunique AS unique, coalesce(a.attname, '') AS column,
+	err := sqlx.SelectContext(ctx, q, &parts, fmt.Sprintf(`SELECT i.indexrelid AS index, i.indisunique AS unique, i.indpred IS NOT NULL AS partial, coalesce(a.attname, '') AS column,
 		`+byBytes+` AS binary
 		FROM pg_catalog.pg_index i CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS n
 		JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
 		LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] AND a.attnum > 0
-		WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' ORDER BY i.indexrelid, n`, "i.indcollation[n]"), oid)
+		WHERE i.indrelid = $1 AND i.indisvalid AND m.amname = 'btree' ORDER BY i.indexrelid, n`, "i.indcollation[n]"), oid)
 	if err != nil {
 		return err
 	}
 	last := int64(-1)
 	for _, p := range parts {
 		if p.Index != last {
-			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true})
+			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true, Partial: p.Partial})
 			last = p.Index
 		}
 		x := &t.Indexes[len(t.Indexes)-1]

@@ -31,6 +31,7 @@ var traits = sql.Traits{
 	FreshBytes:        true,
 	Returning:         true,
 	KeyInIndexInteger: true, // the rowid
+	PartialIndexes:    true,
 	BeginWrite:        "BEGIN IMMEDIATE",
 	BeginRead:         "BEGIN",
 	MaxParams:         32766,
@@ -124,20 +125,21 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 
 func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Table) error {
 	var parts []struct {
-		Index  string
-		Unique bool
-		Column *string // NULL: an expression
-		Coll   *string
+		Index   string
+		Unique  bool
+		Partial bool
+		Column  *string // NULL: an expression
+		Coll    *string
 	}
-	err := sqlx.SelectContext(ctx, q, &parts, `SELECT l.name AS "index", l."unique", x.name AS "column", x.coll
-		FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x WHERE x.key AND NOT l.partial ORDER BY l.seq, x.seqno`, t.Name)
+	err := sqlx.SelectContext(ctx, q, &parts, `SELECT l.name AS "index", l."unique", l.partial, x.name AS "column", x.coll
+		FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x WHERE x.key ORDER BY l.seq, x.seqno`, t.Name)
 	if err != nil {
 		return err
 	}
 	last := ""
 	for _, p := range parts {
 		if p.Index != last {
-			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true})
+			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true, Partial: p.Partial})
 			last = p.Index
 		}
 		x := &t.Indexes[len(t.Indexes)-1]

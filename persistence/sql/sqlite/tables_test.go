@@ -22,7 +22,7 @@ func TestATableMadeByHandServes(t *testing.T) {
 	before := schemaOf(t, path)
 	s := driver.Schema{IntegerIDs: true, Fields: []driver.Column{{Name: "host", Kind: driver.Text, Indexed: true}}}
 	b, meta := open(t, fileURL(path), s, driver.OpenOptions{Table: "jobs", NoCreate: true})
-	if want := []string{"type", "revision", "size", "created", "modified", "host"}; !slices.Equal(meta.Missing, want) || !meta.NoCounter || meta.Identity == "" {
+	if want := []string{"type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token", "host"}; !slices.Equal(meta.Missing, want) || !meta.NoCounter || meta.Identity == "" {
 		t.Errorf("meta %+v, want missing %v", meta, want)
 	}
 	_, again := open(t, fileURL(path), s, driver.OpenOptions{Table: "JOBS", NoCreate: true})

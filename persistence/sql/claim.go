@@ -1,0 +1,274 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Claim implements [driver.Claimer]. It is one statement that commits by itself, where the database has one that can do
+// it; else, and always with c.Edit, a transaction that locks the records, passing over those that others have locked.
+func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+	o, l, err := b.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.leave()
+	if err := l.claimable(); err != nil {
+		return nil, err
+	}
+	if c.Owner == "" || c.Lease < time.Microsecond || c.Limit < 1 {
+		return nil, fmt.Errorf("claim of %d records for %v by %q: want 1 or more, a microsecond or more, and an owner", c.Limit, c.Lease, c.Owner)
+	}
+	cl := &claiming{Claiming: c, b: b, l: l, q: driver.Query{Where: q.Where, Order: q.Order}}
+	steps, err := cl.wantsSteps()
+	if err == nil && steps {
+		err = b.write(ctx, o, func(c *conn) error { return cl.inSteps(ctx, c) })
+	} else if err == nil {
+		err = b.autocommit(ctx, o, cl.atOnce)
+	}
+	if err != nil {
+		return nil, b.translate(err)
+	}
+	return cl.records(), nil
+}
+
+// claimable returns an error that names the first column without which there are no claims.
+func (l *layout) claimable() error {
+	for _, c := range []struct {
+		name string
+		col  *column
+	}{
+		{driver.ColRevision, l.revision}, {driver.ColClaimOwner, l.claimOwner},
+		{driver.ColClaimUntil, l.claimUntil}, {driver.ColClaimToken, l.claimToken},
+	} {
+		if c.col == nil {
+			return unsupported(l, c.name)
+		}
+	}
+	return nil
+}
+
+// readClaim reads the claim of a record, of which there are as many columns as the table has.
+func (l *layout) readClaim(c *driver.Claim, take func() *cell) (err error) {
+	if l.claimOwner != nil {
+		if c.Owner, err = take().text(); err != nil {
+			return err
+		}
+	}
+	if l.claimUntil != nil {
+		if c.Until, err = take().time(); err != nil {
+			return err
+		}
+	}
+	if l.claimToken != nil {
+		c.Token, err = take().integer(0)
+	}
+	return err
+}
+
+// now returns the clock as an operand.
+func (b *Backend) now() clause {
+	if b.traits.Now != "" {
+		return clause{text: b.traits.Now}
+	}
+	return clause{text: "?", args: []any{time.Now().UnixMicro()}}
+}
+
+// A claiming is one Claim.
+type claiming struct {
+	driver.Claiming
+	b     *Backend
+	l     *layout
+	q     driver.Query
+	order []*column
+	got   []claimed
+	until int64 // of a claim in steps: its end
+}
+
+// A claimed record has its place in the order of the query.
+type claimed struct {
+	rec    driver.Record
+	place  *driver.Cursor
+	passed bool // of a claim in steps: all conditions hold
+}
+
+// records returns what has been claimed, in the order of the query.
+func (cl *claiming) records() []driver.Record {
+	cl.sort(cl.got)
+	recs := make([]driver.Record, len(cl.got))
+	for i := range cl.got {
+		recs[i] = cl.got[i].rec
+	}
+	return recs
+}
+
+func (cl *claiming) sort(list []claimed) {
+	columns := driver.NewColumns(cl.l.schema)
+	slices.SortFunc(list, func(a, b claimed) int { return columns.Compare(&cl.q, a.place, b.place) })
+}
+
+// wantsSteps reports whether one statement does not do.
+func (cl *claiming) wantsSteps() (bool, error) {
+	l := cl.l
+	changes := false // claiming changes a column of the order
+	for _, o := range cl.q.Order {
+		col := l.columns[o.Column]
+		if col == nil {
+			return false, unsupported(l, o.Column)
+		}
+		cl.order = append(cl.order, col)
+		changes = changes || col == l.claimOwner || col == l.claimUntil || col == l.claimToken
+	}
+	stretches, filters, err := cl.stretches(&cl.q)
+	return !cl.b.traits.Returning || cl.Edit != nil || changes || len(stretches) > 1 || len(filters) > 0, err
+}
+
+// claimedID names the IDs of a subquery, unlike any column.
+const claimedID = "brine_claimed_id"
+
+// atOnce claims with one statement, which is a transaction of its own.
+func (cl *claiming) atOnce(ctx context.Context, c *conn) error {
+	cl.got = nil
+	s := cl.l.selection(driver.Info|cl.Parts, cl.order...)
+	st, err := cl.statement(s)
+	if err != nil {
+		return err
+	}
+	return c.query(ctx, st.text, st.args, s.dest, func() error {
+		row, err := s.claimed(len(cl.order), 0)
+		if err != nil {
+			return cl.skip(err)
+		}
+		cl.got = append(cl.got, row)
+		return nil
+	})
+}
+
+// statement returns the statement that claims, and gives the columns of s.
+func (cl *claiming) statement(s *selection) (clause, error) {
+	l := cl.l
+	stretches, _, err := cl.stretches(&cl.q)
+	if err != nil {
+		return clause{}, err
+	}
+	inner := stretches[0].text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
+	inner.add(" LIMIT " + strconv.Itoa(cl.Limit))
+	until := cl.b.now()
+	until.add(" + ?", cl.Lease.Microseconds())
+	set := clause{text: l.claimSet(until.text), args: append([]any{cl.Owner}, until.args...)}
+	var st clause
+	if skip := cl.b.traits.SkipLocked; skip != "" {
+		st.add("WITH c AS MATERIALIZED ("+inner.text+" "+skip+") ", inner.args...)
+		st.add(set.text, set.args...)
+		st.add(" FROM c WHERE " + l.table + "." + l.id.quoted + " = " + claimedID)
+	} else {
+		st.add(set.text, set.args...)
+		st.add(" WHERE "+l.id.quoted+" IN ("+inner.text+")", inner.args...)
+	}
+	st.add(" RETURNING " + s.list())
+	return st, nil
+}
+
+// claimed makes a record, and its place in the order, of the row in the cells.
+func (s *selection) claimed(order, filters int) (claimed, error) {
+	rec, err := s.record()
+	if err != nil {
+		return claimed{}, err
+	}
+	place, err := s.cursor(order, filters)
+	return claimed{rec: rec, place: place}, err
+}
+
+// skip passes over a record that cannot be read, so that it does not keep everyone from those behind it.
+func (cl *claiming) skip(err error) error {
+	if _, about := errors.AsType[*driver.RecordError](err); !about {
+		return err
+	}
+	cl.b.options.Logger.Warn("a record cannot be claimed", "table", cl.l.name, "error", err)
+	return nil
+}
+
+// claimSet returns the beginning of an UPDATE that claims: the owner is bound, and what until has in it. The token stands
+// before the revision that it is made of: MySQL assigns one after the other.
+func (l *layout) claimSet(until string) string {
+	next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, l.revision.quoted)
+	return fmt.Sprintf("UPDATE %s SET %s = ?, %s = %s, %s = %s, %s = %s", l.table, l.claimOwner.quoted,
+		l.claimUntil.quoted, until, l.claimToken.quoted, next, l.revision.quoted, next)
+}
+
+// A stretch is a part of the order of a query, and what of it may be claimed.
+type stretch struct {
+	where, order clause
+}
+
+// text returns a SELECT with WHERE and ORDER BY.
+func (s *stretch) text(head string) clause {
+	st := clause{text: head}
+	st.add(s.where.conjunction(), s.where.args...)
+	st.add(s.order.text, s.order.args...)
+	return st
+}
+
+// stretches returns what to select from, one after the other, and the conditions that are left to be looked at.
+func (cl *claiming) stretches(q *driver.Query) ([]stretch, []*filter, error) {
+	l := cl.l
+	conds, first := q.Where, ""
+	if q.After == nil {
+		conds, first = l.steer(q)
+	}
+	room := l.maxListed()
+	if l.traits.LocksAllRead {
+		room /= 2 // the conditions stand there twice
+	}
+	where, filters, err := l.whereWithin(conds, room)
+	if err != nil {
+		return nil, nil, err
+	}
+	spans, err := l.ranges(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	free := clause{text: "(" + l.claimUntil.quoted + " IS NULL OR " + l.claimUntil.quoted + " <= "}
+	now := cl.b.now()
+	free.add(now.text+")", now.args...)
+	stretches := make([]stretch, len(spans))
+	for i, sp := range spans {
+		stretches[i].where = and(where, free, sp.where)
+		stretches[i].order = clause{text: " ORDER BY " + first + strings.Join(sp.order, ", "), args: sp.orderArgs}
+	}
+	return stretches, filters, nil
+}
+
+// steer keeps planners from walking along the key over all that does not match, as they do when they believe that most
+// records match. Where a column equals a value, an index on it serves in the order of the key too; written as a range of the column, in the
+// order of both, nothing else does.
+func (l *layout) steer(q *driver.Query) (conds []driver.Cond, first string) {
+	desc := ""
+	for i, o := range q.Order {
+		if i > 0 || o.Column != driver.ColID {
+			return q.Where, ""
+		}
+		if o.Desc {
+			desc = " DESC"
+		}
+	}
+	for i, c := range q.Where {
+		col := l.columns[c.Column]
+		equal := c.Op == driver.Eq || c.Op == driver.In && len(c.Values) == 1
+		if !equal || col == nil || !col.keyed || col == l.id || col.nullable && col.zero != nil {
+			continue
+		}
+		conds = slices.Concat(q.Where[:i], q.Where[i+1:], []driver.Cond{
+			{Column: c.Column, Op: driver.Ge, Values: c.Values}, {Column: c.Column, Op: driver.Le, Values: c.Values},
+		})
+		return conds, col.expr + desc + ", "
+	}
+	return q.Where, ""
+}

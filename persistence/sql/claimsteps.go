@@ -1,0 +1,203 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// A claim in steps looks at so many records at least where conditions are left to be looked at here, and at so many more
+// than it wants where those that others have locked are passed over.
+const (
+	claimPage  = 256
+	claimSlack = 64
+)
+
+// inSteps claims inside a transaction: it locks the records, has them edited, and updates them.
+func (cl *claiming) inSteps(ctx context.Context, c *conn) error {
+	cl.got = nil
+	for q := cl.q; ; {
+		stretches, filters, err := cl.stretches(&q)
+		if err != nil {
+			return err
+		}
+		q.After = nil
+		for i := range stretches {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			rows, next, err := cl.lock(ctx, c, &stretches[i], filters)
+			if err != nil {
+				return err
+			}
+			if err := cl.take(ctx, c, rows); err != nil {
+				return err
+			}
+			if q.After = next; next != nil || len(cl.got) == cl.Limit {
+				break
+			}
+		}
+		if q.After == nil || len(cl.got) == cl.Limit {
+			break
+		}
+	}
+	if cl.Edit != nil {
+		return nil // each has been updated by itself
+	}
+	return cl.mark(ctx, c)
+}
+
+// lock selects some records of a stretch for update. next is the place of the last one where more may follow.
+func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*filter) (rows []claimed, next *driver.Cursor, err error) {
+	size := cl.Limit - len(cl.got)
+	if len(filters) > 0 {
+		size = max(size, claimPage)
+	}
+	parts := driver.Info | cl.Parts
+	if cl.Edit != nil {
+		parts |= driver.Fields | driver.Data
+	}
+	s := cl.l.selection(parts, slices.Concat(cl.order, filterColumns(filters))...)
+	var now cell
+	dest := append(slices.Clip(s.dest), &now)
+	n := 0
+	for _, candidates := range [...]int{size + claimSlack, math.MaxInt64} {
+		rows, n = nil, 0
+		text := cl.locking(st, s, size, candidates)
+		err = c.query(ctx, text.text, text.args, dest, func() error {
+			n++
+			row, err := s.claimed(len(cl.order), len(filters))
+			if err != nil {
+				return cl.skip(err)
+			}
+			row.passed = s.passes(filters)
+			rows = append(rows, row)
+			return nil
+		})
+		if err != nil || n == size || !cl.b.traits.LocksAllRead {
+			break
+		}
+	}
+	cl.sort(rows)
+	if err != nil || len(rows) == 0 {
+		return nil, nil, err
+	}
+	clockNow, err := now.integer(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	cl.until = clockNow + cl.Lease.Microseconds()
+	if n == size {
+		next = rows[len(rows)-1].place
+	}
+	return rows, next, nil
+}
+
+// locking returns the SELECT that locks up to size records of a stretch. It gives the columns of s, and the clock.
+// Where all that is looked at would be locked, so many candidates are sorted without a lock first, and then looked up one after the other.
+func (cl *claiming) locking(st *stretch, s *selection, size, candidates int) clause {
+	l, t := cl.l, cl.b.traits
+	clock := cl.b.now()
+	text := clause{text: "SELECT " + s.list() + ", " + clock.text + " FROM ", args: clock.args}
+	if !t.LocksAllRead {
+		rest := st.text(l.table)
+		text.add(rest.text, rest.args...)
+	} else {
+		inner := st.text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
+		text.add(fmt.Sprintf("(%s LIMIT %d) AS c STRAIGHT_JOIN %s FORCE INDEX (%s) ON %s.%s = %s",
+			inner.text, candidates, l.table, quote(t, l.idIndex), l.table, l.id.quoted, claimedID), inner.args...)
+		text.add(st.where.conjunction(), st.where.args...)
+	}
+	text.add(" LIMIT " + strconv.Itoa(size))
+	if t.SkipLocked != "" {
+		text.add(" " + t.SkipLocked)
+	}
+	return text
+}
+
+// take claims the records among some locked ones, up to the limit; what is edited, it updates.
+func (cl *claiming) take(ctx context.Context, c *conn, rows []claimed) error {
+	for i := range rows {
+		row := &rows[i]
+		if len(cl.got) == cl.Limit {
+			break
+		}
+		if !row.passed {
+			continue
+		}
+		if cl.Edit != nil {
+			id, revision := row.rec.ID, row.rec.Revision
+			if cl.Edit(&row.rec) != nil {
+				continue
+			}
+			row.rec.ID, row.rec.Revision = id, revision
+			if err := cl.update(ctx, c, &row.rec); err != nil {
+				return err
+			}
+		}
+		cl.got = append(cl.got, *row)
+	}
+	return nil
+}
+
+// update stores an edited record with its claim.
+func (cl *claiming) update(ctx context.Context, c *conn, r *driver.Record) error {
+	l := cl.l
+	edited := []driver.Mutation{{Op: driver.Update, Rec: *r}}
+	if err := l.checkBatch(edited); err != nil {
+		return err
+	}
+	cl.stamp(r)
+	key, _ := l.key(r.ID)
+	args := append(l.set(r), cl.Owner, cl.until, r.Claim.Token, key)
+	err := changed(c.exec(cl.b.short(ctx), l.claimEdited(), args...))
+	if err != nil && cl.b.classify(err) == TooLarge {
+		err = (&batch{b: cl.b, l: l, ms: edited, at: []int{0}}).explain(err)
+	}
+	r.Size = int64(len(r.Data))
+	if cl.Parts&driver.Data == 0 {
+		r.Data = nil
+	}
+	if cl.Parts&driver.Fields == 0 {
+		r.Fields = nil
+	}
+	return err
+}
+
+// claimEdited returns the UPDATE of a record and its claim.
+func (l *layout) claimEdited() string {
+	return fmt.Sprintf("UPDATE %s SET %s, %s = ?, %s = ?, %s = ? WHERE %s = ?",
+		l.table, l.assignments, l.claimOwner.quoted, l.claimUntil.quoted, l.claimToken.quoted, l.id.expr)
+}
+
+// stamp notes in a record what claiming makes of it.
+func (cl *claiming) stamp(r *driver.Record) {
+	r.Revision++
+	r.Claim = driver.Claim{Owner: cl.Owner, Until: time.UnixMicro(cl.until).UTC(), Token: r.Revision}
+}
+
+// mark claims the records that are locked.
+func (cl *claiming) mark(ctx context.Context, c *conn) error {
+	const most = 512 // IDs of a statement
+	l := cl.l
+	keys := make([]any, 0, most)
+	for i := range cl.got {
+		r := &cl.got[i].rec
+		cl.stamp(r)
+		key, _ := l.key(r.ID)
+		if keys = append(keys, key); len(keys) < most && i < len(cl.got)-1 {
+			continue
+		}
+		args := append([]any{cl.Owner, cl.until}, pad(keys)...)
+		if _, err := c.exec(cl.b.short(ctx), l.claimSet("?")+" WHERE "+l.id.expr+in(listed(len(keys))), args...); err != nil {
+			return err
+		}
+		keys = keys[:0]
+	}
+	return nil
+}

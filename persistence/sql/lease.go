@@ -1,0 +1,95 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Renew implements [driver.Claimer]. Where the answer of the database is lost it asks once more: renewing twice does no harm.
+func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+	o, l, err := b.ready(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer b.leave()
+	if err := l.claimable(); err != nil {
+		return time.Time{}, err
+	}
+	var until int64
+	renewed := false
+	if key, ok := l.key(id); ok {
+		for range 3 {
+			err = b.autocommit(ctx, o, func(ctx context.Context, c *conn) error {
+				until, renewed, err = l.renew(ctx, c, b.now(), lease, key, token)
+				return err
+			})
+			if !errors.Is(err, driver.ErrUncertain) {
+				break
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return time.Time{}, b.translate(err)
+	case !renewed:
+		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+	}
+	return time.UnixMicro(until).UTC(), nil
+}
+
+// renew makes a claim last until lease behind now, and returns when that is.
+func (l *layout) renew(ctx context.Context, c *conn, now clause, lease time.Duration, key any, token int64) (until int64, renewed bool, err error) {
+	end := now
+	end.add(" + ?", lease.Microseconds())
+	if l.traits.NewRevision != nil {
+		end.text = l.traits.NewRevision(end.text)
+	}
+	text := "UPDATE " + l.table + " SET " + l.claimUntil.quoted + " = " + end.text + " WHERE " + l.id.expr + " = ? AND " + l.claimToken.quoted + " = ?"
+	args := append(end.args, key, token)
+	if l.traits.NewRevision != nil {
+		n, until, err := c.execRevision(ctx, text, args)
+		return until, n > 0, err
+	}
+	if l.traits.Returning {
+		renewed, err = c.one(ctx, text+" RETURNING "+l.claimUntil.quoted, args, &until)
+		return until, renewed, err
+	}
+	return 0, false, errors.ErrUnsupported
+}
+
+// Reap implements [driver.Claimer]. Claims that someone is just about to renew, or to write, may stay.
+func (b *Backend) Reap(ctx context.Context) (int64, error) {
+	o, l, err := b.ready(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer b.leave()
+	if err := l.claimable(); err != nil {
+		return 0, err
+	}
+	var n int64
+	err = b.autocommit(ctx, o, func(ctx context.Context, c *conn) error {
+		lapsed := clause{text: l.claimUntil.quoted + " <= "}
+		now := b.now()
+		lapsed.add(now.text, now.args...)
+		text := "UPDATE " + l.table + " SET " + l.unclaim()
+		if t := b.traits; t.SkipLocked != "" && !t.LocksAllRead {
+			text = "WITH c AS MATERIALIZED (SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table + lapsed.conjunction() + " " + t.SkipLocked + ") " +
+				text + " FROM c WHERE " + l.table + "." + l.id.quoted + " = " + claimedID
+		} else {
+			text += lapsed.conjunction()
+		}
+		var err error
+		n, err = c.exec(ctx, text, lapsed.args...)
+		return err
+	})
+	return n, b.translate(err)
+}
+
+// unclaim returns the assignments that end a claim.
+func (l *layout) unclaim() string {
+	return l.claimOwner.quoted + " = NULL, " + l.claimUntil.quoted + " = NULL, " + l.claimToken.quoted + " = NULL"
+}
