@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -31,9 +32,11 @@ type Claim struct {
 	owner string
 	token int64
 
-	mu    sync.Mutex // guards until; info does not change
+	info Info
+
+	mu    sync.Mutex // guards what follows
 	until time.Time
-	info  Info
+	rec   *driver.Record // as it was claimed, for the first Load; nil: gone
 }
 
 // Info returns what the store knew of the record when it was claimed.
@@ -81,7 +84,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	if err != nil {
 		return nil, err
 	}
-	spec := driver.Claiming{Owner: o.Owner, Lease: o.Lease, Limit: max(o.Limit, 1)}
+	spec := driver.Claiming{Owner: o.Owner, Lease: o.Lease, Limit: max(o.Limit, 1), Parts: driver.Fields | driver.Data}
 	if o.Limit < 0 {
 		spec.Limit = o.Limit // refused with the rest
 	}
@@ -118,14 +121,18 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	}
 	claims := make([]*Claim, len(recs))
 	for i := range recs {
-		rec := &recs[i]
-		claims[i] = &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until}
+		claims[i] = s.newClaim(&recs[i])
+		claims[i].rec = &recs[i]
 	}
 	var errs []error
 	for _, id := range slices.SortedFunc(maps.Keys(bad), s.newColumns().CompareIDs) {
 		errs = append(errs, s.fail("claim", id, bad[id]))
 	}
 	return claims, errors.Join(errs...)
+}
+
+func (s *Store) newClaim(rec *driver.Record) *Claim {
+	return &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until}
 }
 
 // claimer returns the backend if it lends out records.
@@ -156,8 +163,51 @@ func (s *Store) mayRestate(rec *driver.Record) error {
 	return nil
 }
 
-// Load returns the object, as [Store.Load] does.
-func (c *Claim) Load(ctx context.Context) (any, error) { return c.s.Load(ctx, c.info.ID) }
+// Load returns the object, as [Store.Load] does. The first Load gives an object that refers to none as it was claimed, without asking
+// the backend again.
+func (c *Claim) Load(ctx context.Context) (any, error) {
+	ptr, err := c.load(ctx, nil)
+	if err != nil {
+		return nil, c.s.fail("load", c.info.ID, err)
+	}
+	return natural(ptr), nil
+}
+
+// LoadClaimed is [Claim.Load] for objects of type T: ErrType if it is something else.
+func LoadClaimed[T any](ctx context.Context, c *Claim) (*T, error) {
+	ptr, err := c.load(ctx, reflect.TypeFor[T]())
+	if err != nil {
+		return nil, c.s.fail("load", c.info.ID, err)
+	}
+	return ptr.(*T), nil
+}
+
+func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
+	c.mu.Lock()
+	rec := c.rec
+	c.rec = nil
+	c.mu.Unlock()
+	if rec != nil {
+		if err := c.s.gate.enter(ctx); err != nil {
+			return nil, err
+		}
+		c.s.gate.leave()
+		ld := &loader{s: c.s, want: want, nodes: make(map[ID]*node)}
+		n, err := ld.add(*rec, nil)
+		if err == nil && len(n.head.Eager) == 0 {
+			err := ld.build()
+			return n.ptr, err
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	ptrs, err := c.s.load(ctx, []ID{c.info.ID}, want)
+	if err != nil {
+		return nil, err
+	}
+	return ptrs[0], nil
+}
 
 // Extend makes the claim hold for lease from now on. ErrConflict: somebody else has claimed the object since, or the claim has
 // been ended. That it has lapsed in the meantime does not matter.
@@ -225,9 +275,7 @@ func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 		}
 		q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}}
 		var page []*Claim
-		row := func(rec *driver.Record) {
-			page = append(page, &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until})
-		}
+		row := func(rec *driver.Record) { page = append(page, s.newClaim(rec)) }
 		for err := range s.pages(ctx, q, driver.Info|driver.Fields, idPage, row, nil) {
 			if err != nil {
 				yield(nil, s.fail("claims", "", err))
@@ -260,9 +308,4 @@ func (s *Store) reap(ctx context.Context) (int64, error) {
 	}
 	defer s.gate.leave()
 	return b.Reap(ctx)
-}
-
-// LoadClaimed returns the object of a claim: ErrType if it is something else than a T.
-func LoadClaimed[T any](ctx context.Context, c *Claim) (*T, error) {
-	return Load[T](ctx, c.s, c.info.ID)
 }

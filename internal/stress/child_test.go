@@ -203,7 +203,7 @@ func (c *crew) start(url string) *process {
 }
 
 // stuck is how long a client may take to finish: far more than it ever needs.
-const stuck = 3 * time.Minute
+const stuck = 10 * time.Minute
 
 // verbs are the operations that every test wants to see.
 var verbs = []string{stress.Create, stress.Raise, stress.Replace, stress.Remove}

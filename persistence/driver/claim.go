@@ -25,6 +25,7 @@ type Claiming struct {
 	Owner string        // not ""
 	Lease time.Duration // at least a microsecond
 	Limit int           // at least 1
+	Parts Parts         // what the records come with, besides Info and Claim
 	// Edit, if not nil, is called inside the transaction with each record about to be claimed, with all its parts. What it makes of
 	// Type, State, Data, Modified and Fields is stored together with the claim. A record for which it returns an error is left as
 	// it is and unclaimed, and another one may take its place. It may be called again for one that it has seen, where a transaction has
@@ -51,7 +52,7 @@ type Claimer interface {
 	// Claim claims up to c.Limit records that match q and that nobody has claimed, or whose claim has lapsed (Until is not behind now). It
 	// takes the first ones in the order of q, but may pass over those that another call is just about to claim or write. Claiming raises
 	// the revision by one, which is also the token; all else stays as it is, but for c.Edit. The records come in the order
-	// of q, with Info and Claim. No record is ever claimed by two calls at once, of whatever process. Of q, After and Limit do not count.
+	// of q, with Info, Claim and c.Parts, as they are then. No record is ever claimed by two calls at once, of whatever process. Of q, After and Limit do not count.
 	//
 	// It is one atomic step, as an Apply is, durable when it returns.
 	Claim(ctx context.Context, q *Query, c Claiming) ([]Record, error)

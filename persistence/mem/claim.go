@@ -69,7 +69,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 			}
 			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease), Token: stored.Revision}
 			root = w.put(root, &stored)
-			claimed = append(claimed, cols.give(&stored, driver.Info))
+			claimed = append(claimed, cols.give(&stored, driver.Info|c.Parts))
 			if len(claimed) == c.Limit {
 				break
 			}
