@@ -1,0 +1,123 @@
+package jobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brine-go/brine/persistence"
+)
+
+// Lookup returns the job of that ID: ErrJobLookup if there is none. (APScheduler's lookup_job.)
+func (s *Store[J]) Lookup(ctx context.Context, id string) (*J, error) {
+	job, err := persistence.Load[J](ctx, s.objects, persistence.ID(id))
+	if err != nil {
+		return nil, lookupError(err)
+	}
+	return job, nil
+}
+
+// All returns all jobs by their next run times, paused ones last. An [UnreadableError] reports jobs that cannot be read beside
+// the others; with any other error there are none. (APScheduler's get_all_jobs.)
+func (s *Store[J]) All(ctx context.Context) ([]*J, error) {
+	return s.read(ctx, &persistence.Query{
+		Where: []persistence.Cond{persistence.Eq(ColIsJob, true)},
+		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
+	}, nil)
+}
+
+// Due returns the jobs whose next run time is not after now, the earliest first, acquired or not. Paused ones are never among
+// them. Errors are as for All. (APScheduler's get_due_jobs.)
+func (s *Store[J]) Due(ctx context.Context, now time.Time) ([]*J, error) {
+	return s.read(ctx, dueQuery(now), func(job *J) bool { return s.due(job, now) })
+}
+
+func dueQuery(now time.Time) *persistence.Query {
+	return &persistence.Query{
+		Where: []persistence.Cond{persistence.Le(ColNextRunTime, now)},
+		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
+	}
+}
+
+// due reports what dueQuery would of a job that was read later.
+func (s *Store[J]) due(job *J, now time.Time) bool {
+	next := s.nextOf(job)
+	return !next.IsZero() && next.UnixMicro() <= now.UnixMicro()
+}
+
+// read returns the jobs that q selects. A job that has to be read by itself is looked at again with keep, if not nil.
+func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J) bool) ([]*J, error) {
+	var jobs []*J
+	var bad unreadable
+	for obj, err := range s.objects.All(ctx, q) {
+		var job *J
+		switch {
+		case err == nil:
+			job, err = s.asJob(obj)
+		case errors.Is(err, persistence.ErrUnknownType):
+			e, _ := errors.AsType[*persistence.Error](err)
+			job, err = persistence.Load[J](ctx, s.objects, e.ID)
+			if errors.Is(err, persistence.ErrNotFound) || err == nil && keep != nil && !keep(job) {
+				continue // it has changed since
+			}
+		}
+		switch {
+		case err == nil:
+			jobs = append(jobs, job)
+		case !bad.take(err):
+			return nil, err
+		}
+	}
+	return jobs, bad.err()
+}
+
+// asJob returns what is stored as a job, if it is one.
+func (s *Store[J]) asJob(obj any) (*J, error) {
+	if job, ok := obj.(*J); ok {
+		return job, nil
+	}
+	e := &persistence.Error{Op: "all", URL: s.objects.URL(), Err: fmt.Errorf("it is a %T, not a %T: %w", obj, (*J)(nil), persistence.ErrType)}
+	if o, ok := obj.(persistence.Object); ok {
+		e.ID = o.PersistentID()
+	}
+	return nil, e
+}
+
+// NextRunTime returns the earliest of the next run times, in UTC, and false if no job has one. It reads no job. Jobs that are
+// acquired at the moment, and those that cannot be read, count as well, so it may be past: a scheduler had better look now and then all the
+// same. (APScheduler's get_next_run_time.)
+func (s *Store[J]) NextRunTime(ctx context.Context) (next time.Time, found bool, err error) {
+	cond := persistence.NotNull(ColNextRunTime)
+	for {
+		id, err := s.first(ctx, cond)
+		if err != nil || id == "" {
+			return next, found && err == nil, err
+		}
+		info, err := s.objects.Stat(ctx, id)
+		if errors.Is(err, persistence.ErrNotFound) {
+			continue // it was removed in between
+		}
+		if err != nil {
+			return time.Time{}, false, err
+		}
+		// A job that was put off or paused in between is not the first any more: then look once more.
+		if t, ok := info.Fields[ColNextRunTime].(time.Time); ok && (!found || t.Before(next)) {
+			next, found = t, true
+			cond = persistence.Lt(ColNextRunTime, next)
+		}
+	}
+}
+
+// first returns the ID of the job that is to run first of those for which cond holds, "" if there is none.
+func (s *Store[J]) first(ctx context.Context, cond persistence.Cond) (persistence.ID, error) {
+	q := &persistence.Query{
+		Where: []persistence.Cond{cond},
+		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
+		Limit: 1,
+	}
+	for id, err := range s.objects.List(ctx, q) {
+		return id, err
+	}
+	return "", nil
+}
