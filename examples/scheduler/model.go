@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/netresearch/go-cron"
+
+	"github.com/brine-go/brine/persistence"
+	_ "github.com/brine-go/brine/persistence/all"
+	"github.com/brine-go/brine/persistence/jobstore"
+)
+
+// Job is run at the times of a cron expression, each time once.
+type Job struct {
+	persistence.Persistable
+	Name string
+	Spec string
+	Text string
+	Next time.Time // the due time that is to be run next, in the zone of whoever added the job
+	Runs int64     // that are done
+	Last Attempt   // to run the job
+}
+
+// An Attempt to run a job is saved before anything else is done. Who finds one for the due time that he is about to run
+// knows that it was cut.
+type Attempt struct {
+	Due   time.Time
+	By    int       // the process
+	Until time.Time // when the process was to lose the job, unless it had extended that
+}
+
+func init() { persistence.Register[Job]("scheduler.Job") }
+
+func openStore(ctx context.Context, url string) (*jobstore.Store[Job], error) {
+	return jobstore.Open(ctx, url, jobstore.Options[Job]{
+		ID:          func(j *Job) string { return j.Name },
+		NextRunTime: func(j *Job) time.Time { return j.Next },
+	})
+}
+
+// parser takes what crontab does, seconds in front if wanted, @daily and @every 5m, and a zone: CRON_TZ=Europe/Berlin 0 6 * * *.
+var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
+
+// after returns the first time of the job behind t; the zero time, which pauses it, if there is none for years.
+func (j *Job) after(t time.Time) (time.Time, error) {
+	schedule, err := parser.Parse(j.Spec)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("job %q: %w", j.Name, err)
+	}
+	return schedule.Next(t), nil
+}
