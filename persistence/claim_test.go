@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
 	"github.com/brine-go/brine/persistence/driver"
@@ -332,6 +334,30 @@ func TestWorkersDoEachTaskOnce(t *testing.T) {
 		}
 		if n != tasks {
 			t.Errorf("%d tasks", n)
+		}
+	})
+}
+
+func TestInfosTellWhatStatTells(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{
+			extrafields.Of("prio", func(t *Task) int { return t.Prio }),
+		}}), t.Context()
+		for i := range 5 {
+			must[persistence.ID](t)(s.Save(ctx, &Task{Name: fmt.Sprint(i), State: []string{"NEW", "DONE"}[i%2], Prio: 10 - i}))
+		}
+		var prios []any
+		for info, err := range s.Infos(ctx, &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Asc("prio")}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(must[persistence.Info](t)(s.Stat(ctx, info.ID)), info); diff != "" {
+				t.Error(diff)
+			}
+			prios = append(prios, info.Fields["prio"])
+		}
+		if want := []any{int64(6), int64(8), int64(10)}; !cmp.Equal(want, prios) {
+			t.Errorf("got %v, want %v", prios, want)
 		}
 	})
 }

@@ -26,25 +26,36 @@ const (
 // removing inside the loop is fine, and records written meanwhile may or may not appear; in the order of IDs none
 // appears twice. An error ends it. (GC3Pie's Store.list.)
 func (s *Store) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
+	return stream(s, ctx, "list", q, 0, func(rec *driver.Record) ID { return rec.ID })
+}
+
+// Infos streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams.
+func (s *Store) Infos(ctx context.Context, q *Query) iter.Seq2[Info, error] {
+	return stream(s, ctx, "list", q, driver.Info|driver.Fields, s.info)
+}
+
+// stream is List for what of makes of a record, of which it wants some parts.
+func stream[T any](s *Store, ctx context.Context, op string, q *Query, want driver.Parts, of func(*driver.Record) T) iter.Seq2[T, error] {
 	dq, err := s.compile(q)
-	return func(yield func(ID, error) bool) {
+	return func(yield func(T, error) bool) {
+		var none T
 		if err != nil {
-			yield("", s.fail("list", "", err))
+			yield(none, s.fail(op, "", err))
 			return
 		}
-		var ids []ID
-		row := func(rec *driver.Record) { ids = append(ids, rec.ID) }
-		for err := range s.pages(ctx, dq, parts(dq), idPage, row, nil) {
+		var page []T
+		row := func(rec *driver.Record) { page = append(page, of(rec)) }
+		for err := range s.pages(ctx, dq, want|parts(dq), idPage, row, nil) {
 			if err != nil {
-				yield("", s.fail("list", "", err))
+				yield(none, s.fail(op, "", err))
 				return
 			}
-			for _, id := range ids {
-				if !yield(id, nil) {
+			for _, x := range page {
+				if !yield(x, nil) {
 					return
 				}
 			}
-			ids = ids[:0]
+			page = page[:0]
 		}
 	}
 }

@@ -88,36 +88,14 @@ func (s *Store[J]) asJob(obj any) (*J, error) {
 // acquired at the moment, and those that cannot be read, count as well, so it may be past: a scheduler had better look now and then all the
 // same. (APScheduler's get_next_run_time.)
 func (s *Store[J]) NextRunTime(ctx context.Context) (next time.Time, found bool, err error) {
-	cond := persistence.NotNull(ColNextRunTime)
-	for {
-		id, err := s.first(ctx, cond)
-		if err != nil || id == "" {
-			return next, found && err == nil, err
-		}
-		info, err := s.objects.Stat(ctx, id)
-		if errors.Is(err, persistence.ErrNotFound) {
-			continue // it was removed in between
-		}
-		if err != nil {
-			return time.Time{}, false, err
-		}
-		// A job that was put off or paused in between is not the first any more: then look once more.
-		if t, ok := info.Fields[ColNextRunTime].(time.Time); ok && (!found || t.Before(next)) {
-			next, found = t, true
-			cond = persistence.Lt(ColNextRunTime, next)
-		}
-	}
-}
-
-// first returns the ID of the job that is to run first of those for which cond holds, "" if there is none.
-func (s *Store[J]) first(ctx context.Context, cond persistence.Cond) (persistence.ID, error) {
 	q := &persistence.Query{
-		Where: []persistence.Cond{cond},
+		Where: []persistence.Cond{persistence.NotNull(ColNextRunTime)},
 		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
 		Limit: 1,
 	}
-	for id, err := range s.objects.List(ctx, q) {
-		return id, err
+	for info, err := range s.objects.Infos(ctx, q) {
+		next, found = info.Fields[ColNextRunTime].(time.Time)
+		return next, found && err == nil, err
 	}
-	return "", nil
+	return time.Time{}, false, nil
 }
