@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -43,7 +42,7 @@ func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, [
 	if err != nil {
 		return err
 	}
-	var all iter.Seq2[ID, error] = s.List(ctx, q)
+	all := s.List(ctx, q)
 	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order
 		var ids []ID
 		for id, err := range all {
