@@ -137,7 +137,7 @@ func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
 			var recs []driver.Record
 			var bad []error
 			size := 0
-			err := kv.view(ctx, func(r driver.Reader) error {
+			err := kv.glance(ctx, func(r driver.Reader) error {
 				for rec, err := range r.Scan(ctx, q) {
 					if err != nil {
 						if !concernsOneRecord(err) {
@@ -225,7 +225,7 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 	if err := checkKey(key); err != nil {
 		return rec, false, err
 	}
-	err = kv.view(ctx, func(r driver.Reader) error {
+	err = kv.glance(ctx, func(r driver.Reader) error {
 		recs, err := r.Get(ctx, []ID{ID(key)}, driver.Info|driver.Data)
 		if err == nil && len(recs) > 0 {
 			rec, found = recs[0], true
@@ -235,7 +235,7 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 	return rec, found, err
 }
 
-func (kv *KV) view(ctx context.Context, fn func(driver.Reader) error) error {
+func (kv *KV) glance(ctx context.Context, fn func(driver.Reader) error) error {
 	if err := kv.s.gate.enter(ctx); err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (kv *KV) view(ctx context.Context, fn func(driver.Reader) error) error {
 	if err != nil {
 		return err
 	}
-	return b.View(ctx, fn)
+	return driver.Glance(ctx, b, fn)
 }
 
 func (kv *KV) apply(ctx context.Context, m driver.Mutation) error {

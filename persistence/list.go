@@ -81,7 +81,11 @@ func (s *Store) pages(ctx context.Context, q *driver.Query, parts driver.Parts, 
 			var last driver.Record
 			var bad []error // of records that cannot be read: they do not count as yielded
 			n, bytes := 0, 0
-			err := s.view(ctx, func(r driver.Reader) error {
+			read := s.glance
+			if more != nil {
+				read = s.view
+			}
+			err := read(ctx, func(r driver.Reader) error {
 				for rec, err := range r.Scan(ctx, &page) {
 					if err != nil {
 						if !concernsOneRecord(err) {
@@ -161,7 +165,7 @@ func (s *Store) Stat(ctx context.Context, id ID) (Info, error) {
 		return Info{}, s.fail("stat", id, ErrNotFound)
 	}
 	var recs []driver.Record
-	err := s.view(ctx, func(r driver.Reader) error {
+	err := s.glance(ctx, func(r driver.Reader) error {
 		var err error
 		recs, err = r.Get(ctx, []ID{id}, driver.Info|driver.Fields)
 		return err

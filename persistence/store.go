@@ -342,6 +342,15 @@ func (s *Store) view(ctx context.Context, fn func(driver.Reader) error) error {
 	return s.backend.View(ctx, fn)
 }
 
+// glance is view for a function that reads a single time.
+func (s *Store) glance(ctx context.Context, fn func(driver.Reader) error) error {
+	if err := s.gate.enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	return driver.Glance(ctx, s.backend, fn)
+}
+
 // apply makes the mutations, all or none.
 func (s *Store) apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 	if err := s.gate.enter(ctx); err != nil {

@@ -80,6 +80,21 @@ type Suspender interface {
 	Resume() error
 }
 
+// A Glancer is a Backend that reads once more cheaply than a View does.
+type Glancer interface {
+	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. A Scan that takes more than
+	// one statement may see a state for each.
+	Glance(ctx context.Context, fn func(Reader) error) error
+}
+
+// Glance reads once from b, in a View where b is no Glancer.
+func Glance(ctx context.Context, b Backend, fn func(Reader) error) error {
+	if g, ok := b.(Glancer); ok {
+		return g.Glance(ctx, fn)
+	}
+	return b.View(ctx, fn)
+}
+
 // A Reader reads one state of a store.
 type Reader interface {
 	// Get returns the records with the IDs, in no particular order; absent IDs are

@@ -18,6 +18,7 @@ var (
 	_ driver.Backend   = (*Backend)(nil)
 	_ driver.Suspender = (*Backend)(nil)
 	_ driver.Statser   = (*Backend)(nil)
+	_ driver.Glancer   = (*Backend)(nil)
 	_ driver.Annexer   = (*Backend)(nil)
 	_ driver.Claimer   = (*Backend)(nil)
 )

@@ -17,12 +17,21 @@ import (
 //
 // On a server, a connection lost before fn has been given anything is replaced without its knowing.
 func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error {
+	return b.reading(ctx, false, fn)
+}
+
+// Glance implements [driver.Glancer]: there is no transaction around the statement.
+func (b *Backend) Glance(ctx context.Context, fn func(driver.Reader) error) error {
+	return b.reading(ctx, true, fn)
+}
+
+func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader) error) error {
 	o, l, err := b.ready(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.leave()
-	r := &reader{b: b, l: l, o: o}
+	r := &reader{b: b, l: l, o: o, bare: bare}
 	if err := b.again(ctx, func() error { return r.begin(ctx) }); err != nil {
 		return b.translate(err)
 	}
@@ -55,6 +64,7 @@ type reader struct {
 	b     *Backend
 	l     *layout
 	o     *open
+	bare  bool  // without a transaction
 	c     *conn // nil: it was lost, and no other could be had
 	given bool  // the View's function has got something of what there is to read
 }
@@ -64,6 +74,10 @@ func (r *reader) begin(ctx context.Context) error {
 	c, err := r.o.reader.get(ctx)
 	if err != nil {
 		return err
+	}
+	if r.bare {
+		r.c = c
+		return nil
 	}
 	if err := c.control(r.b.short(ctx), r.b.traits.BeginRead); err != nil {
 		r.b.inspect(c, err)
@@ -81,7 +95,9 @@ func (r *reader) end(ctx context.Context) {
 	if r.c == nil {
 		return
 	}
-	r.b.rollback(ctx, r.c)
+	if !r.bare {
+		r.b.rollback(ctx, r.c)
+	}
 	r.o.reader.put(r.c)
 	r.c = nil
 }
