@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/brine-go/brine/persistence"
@@ -28,7 +27,7 @@ func TestChainsAndCyclesHaveNoDepth(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		length := 100_000
-		if embedded := url == "mem:" || strings.HasPrefix(url, "sqlite:"); testing.Short() || !embedded && !long() {
+		if testing.Short() || url != "mem:" && !long() {
 			length = 10_000
 		}
 		links := make([]Link, length)
@@ -241,7 +240,7 @@ func TestMemoryOfIterationsDoesNotGrowWithTheNumberOfRecords(t *testing.T) {
 			}
 			small, large := 10_000, 100_000
 			if !long() {
-				large = 30_000
+				large = 20_000
 			}
 			fill(small)
 			list1, all1 := peak()

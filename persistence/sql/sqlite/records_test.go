@@ -34,6 +34,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 		for _, integer := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s with integer IDs %v", kind, integer), func(t *testing.T) {
 				t.Parallel()
+				u := u
 				if kind == "a file" {
 					u = fileURL(file(t))
 				}
