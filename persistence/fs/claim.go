@@ -43,13 +43,8 @@ func (l *held) conclude(ctx context.Context, changes []change) error {
 // the machine. The first call makes the index, for which it reads the headers of all records; see the package documentation. A
 // damaged record is passed over, with a warning in the log.
 func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
-	switch {
-	case c.Owner == "":
-		return nil, errors.New("a claim without an owner")
-	case c.Lease < time.Microsecond:
-		return nil, fmt.Errorf("a claim for %v, which is less than a microsecond", c.Lease)
-	case c.Limit < 1:
-		return nil, fmt.Errorf("a claim of %d records", c.Limit)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
 	if err := b.begin(); err != nil {
 		return nil, err

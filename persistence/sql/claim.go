@@ -23,8 +23,8 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	if err := l.claimable(); err != nil {
 		return nil, err
 	}
-	if c.Owner == "" || c.Lease < time.Microsecond || c.Limit < 1 {
-		return nil, fmt.Errorf("claim of %d records for %v by %q: want 1 or more, a microsecond or more, and an owner", c.Limit, c.Lease, c.Owner)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
 	cl := &claiming{Claiming: c, b: b, l: l, q: driver.Query{Where: q.Where, Order: q.Order}}
 	steps, err := cl.wantsSteps()
