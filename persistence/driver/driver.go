@@ -121,9 +121,10 @@ type Parts uint8
 // The parts of a record. A bit may bring more than it says, where that costs nothing,
 // but never the data.
 const (
-	Info   Parts = 1 << iota // Type, State, Revision, Size, Created, Modified
-	Fields                   // Fields
-	Data                     // Data
+	Info    Parts = 1 << iota // Type, State, Revision, Size, Created, Modified
+	Fields                    // Fields
+	Data                      // Data
+	Version                   // State, Revision
 )
 
 // A Record is what a store keeps of one object.

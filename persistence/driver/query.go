@@ -30,6 +30,14 @@ type Query struct {
 	After *Cursor // only what stands behind it in the order of the query; nil: all
 	Limit int     // 0: no limit
 	Parts Parts
+
+	// Columns are the names of the Fields that are wanted where Parts asks for them; nil: all. Others may be left nil.
+	Columns []string
+}
+
+// Wants reports whether q asks for the field of that name.
+func (q *Query) Wants(column string) bool {
+	return q.Parts&Fields != 0 && (q.Columns == nil || slices.Contains(q.Columns, column))
 }
 
 // A CmpOp compares a column with values.

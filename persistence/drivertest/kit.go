@@ -335,7 +335,11 @@ func collect(ctx context.Context, r driver.Reader, q *driver.Query) (recs []driv
 
 // normal takes away what a backend may choose: what parts did not ask for, and whether no data is nil.
 func normal(rec driver.Record, parts driver.Parts) driver.Record {
-	if parts&driver.Info == 0 {
+	switch {
+	case parts&driver.Info != 0:
+	case parts&driver.Version != 0:
+		rec = driver.Record{ID: rec.ID, Data: rec.Data, Fields: rec.Fields, State: rec.State, Revision: rec.Revision}
+	default:
 		rec = driver.Record{ID: rec.ID, Data: rec.Data, Fields: rec.Fields}
 	}
 	if parts&driver.Fields == 0 || len(rec.Fields) == 0 {

@@ -263,28 +263,38 @@ func testData(t *testing.T, k *kit) {
 func testParts(t *testing.T, k *kit) {
 	st := k.fresh(t, fields...)
 	st.mustApply(t, create(k.rec(1)), create(k.rec(2)))
-	for parts := range everything + 1 {
+	for parts := range (everything | driver.Version) + 1 {
 		want := k.rec(1)
 		want.Revision = 1
 		if parts&driver.Data == 0 {
 			want.Data = nil
 		}
-		if parts&driver.Info == 0 {
+		switch {
+		case parts&driver.Info != 0:
+		case parts&driver.Version != 0:
+			want = driver.Record{ID: want.ID, Data: want.Data, Fields: want.Fields, State: want.State, Revision: 1}
+		default:
 			want = driver.Record{ID: want.ID, Data: want.Data, Fields: want.Fields}
 		}
 		if parts&driver.Fields == 0 {
 			want.Fields = nil
 		}
 		if d := diff(want, st.get(t, parts, k.id(1))[k.id(1)]); d != "" {
-			t.Errorf("Get must read the parts %03b, and never the data unasked (-want +got):\n%s", parts, d)
+			t.Errorf("Get must read the parts %04b, and never the data unasked (-want +got):\n%s", parts, d)
 		}
 		q := &driver.Query{Parts: parts, Limit: 1}
 		if d := diff([]driver.Record{want}, st.scan(t, q)); d != "" {
-			t.Errorf("Scan must read the parts %03b, and never the data unasked (-want +got):\n%s", parts, d)
+			t.Errorf("Scan must read the parts %04b, and never the data unasked (-want +got):\n%s", parts, d)
 		}
 		q.Order = []driver.Order{{Column: "order"}}
 		if d := diff([]driver.Record{want}, st.scan(t, q)); d != "" {
-			t.Errorf("an ordered Scan must read the parts %03b, and never the data unasked (-want +got):\n%s", parts, d)
+			t.Errorf("an ordered Scan must read the parts %04b, and never the data unasked (-want +got):\n%s", parts, d)
+		}
+	}
+	for i, f := range fields {
+		q := &driver.Query{Parts: driver.Fields, Columns: []string{f.Name}, Limit: 1}
+		if got, want := st.scan(t, q)[0].Fields, k.rec(1).Fields; len(got) != len(want) || diff(want[i], got[i]) != "" {
+			t.Errorf("a Scan must read the column %s that it is asked for alone: want %v at %d, got %v", f.Name, want[i], i, got)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
-	statements, _, err := b.(*Backend).layout.scanStatements(q, nil)
+	statements, _, _, err := b.(*Backend).layout.selects(q, 0)
 	for _, st := range statements {
 		texts, args = append(texts, st.text), append(args, st.args)
 	}

@@ -83,6 +83,7 @@ type layout struct {
 	setFields, setFieldsIf             string // "" where there is no extra field
 
 	inserts map[int]string // by number of rows
+	shapes  shapes
 }
 
 func quote(t *Traits, name string) string { return string(t.Quote) + name + string(t.Quote) }

@@ -3,8 +3,6 @@ package sql
 import (
 	"context"
 	"errors"
-	"slices"
-	"strconv"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -32,7 +30,7 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 		}
 	}
 	page := *q
-	size, left := firstPage, q.Limit
+	size, left, filtered := firstPage, q.Limit, false
 	if q.Limit > 0 {
 		// Who says how much is wanted wants it all.
 		size = min(q.Limit, largestPage)
@@ -41,17 +39,16 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		statements, filters, err := r.l.scanStatements(&page, order)
+		if q.Limit > 0 && !filtered {
+			size = min(size, left)
+		}
+		statements, filters, s, err := r.l.selects(&page, size, order...)
 		if err != nil {
 			return err
 		}
-		if q.Limit > 0 && len(filters) == 0 {
-			size = min(size, left)
-		}
-		s := r.l.selection(q.Parts, slices.Concat(order, filterColumns(filters))...)
+		filtered = len(filters) > 0
 		page.After = nil
 		for _, st := range statements {
-			st.add(" LIMIT " + strconv.Itoa(size))
 			rows, next, bytes, err := r.page(ctx, st, s, filters, q.Order, size)
 			if err != nil {
 				return err
@@ -120,7 +117,7 @@ func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*f
 func (s *selection) cursor(order, filters int) (*driver.Cursor, error) {
 	first := len(s.columns) - filters - order
 	id := *s
-	id.parts = 0
+	id.parts, id.fields = 0, nil
 	rec, err := id.record()
 	if err != nil {
 		return nil, err

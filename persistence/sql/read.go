@@ -141,6 +141,7 @@ func (r *reader) run(ctx context.Context, f func() error) error {
 type selection struct {
 	l       *layout
 	parts   driver.Parts
+	fields  []*column // as the layout's; nil where the table lacks it, or it is not wanted
 	columns []*column
 	cells   []cell // one per column
 	dest    []any  // pointers to them
@@ -148,7 +149,13 @@ type selection struct {
 
 // selection returns what reads the parts of records, and the columns of extra besides.
 func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
-	s := &selection{l: l, parts: parts, columns: []*column{l.id}}
+	return l.wanted(&driver.Query{Parts: parts}, extra...).fresh()
+}
+
+// wanted is selection of what a query wants, without cells.
+func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
+	parts := q.Parts
+	s := &selection{l: l, parts: parts, columns: append(make([]*column, 0, len(l.written)+len(claimColumns)+len(extra)), l.id)}
 	add := func(cs ...*column) {
 		for _, c := range cs {
 			if c != nil {
@@ -161,11 +168,29 @@ func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
 	}
 	if parts&driver.Info != 0 {
 		add(l.typ, l.state, l.revision, l.size, l.created, l.modified, l.claimOwner, l.claimUntil, l.claimToken)
+	} else if parts&driver.Version != 0 {
+		add(l.state, l.revision)
 	}
 	if parts&driver.Fields != 0 {
-		add(l.fields...)
+		s.fields = l.fields
+		if q.Columns != nil {
+			s.fields = make([]*column, len(l.fields))
+			for i, c := range l.fields {
+				if c != nil && q.Wants(l.schema.Fields[i].Name) {
+					s.fields[i] = c
+				}
+			}
+		}
+		add(s.fields...)
 	}
 	add(extra...)
+	return s
+}
+
+// fresh returns a copy of the selection with cells of its own.
+func (s *selection) fresh() *selection {
+	c := *s
+	s = &c
 	s.cells, s.dest = make([]cell, len(s.columns)), make([]any, len(s.columns))
 	for i := range s.cells {
 		s.dest[i] = &s.cells[i]
@@ -210,25 +235,26 @@ func (s *selection) record() (driver.Record, error) {
 		}
 		r.Size = int64(len(r.Data))
 	}
-	if s.parts&driver.Info != 0 {
-		for _, x := range [...]struct {
-			col  *column
-			dest *string
-		}{{l.typ, &r.Type}, {l.state, &r.State}} {
-			if x.col != nil {
-				if *x.dest, err = take().text(); err != nil {
-					return fail(err)
-				}
+	info := s.parts&driver.Info != 0
+	if info && l.typ != nil {
+		if r.Type, err = take().text(); err != nil {
+			return fail(err)
+		}
+	}
+	if info || s.parts&driver.Version != 0 {
+		if r.State, err = take().text(); err != nil {
+			return fail(err)
+		}
+		if l.revision != nil {
+			if r.Revision, err = take().integer(r.Revision); err != nil {
+				return fail(err)
 			}
 		}
-		for _, x := range [...]struct {
-			col  *column
-			dest *int64
-		}{{l.revision, &r.Revision}, {l.size, &r.Size}} {
-			if x.col != nil {
-				if *x.dest, err = take().integer(*x.dest); err != nil {
-					return fail(err)
-				}
+	}
+	if info {
+		if l.size != nil {
+			if r.Size, err = take().integer(r.Size); err != nil {
+				return fail(err)
 			}
 		}
 		for _, x := range [...]struct {
@@ -245,9 +271,9 @@ func (s *selection) record() (driver.Record, error) {
 			return fail(err)
 		}
 	}
-	if s.parts&driver.Fields != 0 && len(l.fields) > 0 {
-		r.Fields = make([]any, len(l.fields))
-		for i, c := range l.fields {
+	if len(s.fields) > 0 {
+		r.Fields = make([]any, len(s.fields))
+		for i, c := range s.fields {
 			if c == nil {
 				continue
 			}

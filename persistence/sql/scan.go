@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -42,17 +41,12 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	statements, filters, err := r.l.scanStatements(q, nil)
+	statements, filters, s, err := r.l.selects(q, q.Limit)
 	if err != nil {
 		return err
 	}
-	s := r.l.selection(q.Parts, filterColumns(filters)...)
 	left := q.Limit
 	for _, st := range statements {
-		if q.Limit > 0 && len(filters) == 0 {
-			// Not bound: SQLite plans a statement anew whenever another value is bound there.
-			st.add(" LIMIT " + strconv.Itoa(q.Limit))
-		}
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() error {
 			if !s.passes(filters) {
 				return nil
@@ -70,29 +64,6 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 		}
 	}
 	return nil
-}
-
-// scanStatements returns the SELECTs of a query, but for LIMIT, and what they leave to be looked at row by row. They select
-// the columns of extra before those of the filters.
-func (l *layout) scanStatements(q *driver.Query, extra []*column) ([]clause, []*filter, error) {
-	where, filters, err := l.where(q.Where)
-	if err != nil {
-		return nil, nil, err
-	}
-	ranges, err := l.ranges(q)
-	if err != nil {
-		return nil, nil, err
-	}
-	head := "SELECT " + l.selection(q.Parts, slices.Concat(extra, filterColumns(filters))...).list() + " FROM " + l.table
-	var statements []clause
-	for _, rg := range ranges {
-		st := clause{text: head}
-		all := and(where, rg.where)
-		st.add(all.conjunction(), all.args...)
-		st.add(" ORDER BY "+strings.Join(rg.order, ", "), rg.orderArgs...)
-		statements = append(statements, st)
-	}
-	return statements, filters, nil
 }
 
 // Count implements [driver.Reader].
@@ -243,6 +214,9 @@ func (l *layout) levels(q *driver.Query) ([]level, error) {
 	}
 	return levels, add(l.id, false, id)
 }
+
+// orderBy returns the span's " ORDER BY".
+func (sp *span) orderBy() string { return " ORDER BY " + strings.Join(sp.order, ", ") }
 
 // orderBy returns the ORDER BY of the levels, NULL last.
 func orderBy(levels []level) span {

@@ -1,0 +1,158 @@
+package sql
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// maxShapes is how many shapes a layout keeps.
+const maxShapes = 128
+
+// A shape is what queries have in common that differ only in the values of their conditions: the SELECTs, ready but for these values.
+type shape struct {
+	statements []clause // of whose args some are slots
+	filters    []*filter
+	selection  *selection // without cells
+}
+
+// A slot stands for the value of a condition.
+type slot int
+
+// shapes are those met so far.
+type shapes struct {
+	mu    sync.RWMutex
+	known map[string]*shape
+}
+
+// selects returns the SELECTs of q, each of so many rows, not 0: no limit, and what reads their rows: columns of extra, then those of the
+// filters, behind what q wants.
+func (l *layout) selects(q *driver.Query, limit int, extra ...*column) ([]clause, []*filter, *selection, error) {
+	if !l.shapely(q) {
+		sh, err := l.shape(q, limit, extra)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return sh.statements, sh.filters, sh.selection.fresh(), nil
+	}
+	var buf [256]byte
+	key := appendShape(buf[:0], q, limit)
+	l.shapes.mu.RLock()
+	sh := l.shapes.known[string(key)]
+	l.shapes.mu.RUnlock()
+	if sh == nil {
+		slotted := *q
+		slotted.Where = slices.Clone(q.Where)
+		for i, c := range q.Where {
+			if len(c.Values) > 0 {
+				slotted.Where[i].Values = []any{slot(i)}
+			}
+		}
+		var err error
+		if sh, err = l.shape(&slotted, limit, extra); err != nil {
+			return nil, nil, nil, err
+		}
+		l.shapes.mu.Lock()
+		if l.shapes.known == nil || len(l.shapes.known) >= maxShapes {
+			l.shapes.known = make(map[string]*shape)
+		}
+		l.shapes.known[string(key)] = sh
+		l.shapes.mu.Unlock()
+	}
+	statements := make([]clause, len(sh.statements))
+	for i, st := range sh.statements {
+		statements[i].text = st.text
+		if len(st.args) == 0 {
+			continue
+		}
+		args := make([]any, len(st.args))
+		for k, arg := range st.args {
+			if at, ok := arg.(slot); ok {
+				arg = toSQL(q.Where[at].Values[0])
+			}
+			args[k] = arg
+		}
+		statements[i].args = args
+	}
+	return statements, nil, sh.selection.fresh(), nil
+}
+
+// shapely reports whether the text of the statements of q does not depend on the values in it.
+func (l *layout) shapely(q *driver.Query) bool {
+	if q.After != nil {
+		return false
+	}
+	for _, c := range q.Where {
+		switch c.Op {
+		case driver.IsNull, driver.NotNull:
+			continue
+		case driver.Eq, driver.Ne, driver.Lt, driver.Le, driver.Gt, driver.Ge:
+			col := l.columns[c.Column]
+			if col != nil && col != l.id && (col.zero == nil || !col.nullable) && len(c.Values) == 1 {
+				continue
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// appendShape appends what tells the shape of q from others.
+func appendShape(b []byte, q *driver.Query, limit int) []byte {
+	text := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = append(b, byte(q.Parts))
+	b = binary.AppendUvarint(b, uint64(limit))
+	b = binary.AppendUvarint(b, uint64(len(q.Where)))
+	for i := range q.Where {
+		b = append(b, byte(q.Where[i].Op))
+		text(q.Where[i].Column)
+	}
+	b = binary.AppendUvarint(b, uint64(len(q.Order)))
+	for _, o := range q.Order {
+		if o.Desc {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+		text(o.Column)
+	}
+	if q.Columns != nil {
+		b = append(b, 1)
+		for _, name := range q.Columns {
+			text(name)
+		}
+	}
+	return b
+}
+
+// shape makes the statements of q, for use with the values that q has.
+func (l *layout) shape(q *driver.Query, limit int, extra []*column) (*shape, error) {
+	where, filters, err := l.where(q.Where)
+	if err != nil {
+		return nil, err
+	}
+	ranges, err := l.ranges(q)
+	if err != nil {
+		return nil, err
+	}
+	sh := &shape{filters: filters, selection: l.wanted(q, slices.Concat(extra, filterColumns(filters))...)}
+	head := "SELECT " + sh.selection.list() + " FROM " + l.table
+	for _, rg := range ranges {
+		st := clause{text: head}
+		all := and(where, rg.where)
+		st.add(all.conjunction(), all.args...)
+		st.add(rg.orderBy(), rg.orderArgs...)
+		if limit > 0 && (len(filters) == 0 || !l.traits.Embedded) { // a server's rows end with their page, looked at or not
+			// Not bound: SQLite plans a statement anew whenever another value is bound there.
+			st.text += " LIMIT " + strconv.Itoa(limit)
+		}
+		sh.statements = append(sh.statements, st)
+	}
+	return sh, nil
+}
