@@ -72,56 +72,86 @@ func (s *Store) all(ctx context.Context, q *Query, want reflect.Type, met bool) 
 			yield(loaded{}, s.fail("all", "", err))
 			return
 		}
-		sc := &scope{weak: make(map[ID]weakObject)}
-		var ld *loader
-		var fetched error        // concerns a record that the page reaches
-		var recs []driver.Record // of the page
-		row := func(rec *driver.Record) { recs = append(recs, *rec) }
-		fetch := func(r driver.Reader) error {
-			sc.turn()
-			ld = s.newLoader(sc, want, met)
-			fetched = ld.follow(ctx, r, sc.unknown(recs))
-			if fetched != nil && !concernsOneRecord(fetched) {
-				return fetched
+		it := &iteration{s: s, ctx: ctx, sc: &scope{young: make(map[ID]any)}, want: want, met: met}
+		dq.Parts = loadParts
+		p := s.newPager(dq, dataPage, it, it.fetch)
+		for more := true; more; it.sc.turn() {
+			var err error
+			if more, err = p.read(ctx); err != nil {
+				yield(loaded{}, s.fail("all", "", err))
+				return
 			}
-			return nil
-		}
-		for err := range s.pages(ctx, dq, driver.Info|driver.Fields|driver.Data, dataPage, row, fetch) {
-			if err != nil {
+			for _, err := range p.bad {
 				if !yield(loaded{}, s.fail("all", "", err)) {
 					return
 				}
-				continue
 			}
-			if fetched == nil {
-				fetched = ld.build()
+			if !it.give(yield) {
+				return
 			}
-			if fetched == nil {
-				sc.keep(ld)
-			}
-			for i := range recs {
-				rec := &recs[i]
-				ptr, err := sc.object(rec.ID), error(nil)
-				if ptr == nil {
-					// Something that the page reaches is damaged: find out which objects it concerns.
-					ptr, err = s.loadInto(ctx, sc, rec, want, met)
-				} else if want != nil && reflect.TypeOf(ptr).Elem() != want {
-					err = fmt.Errorf("it is a %v, not a %v: %w", reflect.TypeOf(ptr).Elem(), want, ErrType)
-				}
-				if err != nil {
-					ptr, err = nil, s.fail("all", rec.ID, err)
-				}
-				if !yield(loaded{ptr, rec}, err) || err != nil && !concernsOneRecord(err) {
-					return
-				}
-			}
-			recs = recs[:0]
 		}
 	}
 }
 
+// An iteration is one All, page by page.
+type iteration struct {
+	s    *Store
+	ctx  context.Context
+	sc   *scope
+	want reflect.Type
+	met  bool
+
+	// Of the page:
+	recs    []driver.Record
+	ld      *loader
+	fetched error // concerns a record that the page reaches
+}
+
+func (it *iteration) begin()                 { it.recs = it.recs[:0] }
+func (it *iteration) row(rec *driver.Record) { it.recs = append(it.recs, *rec) }
+
+// fetch reads what the page refers to.
+func (it *iteration) fetch(r driver.Reader) error {
+	it.ld = it.s.newLoader(it.sc, it.want, it.met)
+	it.fetched = it.ld.follow(it.ctx, r, it.sc.unknown(it.recs))
+	if it.fetched != nil && !concernsOneRecord(it.fetched) {
+		return it.fetched
+	}
+	return nil
+}
+
+// give makes and yields the objects of the page, and reports whether to go on.
+func (it *iteration) give(yield func(loaded, error) bool) bool {
+	if len(it.recs) == 0 {
+		return true
+	}
+	if it.fetched == nil {
+		it.fetched = it.ld.build()
+	}
+	if it.fetched == nil {
+		it.sc.keep(it.ld)
+	}
+	for i := range it.recs {
+		rec := &it.recs[i]
+		ptr, err := it.sc.object(rec.ID), error(nil)
+		if ptr == nil {
+			// Something that the page reaches is damaged: find out which objects it concerns.
+			ptr, err = it.s.loadInto(it.ctx, it.sc, rec, it.want, it.met)
+		} else if it.want != nil && reflect.TypeOf(ptr).Elem() != it.want {
+			err = fmt.Errorf("it is a %v, not a %v: %w", reflect.TypeOf(ptr).Elem(), it.want, ErrType)
+		}
+		if err != nil {
+			ptr, err = nil, it.s.fail("all", rec.ID, err)
+		}
+		if !yield(loaded{ptr, rec}, err) || err != nil && !concernsOneRecord(err) {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *Store) newLoader(sc *scope, want reflect.Type, met bool) *loader {
-	return &loader{s: s, want: want, met: met, nodes: make(map[ID]*node), known: sc.hold}
+	return &loader{s: s, want: want, met: met, known: sc.hold}
 }
 
 // loadInto loads the object of one record into a scope.
@@ -142,7 +172,7 @@ func (s *Store) loadInto(ctx context.Context, sc *scope, rec *driver.Record, wan
 // one before it; older ones it finds again while the caller keeps them alive.
 type scope struct {
 	young, old map[ID]any
-	weak       map[ID]weakObject
+	weak       map[ID]weakObject // nil while there are no older ones
 	sweepAt    int
 }
 
@@ -183,6 +213,9 @@ func (sc *scope) hold(id ID) any {
 
 // unknown returns the records for which the scope has no object.
 func (sc *scope) unknown(recs []driver.Record) []driver.Record {
+	if len(sc.young) == 0 && len(sc.old) == 0 {
+		return recs // nor is anything weak
+	}
 	rest := make([]driver.Record, 0, len(recs))
 	for _, rec := range recs {
 		if sc.hold(rec.ID) == nil {
@@ -194,6 +227,11 @@ func (sc *scope) unknown(recs []driver.Record) []driver.Record {
 
 // turn begins a new page.
 func (sc *scope) turn() {
+	for id, ptr := range sc.old {
+		if o, ok := ptr.(Object); ok && sc.young[id] == nil {
+			sc.weaken(id, o)
+		}
+	}
 	sc.young, sc.old = make(map[ID]any), sc.young
 	if len(sc.weak) < sc.sweepAt {
 		return
@@ -208,16 +246,22 @@ func (sc *scope) turn() {
 
 // keep takes the objects of a finished load into the scope.
 func (sc *scope) keep(ld *loader) {
+	if len(sc.young) == 0 {
+		sc.young = make(map[ID]any, len(ld.order))
+	}
 	for _, n := range ld.order {
 		sc.young[n.rec.ID] = n.ptr
-		o, ok := n.ptr.(Object)
-		if !ok {
-			continue
-		}
-		p := o.persistable()
-		sc.weak[n.rec.ID] = weakObject{
-			p: weak.Make(p), typ: reflect.TypeOf(n.ptr).Elem(),
-			offset: uintptr(unsafe.Pointer(p)) - uintptr(reflect.ValueOf(n.ptr).UnsafePointer()),
-		}
+	}
+}
+
+// weaken keeps an object no longer than others do.
+func (sc *scope) weaken(id ID, o Object) {
+	if sc.weak == nil {
+		sc.weak = make(map[ID]weakObject)
+	}
+	p := o.persistable()
+	sc.weak[id] = weakObject{
+		p: weak.Make(p), typ: reflect.TypeOf(o).Elem(),
+		offset: uintptr(unsafe.Pointer(p)) - uintptr(reflect.ValueOf(o).UnsafePointer()),
 	}
 }

@@ -125,7 +125,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 		claims[i].rec = &recs[i]
 	}
 	var errs []error
-	for _, id := range slices.SortedFunc(maps.Keys(bad), s.newColumns().CompareIDs) {
+	for _, id := range slices.SortedFunc(maps.Keys(bad), s.values.CompareIDs) {
 		errs = append(errs, s.fail("claim", id, bad[id]))
 	}
 	return claims, errors.Join(errs...)
@@ -192,7 +192,8 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 			return nil, err
 		}
 		c.s.gate.leave()
-		ld := &loader{s: c.s, want: want, nodes: make(map[ID]*node)}
+		ld := &loader{s: c.s, want: want}
+		ld.begin(1)
 		n, err := ld.add(*rec, nil)
 		if err == nil && len(n.head.Eager) == 0 {
 			err := ld.build()
@@ -268,27 +269,9 @@ func (c *Claim) Release(ctx context.Context) error {
 // object is claimed again or Reap ends them. With what it gives, Extend, Save, Done and Release work as for the owner. It reads page by page, as
 // List does.
 func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
-	return func(yield func(*Claim, error) bool) {
-		if _, err := s.claimer(); err != nil {
-			yield(nil, s.fail("claims", "", err))
-			return
-		}
-		q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}}
-		var page []*Claim
-		row := func(rec *driver.Record) { page = append(page, s.newClaim(rec)) }
-		for err := range s.pages(ctx, q, driver.Info|driver.Fields, idPage, row, nil) {
-			if err != nil {
-				yield(nil, s.fail("claims", "", err))
-				return
-			}
-			for _, c := range page {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			page = page[:0]
-		}
-	}
+	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}, Parts: driver.Info | driver.Fields}
+	_, err := s.claimer()
+	return stream(s, ctx, "claims", q, err, s.newClaim)
 }
 
 // Reap ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody

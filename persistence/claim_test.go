@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -358,6 +359,26 @@ func TestInfosTellWhatStatTells(t *testing.T) {
 		}
 		if want := []any{int64(6), int64(8), int64(10)}; !cmp.Equal(want, prios) {
 			t.Errorf("got %v, want %v", prios, want)
+		}
+
+		// Of the columns that are named, and no others.
+		byPrio := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("prio"), persistence.Asc("modified")}, Limit: 2}
+		var few []persistence.Info
+		for info, err := range s.Infos(ctx, byPrio, "state", "type", "claim_owner") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			few = append(few, info)
+		}
+		unowned := map[string]any{"claim_owner": nil}
+		want := []persistence.Info{{ID: "1", State: "NEW", Type: "test.Task", Fields: unowned}, {ID: "3", State: "NEW", Type: "test.Task", Fields: unowned}}
+		if diff := cmp.Diff(want, few); diff != "" {
+			t.Error(diff)
+		}
+		for info, err := range s.Infos(ctx, nil, "state", "prio_") {
+			if err == nil || !strings.Contains(err.Error(), `unknown column "prio_"`) {
+				t.Errorf("got %v, %v", info, err)
+			}
 		}
 	})
 }

@@ -250,7 +250,7 @@ func (s *Store) settle(ctx context.Context, items []*item) (landed []*item, err 
 	}
 	found := make(map[ID]driver.Record, len(ids))
 	err = s.glance(ctx, func(r driver.Reader) error {
-		recs, err := r.Get(ctx, ids, driver.Info|driver.Fields|driver.Data)
+		recs, err := r.Get(ctx, ids, loadParts)
 		for _, rec := range recs {
 			found[rec.ID] = rec
 		}

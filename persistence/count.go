@@ -39,15 +39,15 @@ func (s *Store) CountBy(ctx context.Context, column string, q *Query) ([]Group, 
 	var groups []Group
 	err = s.glance(ctx, func(r driver.Reader) error {
 		var err error
-		groups, err = driver.CountBy(ctx, r, s.newColumns(), dq, column)
+		groups, err = driver.CountBy(ctx, r, s.values, dq, column)
 		return err
 	})
 	if err != nil {
 		return nil, s.fail("count", "", err)
 	}
-	columns, order := s.newColumns(), &driver.Query{Order: []driver.Order{{Column: column}}}
+	order := &driver.Query{Order: []driver.Order{{Column: column}}}
 	slices.SortFunc(groups, func(a, b Group) int {
-		return columns.Compare(order, &driver.Cursor{Values: []any{a.Value}}, &driver.Cursor{Values: []any{b.Value}})
+		return s.values.Compare(order, &driver.Cursor{Values: []any{a.Value}}, &driver.Cursor{Values: []any{b.Value}})
 	})
 	return groups, nil
 }

@@ -26,122 +26,164 @@ const (
 // removing inside the loop is fine, and records written meanwhile may or may not appear; in the order of IDs none
 // appears twice. An error ends it. (GC3Pie's Store.list.)
 func (s *Store) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
-	return stream(s, ctx, "list", q, 0, func(rec *driver.Record) ID { return rec.ID })
-}
-
-// Infos streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams.
-func (s *Store) Infos(ctx context.Context, q *Query) iter.Seq2[Info, error] {
-	return stream(s, ctx, "list", q, driver.Info|driver.Fields, s.info)
-}
-
-// stream is List for what of makes of a record, of which it wants some parts.
-func stream[T any](s *Store, ctx context.Context, op string, q *Query, want driver.Parts, of func(*driver.Record) T) iter.Seq2[T, error] {
 	dq, err := s.compile(q)
+	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) ID { return rec.ID })
+}
+
+// Infos streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams. Where columns
+// are named, it reads these alone, and of an Info everything but they and the ID is left zero.
+func (s *Store) Infos(ctx context.Context, q *Query, columns ...string) iter.Seq2[Info, error] {
+	dq, err := s.compile(q)
+	if len(columns) == 0 || err != nil {
+		if err == nil {
+			dq.Parts = driver.Info | driver.Fields
+		}
+		return stream(s, ctx, "list", dq, err, s.info)
+	}
+	dq.Columns = make([]string, 0, len(columns)+len(dq.Order))
+	for _, name := range columns {
+		if err = s.checkColumn(name); err != nil {
+			break
+		}
+		dq.Parts |= driver.PartOf(name)
+		dq.Columns = append(dq.Columns, name)
+	}
+	named := dq.Columns
+	for _, o := range dq.Order {
+		dq.Columns = append(dq.Columns, o.Column) // for the cursor
+	}
+	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) Info { return s.infoOf(rec, named) })
+}
+
+// stream is List for what of makes of a record; q says what it needs of it. With an error, it is that error alone.
+func stream[T any](s *Store, ctx context.Context, op string, q *driver.Query, err error, of func(*driver.Record) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		if err != nil {
 			yield(none, s.fail(op, "", err))
 			return
 		}
-		var page []T
-		row := func(rec *driver.Record) { page = append(page, of(rec)) }
-		for err := range s.pages(ctx, dq, want|parts(dq), idPage, row, nil) {
+		page := &collected[T]{of: of}
+		p := s.newPager(q, idPage, page, nil)
+		for more := true; more; {
+			var err error
+			if more, err = p.read(ctx); err == nil && len(p.bad) > 0 {
+				err = p.bad[0]
+			}
 			if err != nil {
 				yield(none, s.fail(op, "", err))
 				return
 			}
-			for _, x := range page {
+			for _, x := range page.rows {
 				if !yield(x, nil) {
 					return
 				}
 			}
-			page = page[:0]
 		}
 	}
 }
 
-// pages runs q page by page, each page in a view of its own. It calls row for each record, then more, if not
-// nil, which may go on reading in the same view, and then yields nil: once for each page. What row
-// is given is its own to keep.
-//
-// An error that concerns one record is yielded by itself, and the pages go on; any other ends them.
-func (s *Store) pages(ctx context.Context, q *driver.Query, parts driver.Parts, size int,
-	row func(*driver.Record), more func(driver.Reader) error) iter.Seq[error] {
-	return func(yield func(error) bool) {
-		page := *q
-		page.Parts = parts
-		columns := s.newColumns()
-		left := q.Limit
-		reported := make(map[ID]bool) // damaged records may turn up on every page of an order
-		for next := min(firstPage, size); ; next = min(4*next, size) {
-			page.Limit = next
-			if q.Limit > 0 {
-				page.Limit = min(next, left)
-			}
-			var last driver.Record
-			var bad []error // of records that cannot be read: they do not count as yielded
-			n, bytes := 0, 0
-			read := s.glance
-			if more != nil {
-				read = s.view
-			}
-			err := read(ctx, func(r driver.Reader) error {
-				for rec, err := range r.Scan(ctx, &page) {
-					if err != nil {
-						if !concernsOneRecord(err) {
-							return err
-						}
-						bad = append(bad, err)
-						continue
-					}
-					last = rec
-					row(&rec)
-					if n, bytes = n+1, bytes+len(rec.Data); bytes >= pageBytes {
-						break
-					}
-				}
-				if more != nil && n > 0 {
-					return more(r)
-				}
-				return nil
-			})
-			if err != nil {
-				yield(err)
-				return
-			}
-			for _, err := range bad {
-				if re, ok := errors.AsType[*driver.RecordError](err); ok {
-					if reported[re.ID] {
-						continue
-					}
-					reported[re.ID] = true
-				}
-				if !yield(err) {
-					return
-				}
-			}
-			if n > 0 {
-				page.After = columns.Cursor(&page, &last)
-				if !yield(nil) {
-					return
-				}
-			}
-			if n < page.Limit && bytes < pageBytes {
-				return
-			}
-			if left -= n; q.Limit > 0 && left <= 0 {
-				return
-			}
-		}
-	}
+// A collected page is what of makes of its records.
+type collected[T any] struct {
+	of   func(*driver.Record) T
+	rows []T
 }
 
-func (s *Store) newColumns() *driver.Columns {
-	schema := driver.Schema{IntegerIDs: s.ids.Integral()}
-	for _, f := range s.extras {
-		schema.Fields = append(schema.Fields, f.Column())
+func (c *collected[T]) begin()                 { c.rows = c.rows[:0] }
+func (c *collected[T]) row(rec *driver.Record) { c.rows = append(c.rows, c.of(rec)) }
+
+// A pager runs a query page by page, each page in a view of its own.
+type pager struct {
+	s     *Store
+	query driver.Query // for the next page
+	limit int          // of the whole query; 0: none
+	next  int          // the size of the next page
+	size  int          // of the largest one
+	into  sink
+	more  func(driver.Reader) error // goes on reading in the view of a page that has records; nil: nothing
+
+	// Of the last page:
+	n, bytes int
+	last     driver.Record
+	bad      []error // of records that cannot be read, which do not count; each is told once
+
+	told map[ID]bool // damaged records may turn up on every page of an order
+}
+
+// A sink is given the records of a page, for the length of the call, and told where a page begins; one that has to be read again
+// begins again.
+type sink interface {
+	begin()
+	row(rec *driver.Record)
+}
+
+func (s *Store) newPager(q *driver.Query, size int, into sink, more func(driver.Reader) error) *pager {
+	p := &pager{s: s, query: *q, limit: q.Limit, next: min(firstPage, size), size: size, into: into, more: more}
+	p.query.Parts |= parts(q)
+	return p
+}
+
+// read reads a page and reports whether there may be another one. Errors that concern one record are in p.bad; any other ends it.
+func (p *pager) read(ctx context.Context) (more bool, err error) {
+	if p.query.Limit = p.next; p.limit > 0 {
+		p.query.Limit = min(p.next, p.limit)
 	}
-	return driver.NewColumns(schema)
+	scan := func(r driver.Reader) error { return p.scan(ctx, r) }
+	if p.more == nil {
+		err = p.s.glance(ctx, scan)
+	} else {
+		err = p.s.sight(ctx, scan)
+	}
+	if err != nil {
+		return false, err
+	}
+	p.bad = slices.DeleteFunc(p.bad, p.toldBefore)
+	if p.n < p.query.Limit && p.bytes < pageBytes || p.limit > 0 && p.n >= p.limit {
+		return false, nil
+	}
+	if p.limit > 0 {
+		p.limit -= p.n
+	}
+	p.query.After = p.s.values.Cursor(&p.query, &p.last)
+	p.next = min(4*p.next, p.size)
+	return true, nil
+}
+
+func (p *pager) scan(ctx context.Context, r driver.Reader) error {
+	p.into.begin()
+	p.n, p.bytes, p.bad = 0, 0, nil
+	for rec, err := range r.Scan(ctx, &p.query) {
+		if err != nil {
+			if !concernsOneRecord(err) {
+				return err
+			}
+			p.bad = append(p.bad, err)
+			continue
+		}
+		p.last = rec
+		p.into.row(&p.last)
+		if p.n, p.bytes = p.n+1, p.bytes+len(rec.Data); p.bytes >= pageBytes {
+			break
+		}
+	}
+	if p.more != nil && p.n > 0 {
+		return p.more(r)
+	}
+	return nil
+}
+
+// toldBefore reports whether a damaged record has been met before.
+func (p *pager) toldBefore(err error) bool {
+	re, ok := errors.AsType[*driver.RecordError](err)
+	if !ok {
+		return false
+	}
+	before := p.told[re.ID]
+	if p.told == nil {
+		p.told = make(map[ID]bool)
+	}
+	p.told[re.ID] = true
+	return before
 }
 
 // An Info is what a store knows of a record without its data.
@@ -154,7 +196,7 @@ type Info struct {
 	Created  time.Time // UTC, microseconds
 	Modified time.Time // UTC, microseconds
 	// Fields are the values of the extra columns by name: string, int64, float64, bool, []byte or
-	// time.Time (UTC, microseconds); nil for NULL.
+	// time.Time (UTC, microseconds); nil for NULL. The columns of claims are among them only where [Store.Infos] is asked for them.
 	Fields map[string]any
 }
 
@@ -185,6 +227,32 @@ func (s *Store) info(rec *driver.Record) Info {
 	for i, f := range s.extras {
 		if name := f.Column().Name; i < len(rec.Fields) && !slices.Contains(s.missing, name) {
 			info.Fields[name] = rec.Fields[i]
+		}
+	}
+	return info
+}
+
+// infoOf returns the columns of those names alone.
+func (s *Store) infoOf(rec *driver.Record, columns []string) Info {
+	info := Info{ID: rec.ID}
+	for _, name := range columns {
+		switch name {
+		case driver.ColID:
+		case driver.ColType:
+			info.Type = rec.Type
+		case driver.ColState:
+			info.State = rec.State
+		case driver.ColRevision:
+			info.Revision = rec.Revision
+		case driver.ColCreated:
+			info.Created = rec.Created
+		case driver.ColModified:
+			info.Modified = rec.Modified
+		default:
+			if info.Fields == nil {
+				info.Fields = make(map[string]any, len(columns))
+			}
+			info.Fields[name] = s.values.Value(rec, name)
 		}
 	}
 	return info

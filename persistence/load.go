@@ -57,6 +57,9 @@ type node struct {
 	ptr  any // to a zero value of the record's type until it is decoded
 }
 
+// loadParts is what is read of a record to load it.
+const loadParts = driver.Version | driver.Fields | driver.Data
+
 // A loader loads objects in one identity scope.
 type loader struct {
 	s     *Store
@@ -64,6 +67,7 @@ type loader struct {
 	met   bool         // roots may be of any type that this process has met, registered or not
 	nodes map[ID]*node
 	order []*node      // by waves: each node behind the one that refers to it
+	room  []node       // for those to come
 	known func(ID) any // objects of an earlier load in the scope; nil: none
 }
 
@@ -74,11 +78,15 @@ func (s *Store) load(ctx context.Context, ids []ID, want reflect.Type) ([]any, e
 			return nil, &driver.RecordError{ID: id, Err: ErrNotFound}
 		}
 	}
-	return s.loadWith(ctx, ids, &loader{s: s, want: want, nodes: make(map[ID]*node)})
+	return s.loadWith(ctx, ids, &loader{s: s, want: want})
 }
 
 func (s *Store) loadWith(ctx context.Context, ids []ID, ld *loader) ([]any, error) {
-	if err := s.view(ctx, func(r driver.Reader) error { return ld.fetch(ctx, r, ids) }); err != nil {
+	read := s.view
+	if len(ids) == 1 {
+		read = s.sight
+	}
+	if err := read(ctx, func(r driver.Reader) error { return ld.fetch(ctx, r, ids) }); err != nil {
 		return nil, err
 	}
 	if err := ld.build(); err != nil {
@@ -93,7 +101,7 @@ func (s *Store) loadWith(ctx context.Context, ids []ID, ld *loader) ([]any, erro
 
 // fetch reads the records with the IDs and all that they refer to eagerly, wave by wave.
 func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
-	recs, err := r.Get(ctx, ids, driver.Info|driver.Fields|driver.Data)
+	recs, err := r.Get(ctx, ids, loadParts)
 	if err != nil {
 		return err
 	}
@@ -112,9 +120,10 @@ func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
 	return ld.follow(ctx, r, roots)
 }
 
-// follow adds the roots, and all that they refer to eagerly and that is not known yet, to the closure.
+// follow makes the closure: the roots, and all that they refer to eagerly and that is not known yet.
 func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Record) error {
-	var wave []*node
+	ld.begin(len(roots))
+	wave := make([]*node, 0, len(roots))
 	for _, rec := range roots {
 		if ld.nodes[rec.ID] == nil {
 			n, err := ld.add(rec, nil)
@@ -140,11 +149,11 @@ func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Re
 		if len(next) == 0 {
 			return nil
 		}
-		recs, err := r.Get(ctx, next, driver.Info|driver.Fields|driver.Data)
+		recs, err := r.Get(ctx, next, loadParts)
 		if err != nil {
 			return err
 		}
-		wave = wave[:0:0]
+		wave, ld.room = make([]*node, 0, len(recs)), make([]node, len(recs))
 		for _, rec := range recs {
 			n, err := ld.add(rec, referrers[rec.ID])
 			if err != nil {
@@ -163,12 +172,23 @@ func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Re
 	return nil
 }
 
+// begin makes an empty closure, of n records or so.
+func (ld *loader) begin(n int) {
+	ld.order, ld.nodes = make([]*node, 0, n), make(map[ID]*node, n)
+	ld.room = make([]node, n)
+}
+
 func (ld *loader) add(rec driver.Record, from *node) (*node, error) {
 	head, err := records.Parse(rec.Data, ld.s.limits)
 	if err != nil {
 		return nil, &driver.RecordError{ID: rec.ID, Err: err}
 	}
-	n := &node{rec: rec, head: head, from: from}
+	if len(ld.room) == 0 {
+		ld.room = make([]node, 1)
+	}
+	n := &ld.room[0]
+	ld.room = ld.room[1:]
+	*n = node{rec: rec, head: head, from: from}
 	ld.nodes[rec.ID] = n
 	ld.order = append(ld.order, n)
 	return n, nil
@@ -191,9 +211,10 @@ func (ld *loader) build() error {
 		Limits: ld.s.limits,
 		Lazy:   func(l *codec.Link) { l.Store = ld.s.ident.Value() },
 	}
-	for _, n := range ld.order {
-		opts.Target = func(id ID) (any, error) { return ld.target(n, id) }
-		opts.Unknown = func(path string) { ld.s.warnUnknown(n, path) }
+	var n *node
+	opts.Target = func(id ID) (any, error) { return ld.target(n, id) }
+	opts.Unknown = func(path string) { ld.s.warnUnknown(n, path) }
+	for _, n = range ld.order {
 		if err := records.Decode(n.head, n.ptr, opts); err != nil {
 			if re, ok := errors.AsType[*driver.RecordError](err); ok {
 				return re

@@ -114,7 +114,7 @@ func (s *Store) setFields(ctx context.Context, ms []driver.Mutation) error {
 			if !errors.Is(err, ErrConflict) {
 				return err
 			}
-			ptrs, err := s.loadWith(ctx, []ID{m.Rec.ID}, &loader{s: s, met: true, nodes: make(map[ID]*node)})
+			ptrs, err := s.loadWith(ctx, []ID{m.Rec.ID}, &loader{s: s, met: true})
 			if errors.Is(err, ErrNotFound) || err != nil && concernsOneRecord(err) {
 				break
 			}

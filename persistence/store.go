@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -35,6 +36,8 @@ type Store struct {
 	ident   storeID
 	missing []string // columns that the data lacks under NoCreate
 	columns map[string]driver.Kind
+	values  *driver.Columns
+	readsOn atomic.Bool // the last load followed references
 
 	kv      *KV
 	gate    gate
@@ -225,6 +228,7 @@ func (s *Store) start(ctx context.Context, b driver.Backend) error {
 	for _, f := range s.extras {
 		schema.Fields = append(schema.Fields, f.Column())
 	}
+	s.values = driver.NewColumns(schema)
 	meta, err := b.Init(ctx, schema)
 	if err != nil {
 		return err
@@ -349,6 +353,52 @@ func (s *Store) glance(ctx context.Context, fn func(driver.Reader) error) error 
 	}
 	defer s.gate.leave()
 	return driver.Glance(ctx, s.backend, fn)
+}
+
+// sight is view for a function that mostly reads a single time, which costs less. fn is called a second time, to begin anew, if it
+// reads on after all.
+func (s *Store) sight(ctx context.Context, fn func(driver.Reader) error) error {
+	if _, ok := s.backend.(driver.Glancer); !ok {
+		return s.view(ctx, fn)
+	}
+	var reads readOnce
+	begin := s.glance
+	if s.readsOn.Load() {
+		begin, reads.more = s.view, true
+	}
+	err := begin(ctx, func(r driver.Reader) error {
+		reads.Reader = r
+		return fn(&reads)
+	})
+	again := errors.Is(err, errReadsOn)
+	if err == nil || again {
+		s.readsOn.Store(reads.n > 1)
+	}
+	if !again {
+		return err
+	}
+	return s.view(ctx, fn)
+}
+
+// readOnce fails to read a second time, unless more may be read.
+type readOnce struct {
+	driver.Reader
+	n    int
+	more bool
+}
+
+var errReadsOn = errors.New("there is more to read")
+
+func (r *readOnce) Get(ctx context.Context, ids []ID, parts driver.Parts) ([]driver.Record, error) {
+	if r.n++; r.n > 1 && !r.more {
+		return nil, errReadsOn
+	}
+	return r.Reader.Get(ctx, ids, parts)
+}
+
+func (r *readOnce) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	r.n++ // always the first
+	return r.Reader.Scan(ctx, q)
 }
 
 // apply makes the mutations, all or none.

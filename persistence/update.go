@@ -168,7 +168,7 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 
 // loadMatching loads those of the records with the IDs that dq selects, as they stand at one moment.
 func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
-	ld := &loader{s: s, nodes: make(map[ID]*node)}
+	ld := &loader{s: s}
 	var roots []driver.Record
 	err := s.view(ctx, func(r driver.Reader) error {
 		var err error
@@ -196,8 +196,7 @@ func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query,
 	if err != nil {
 		return nil, err
 	}
-	columns := s.newColumns()
-	recs = slices.DeleteFunc(recs, func(rec driver.Record) bool { return !columns.Match(dq, &rec) })
+	recs = slices.DeleteFunc(recs, func(rec driver.Record) bool { return !s.values.Match(dq, &rec) })
 	place := make(map[ID]int, len(ids))
 	for i, id := range ids {
 		place[id] = i

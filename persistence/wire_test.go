@@ -175,6 +175,20 @@ func TestSavesAndLoadsTakeFewRoundTrips(t *testing.T) {
 			}
 		}
 
+		id := one.PersistentID()
+		load := func() { must[any](t)(s.Load(ctx, id)) }
+		if got := p.during(load); len(got) != 1 {
+			t.Errorf("an object that refers to none: %q", got)
+		}
+		one.Deps = []*Job{{JobData: jobData(2)}}
+		must[persistence.ID](t)(s.Save(ctx, one))
+		if got := p.during(load); len(got) != 5 {
+			t.Errorf("an object that refers to another, after one that did not: %q, want one SELECT, and two in a transaction", got)
+		}
+		if got := p.during(load); len(got) != 4 {
+			t.Errorf("an object that refers to another: %q, want two SELECTs in a transaction", got)
+		}
+
 		roots := levels(10_000, 20)
 		var ids []persistence.ID
 		got := p.during(func() { ids = must[[]persistence.ID](t)(s.SaveAll(ctx, roots...)) })

@@ -84,16 +84,18 @@ func (s *Store[J]) asJob(obj any) (*J, error) {
 	return nil, e
 }
 
+// earliest is the query for the job that is due first.
+var earliest = &persistence.Query{
+	Where: []persistence.Cond{persistence.NotNull(ColNextRunTime)},
+	Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
+	Limit: 1,
+}
+
 // NextRunTime returns the earliest of the next run times, in UTC, and false if no job has one. It reads no job. Jobs that are
 // acquired at the moment, and those that cannot be read, count as well, so it may be past: a scheduler had better look now and then all the
 // same. (APScheduler's get_next_run_time.)
 func (s *Store[J]) NextRunTime(ctx context.Context) (next time.Time, found bool, err error) {
-	q := &persistence.Query{
-		Where: []persistence.Cond{persistence.NotNull(ColNextRunTime)},
-		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
-		Limit: 1,
-	}
-	for info, err := range s.objects.Infos(ctx, q) {
+	for info, err := range s.objects.Infos(ctx, earliest, ColNextRunTime) {
 		next, found = info.Fields[ColNextRunTime].(time.Time)
 		return next, found && err == nil, err
 	}
