@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"unsafe"
 	"weak"
 
@@ -107,7 +108,7 @@ type iteration struct {
 	fetched error // concerns a record that the page reaches
 }
 
-func (it *iteration) begin()                 { it.recs = it.recs[:0] }
+func (it *iteration) begin(most int)         { it.recs = slices.Grow(it.recs[:0], min(most, 32)) }
 func (it *iteration) row(rec *driver.Record) { it.recs = append(it.recs, *rec) }
 
 // fetch reads what the page refers to.

@@ -194,13 +194,12 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 		c.s.gate.leave()
 		ld := &loader{s: c.s, want: want}
 		ld.begin(1)
-		n, err := ld.add(*rec, nil)
-		if err == nil && len(n.head.Eager) == 0 {
+		if err := ld.add(rec, nil); err != nil {
+			return nil, err
+		}
+		if n := ld.order[0]; len(n.head.Eager) == 0 {
 			err := ld.build()
 			return n.ptr, err
-		}
-		if err != nil {
-			return nil, err
 		}
 	}
 	ptrs, err := c.s.load(ctx, []ID{c.info.ID}, want)

@@ -40,7 +40,7 @@ func (s *Store) Infos(ctx context.Context, q *Query, columns ...string) iter.Seq
 		}
 		return stream(s, ctx, "list", dq, err, s.info)
 	}
-	dq.Columns = make([]string, 0, len(columns)+len(dq.Order))
+	dq.Columns = make([]string, 0, len(columns))
 	for _, name := range columns {
 		if err = s.checkColumn(name); err != nil {
 			break
@@ -49,9 +49,6 @@ func (s *Store) Infos(ctx context.Context, q *Query, columns ...string) iter.Seq
 		dq.Columns = append(dq.Columns, name)
 	}
 	named := dq.Columns
-	for _, o := range dq.Order {
-		dq.Columns = append(dq.Columns, o.Column) // for the cursor
-	}
 	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) Info { return s.infoOf(rec, named) })
 }
 
@@ -89,7 +86,7 @@ type collected[T any] struct {
 	rows []T
 }
 
-func (c *collected[T]) begin()                 { c.rows = c.rows[:0] }
+func (c *collected[T]) begin(most int)         { c.rows = slices.Grow(c.rows[:0], min(most, 32)) }
 func (c *collected[T]) row(rec *driver.Record) { c.rows = append(c.rows, c.of(rec)) }
 
 // A pager runs a query page by page, each page in a view of its own.
@@ -113,14 +110,37 @@ type pager struct {
 // A sink is given the records of a page, for the length of the call, and told where a page begins; one that has to be read again
 // begins again.
 type sink interface {
-	begin()
+	begin(most int) // so many records, or fewer
 	row(rec *driver.Record)
 }
 
 func (s *Store) newPager(q *driver.Query, size int, into sink, more func(driver.Reader) error) *pager {
 	p := &pager{s: s, query: *q, limit: q.Limit, next: min(firstPage, size), size: size, into: into, more: more}
-	p.query.Parts |= parts(q)
+	if p.limit == 0 || p.limit > p.next || q.Parts&driver.Data != 0 { // there may be a second page
+		s.wantOrder(&p.query)
+	}
 	return p
+}
+
+// wantOrder adds the columns of its order to what a query wants, so that a cursor can be made of a record.
+func (s *Store) wantOrder(q *driver.Query) {
+	for _, o := range q.Order {
+		if o.Column == driver.ColID || q.Wants(o.Column) {
+			continue
+		}
+		if q.Columns == nil {
+			var all []string
+			for name := range s.columns {
+				if q.Wants(name) {
+					all = append(all, name)
+				}
+			}
+			slices.Sort(all)
+			q.Columns = all
+		}
+		q.Columns = append(slices.Clip(q.Columns), o.Column)
+		q.Parts |= driver.PartOf(o.Column)
+	}
 }
 
 // read reads a page and reports whether there may be another one. Errors that concern one record are in p.bad; any other ends it.
@@ -150,7 +170,7 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 }
 
 func (p *pager) scan(ctx context.Context, r driver.Reader) error {
-	p.into.begin()
+	p.into.begin(p.query.Limit)
 	p.n, p.bytes, p.bad = 0, 0, nil
 	for rec, err := range r.Scan(ctx, &p.query) {
 		if err != nil {

@@ -51,7 +51,7 @@ func natural(ptr any) any {
 
 // A node is a record of the closure that a load fetches, and the object made of it.
 type node struct {
-	rec  driver.Record
+	rec  *driver.Record
 	head codec.Header
 	from *node
 	ptr  any // to a zero value of the record's type until it is decoded
@@ -68,7 +68,15 @@ type loader struct {
 	nodes map[ID]*node
 	order []*node      // by waves: each node behind the one that refers to it
 	room  []node       // for those to come
+	last  resolved     // the type of the last node
 	known func(ID) any // objects of an earlier load in the scope; nil: none
+}
+
+// A resolved name of a type.
+type resolved struct {
+	name       string
+	t          reflect.Type
+	registered bool
 }
 
 // load returns pointers to the objects with the IDs.
@@ -105,34 +113,33 @@ func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
 	if err != nil {
 		return err
 	}
-	found := make(map[ID]driver.Record, len(recs))
-	for _, rec := range recs {
-		found[rec.ID] = rec
+	found := make(map[ID]int, len(recs))
+	for i := range recs {
+		found[recs[i].ID] = i
 	}
-	roots := make([]driver.Record, 0, len(recs))
-	for _, id := range ids {
-		rec, ok := found[id]
+	roots := make([]driver.Record, len(ids))
+	for i, id := range ids {
+		at, ok := found[id]
 		if !ok {
 			return &driver.RecordError{ID: id, Err: ErrNotFound}
 		}
-		roots = append(roots, rec)
+		roots[i] = recs[at]
 	}
 	return ld.follow(ctx, r, roots)
 }
 
-// follow makes the closure: the roots, and all that they refer to eagerly and that is not known yet.
+// follow makes the closure: the roots, which it keeps, and all that they refer to eagerly and that is not known yet.
 func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Record) error {
 	ld.begin(len(roots))
-	wave := make([]*node, 0, len(roots))
-	for _, rec := range roots {
+	for i := range roots {
+		rec := &roots[i]
 		if ld.nodes[rec.ID] == nil {
-			n, err := ld.add(rec, nil)
-			if err != nil {
+			if err := ld.add(rec, nil); err != nil {
 				return err
 			}
-			wave = append(wave, n)
 		}
 	}
+	wave := ld.order
 	referrers := make(map[ID]*node)
 	for len(wave) > 0 {
 		clear(referrers)
@@ -153,14 +160,15 @@ func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Re
 		if err != nil {
 			return err
 		}
-		wave, ld.room = make([]*node, 0, len(recs)), make([]node, len(recs))
-		for _, rec := range recs {
-			n, err := ld.add(rec, referrers[rec.ID])
-			if err != nil {
+		ld.room = make([]node, len(recs))
+		done := len(ld.order)
+		for i := range recs {
+			rec := &recs[i]
+			if err := ld.add(rec, referrers[rec.ID]); err != nil {
 				return err
 			}
-			wave = append(wave, n)
 		}
+		wave = ld.order[done:]
 		if len(recs) < len(next) {
 			for _, id := range next {
 				if ld.nodes[id] == nil {
@@ -178,10 +186,10 @@ func (ld *loader) begin(n int) {
 	ld.room = make([]node, n)
 }
 
-func (ld *loader) add(rec driver.Record, from *node) (*node, error) {
+func (ld *loader) add(rec *driver.Record, from *node) error {
 	head, err := records.Parse(rec.Data, ld.s.limits)
 	if err != nil {
-		return nil, &driver.RecordError{ID: rec.ID, Err: err}
+		return &driver.RecordError{ID: rec.ID, Err: err}
 	}
 	if len(ld.room) == 0 {
 		ld.room = make([]node, 1)
@@ -191,7 +199,7 @@ func (ld *loader) add(rec driver.Record, from *node) (*node, error) {
 	*n = node{rec: rec, head: head, from: from}
 	ld.nodes[rec.ID] = n
 	ld.order = append(ld.order, n)
-	return n, nil
+	return nil
 }
 
 // build makes the objects: first an empty one for each record, by its type, then each is
@@ -242,7 +250,6 @@ func (ld *loader) build() error {
 		ident.mu.Lock()
 		ident.learn(ident.in(ld.s.ident), n.rec.ID, n.rec.Revision, d, refs)
 		ident.mu.Unlock()
-		n.rec.Data, n.head = nil, codec.Header{}
 	}
 	return ld.restate(claimed)
 }
@@ -296,9 +303,16 @@ func (n *node) belonging() belonging {
 // are known only where the program names them: as the type asked for, or as that of a field, which the referrer's
 // type has made known.
 func (ld *loader) allocate(n *node) error {
-	t, registered, err := records.Resolve(n.head.Type)
-	if err != nil {
-		return err
+	t, registered := ld.last.t, ld.last.registered
+	if t == nil || ld.last.name != n.head.Type {
+		var err error
+		if t, registered, err = records.Resolve(n.head.Type); err != nil {
+			return err
+		}
+		if _, err := records.TypeName(t); err != nil {
+			return err
+		}
+		ld.last = resolved{n.head.Type, t, registered}
 	}
 	root := n.from == nil
 	if root && ld.want != nil && t != ld.want {
@@ -306,9 +320,6 @@ func (ld *loader) allocate(n *node) error {
 	}
 	if root && ld.want == nil && !registered && !ld.met {
 		return fmt.Errorf("%w %q: Register it, or use the generic Load", ErrUnknownType, n.head.Type)
-	}
-	if _, err := records.TypeName(t); err != nil {
-		return err
 	}
 	n.ptr = reflect.New(t).Interface()
 	return nil

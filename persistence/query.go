@@ -195,12 +195,3 @@ func (s *Store) idValue(v any) (any, error) {
 	}
 	return id, nil
 }
-
-// parts returns what to read of a record so that a cursor can be made of it.
-func parts(q *driver.Query) driver.Parts {
-	var p driver.Parts
-	for _, o := range q.Order {
-		p |= driver.PartOf(o.Column)
-	}
-	return p
-}

@@ -31,13 +31,17 @@ type Query struct {
 	Limit int     // 0: no limit
 	Parts Parts
 
-	// Columns are the names of the Fields that are wanted where Parts asks for them; nil: all. Others may be left nil.
+	// Columns are the names of those that are wanted of Info, Version and Fields, where Parts asks for these; nil: all. What stands in
+	// others need not be read.
 	Columns []string
 }
 
-// Wants reports whether q asks for the field of that name.
+// Wants reports whether q asks for a column, other than the ID.
 func (q *Query) Wants(column string) bool {
-	return q.Parts&Fields != 0 && (q.Columns == nil || slices.Contains(q.Columns, column))
+	if q.Columns != nil && !slices.Contains(q.Columns, column) {
+		return false
+	}
+	return q.Parts&PartOf(column) != 0 || q.Parts&Version != 0 && (column == ColState || column == ColRevision)
 }
 
 // A CmpOp compares a column with values.

@@ -291,6 +291,10 @@ func testParts(t *testing.T, k *kit) {
 			t.Errorf("an ordered Scan must read the parts %04b, and never the data unasked (-want +got):\n%s", parts, d)
 		}
 	}
+	q := &driver.Query{Parts: driver.Info, Columns: []string{driver.ColType, driver.ColModified}, Limit: 1}
+	if got, want := st.scan(t, q)[0], k.rec(1); got.Type != want.Type || !got.Modified.Equal(want.Modified) {
+		t.Errorf("a Scan must read the columns of Info that it is asked for: want %q and %v, got %q and %v", want.Type, want.Modified, got.Type, got.Modified)
+	}
 	for i, f := range fields {
 		q := &driver.Query{Parts: driver.Fields, Columns: []string{f.Name}, Limit: 1}
 		if got, want := st.scan(t, q)[0].Fields, k.rec(1).Fields; len(got) != len(want) || diff(want[i], got[i]) != "" {

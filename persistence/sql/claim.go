@@ -55,24 +55,6 @@ func (l *layout) claimable() error {
 	return nil
 }
 
-// readClaim reads the claim of a record, of which there are as many columns as the table has.
-func (l *layout) readClaim(c *driver.Claim, take func() *cell) (err error) {
-	if l.claimOwner != nil {
-		if c.Owner, err = take().text(); err != nil {
-			return err
-		}
-	}
-	if l.claimUntil != nil {
-		if c.Until, err = take().time(); err != nil {
-			return err
-		}
-	}
-	if l.claimToken != nil {
-		c.Token, err = take().integer(0)
-	}
-	return err
-}
-
 // now returns the clock as an operand.
 func (b *Backend) now() clause {
 	if b.traits.Now != "" {

@@ -53,6 +53,7 @@ type column struct {
 	zero     any    // of a library column: what NULL stands for; nil: NULL is NULL
 	long     bool   // values may be longer than the database sorts by
 	keyed    bool   // an index holds it and, behind it, the ID
+	field    int    // the place of an extra field among them
 }
 
 // A layout is the object table as Init found or made it. It does not change.
@@ -72,6 +73,7 @@ type layout struct {
 	counter                                       bool
 	missing                                       []string
 
+	told     []*column // all but id and data: the library columns that there are, those of claims and the extra fields
 	own      []*column // id, data and the library columns that there are
 	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
 	returned string    // " RETURNING revision", or nothing
@@ -121,8 +123,11 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 			l.missing = append(l.missing, claim.name)
 		}
 	}
-	for _, f := range s.Fields {
+	for i, f := range s.Fields {
 		col := add(f.Name, f.Kind, nil)
+		if col != nil {
+			col.field = i
+		}
 		l.fields = append(l.fields, col)
 		if col == nil {
 			l.missing = append(l.missing, f.Name)
@@ -205,6 +210,8 @@ func (l *layout) statements() {
 	present := func(cs ...*column) []*column {
 		return slices.DeleteFunc(slices.Clone(cs), func(c *column) bool { return c == nil })
 	}
+	l.told = present(slices.Concat([]*column{l.typ, l.state, l.revision, l.size, l.created, l.modified,
+		l.claimOwner, l.claimUntil, l.claimToken}, l.fields)...)
 	l.own = present(l.id, l.data, l.state, l.typ, l.revision, l.size, l.created, l.modified)
 	l.written = slices.Concat(l.own, present(l.fields...))
 	l.inserts = map[int]string{}

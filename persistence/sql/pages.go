@@ -88,6 +88,7 @@ func nextSize(size, bytes int) int {
 
 // page reads the rows of one statement. next is the place of the last row where the page is full, so that more may follow.
 func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*filter, order []driver.Order, size int) (rows []scanned, next *driver.Cursor, bytes int, err error) {
+	rows = make([]scanned, 0, min(size, 128))
 	err = r.run(ctx, func() error {
 		rows, next, bytes = rows[:0], nil, 0
 		n := 0
@@ -117,7 +118,7 @@ func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*f
 func (s *selection) cursor(order, filters int) (*driver.Cursor, error) {
 	first := len(s.columns) - filters - order
 	id := *s
-	id.parts, id.fields = 0, nil
+	id.parts, id.own = 0, 1
 	rec, err := id.record()
 	if err != nil {
 		return nil, err

@@ -141,8 +141,8 @@ func (r *reader) run(ctx context.Context, f func() error) error {
 type selection struct {
 	l       *layout
 	parts   driver.Parts
-	fields  []*column // as the layout's; nil where the table lacks it, or it is not wanted
 	columns []*column
+	own     int    // how many of the columns are for the record
 	cells   []cell // one per column
 	dest    []any  // pointers to them
 }
@@ -154,36 +154,17 @@ func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
 
 // wanted is selection of what a query wants, without cells.
 func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
-	parts := q.Parts
-	s := &selection{l: l, parts: parts, columns: append(make([]*column, 0, len(l.written)+len(claimColumns)+len(extra)), l.id)}
-	add := func(cs ...*column) {
-		for _, c := range cs {
-			if c != nil {
-				s.columns = append(s.columns, c)
-			}
+	s := &selection{l: l, parts: q.Parts, columns: append(make([]*column, 0, 1+len(l.told)+len(extra)), l.id)}
+	if q.Parts&driver.Data != 0 {
+		s.columns = append(s.columns, l.data)
+	}
+	for _, c := range l.told {
+		if c == l.size && q.Parts&driver.Info != 0 && q.Columns == nil || c != l.size && q.Wants(c.name) {
+			s.columns = append(s.columns, c)
 		}
 	}
-	if parts&driver.Data != 0 {
-		add(l.data)
-	}
-	if parts&driver.Info != 0 {
-		add(l.typ, l.state, l.revision, l.size, l.created, l.modified, l.claimOwner, l.claimUntil, l.claimToken)
-	} else if parts&driver.Version != 0 {
-		add(l.state, l.revision)
-	}
-	if parts&driver.Fields != 0 {
-		s.fields = l.fields
-		if q.Columns != nil {
-			s.fields = make([]*column, len(l.fields))
-			for i, c := range l.fields {
-				if c != nil && q.Wants(l.schema.Fields[i].Name) {
-					s.fields[i] = c
-				}
-			}
-		}
-		add(s.fields...)
-	}
-	add(extra...)
+	s.own = len(s.columns)
+	s.columns = append(s.columns, extra...)
 	return s
 }
 
@@ -211,75 +192,51 @@ func (s *selection) list() string {
 func (s *selection) record() (driver.Record, error) {
 	var r driver.Record
 	l := s.l
-	next := 0
-	fail := func(err error) (driver.Record, error) {
+	fail := func(c *column, err error) (driver.Record, error) {
 		return driver.Record{ID: r.ID}, &driver.RecordError{ID: r.ID,
-			Err: fmt.Errorf("%w: column %q of table %q: %w", driver.ErrCorrupt, s.columns[next-1].name, l.name, err)}
+			Err: fmt.Errorf("%w: column %q of table %q: %w", driver.ErrCorrupt, c.name, l.name, err)}
 	}
-	take := func() *cell {
-		next++
-		return &s.cells[next-1]
-	}
-	var err error
-	id := take()
+	id := &s.cells[0]
 	if n, ok := id.v.(int64); ok {
 		r.ID = driver.ID(strconv.FormatInt(n, 10))
 	} else if text, err := id.text(); err == nil {
 		r.ID = driver.ID(text)
 	} else {
-		return fail(err)
+		return fail(l.id, err)
 	}
-	if s.parts&driver.Data != 0 {
-		if r.Data, err = take().bytes(l.traits.FreshBytes); err != nil {
-			return fail(err)
-		}
-		r.Size = int64(len(r.Data))
+	if s.parts&driver.Fields != 0 && len(l.fields) > 0 {
+		r.Fields = make([]any, len(l.fields))
 	}
-	info := s.parts&driver.Info != 0
-	if info && l.typ != nil {
-		if r.Type, err = take().text(); err != nil {
-			return fail(err)
+	for i := 1; i < s.own; i++ {
+		var err error
+		v, c := &s.cells[i], s.columns[i]
+		switch c {
+		case l.data:
+			r.Data, err = v.bytes(l.traits.FreshBytes)
+			r.Size = int64(len(r.Data))
+		case l.typ:
+			r.Type, err = v.text()
+		case l.state:
+			r.State, err = v.text()
+		case l.revision:
+			r.Revision, err = v.integer(0)
+		case l.size:
+			r.Size, err = v.integer(r.Size)
+		case l.created:
+			r.Created, err = v.time()
+		case l.modified:
+			r.Modified, err = v.time()
+		case l.claimOwner:
+			r.Claim.Owner, err = v.text()
+		case l.claimUntil:
+			r.Claim.Until, err = v.time()
+		case l.claimToken:
+			r.Claim.Token, err = v.integer(0)
+		default:
+			r.Fields[c.field], err = fromSQL(c.kind, v.v)
 		}
-	}
-	if info || s.parts&driver.Version != 0 {
-		if r.State, err = take().text(); err != nil {
-			return fail(err)
-		}
-		if l.revision != nil {
-			if r.Revision, err = take().integer(r.Revision); err != nil {
-				return fail(err)
-			}
-		}
-	}
-	if info {
-		if l.size != nil {
-			if r.Size, err = take().integer(r.Size); err != nil {
-				return fail(err)
-			}
-		}
-		for _, x := range [...]struct {
-			col  *column
-			dest *time.Time
-		}{{l.created, &r.Created}, {l.modified, &r.Modified}} {
-			if x.col != nil {
-				if *x.dest, err = take().time(); err != nil {
-					return fail(err)
-				}
-			}
-		}
-		if err := l.readClaim(&r.Claim, take); err != nil {
-			return fail(err)
-		}
-	}
-	if len(s.fields) > 0 {
-		r.Fields = make([]any, len(s.fields))
-		for i, c := range s.fields {
-			if c == nil {
-				continue
-			}
-			if r.Fields[i], err = fromSQL(c.kind, take().v); err != nil {
-				return fail(err)
-			}
+		if err != nil {
+			return fail(c, err)
 		}
 	}
 	return r, nil
