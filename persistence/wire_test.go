@@ -2,11 +2,14 @@ package persistence_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
@@ -17,8 +20,16 @@ type tap struct {
 	// next reads one message of a client, the first one of a connection or a later one; statement is what it runs, or "".
 	next func(r io.Reader, first bool) (message []byte, statement string, err error)
 
+	received atomic.Int64 // bytes of the server's
+
 	mu   sync.Mutex
 	seen []string // statements run: their text, or "prepared"
+}
+
+// Write counts what the server sends.
+func (p *tap) Write(b []byte) (int, error) {
+	p.received.Add(int64(len(b)))
+	return len(b), nil
 }
 
 // listen returns the address to connect to in place of target.
@@ -43,7 +54,7 @@ func (p *tap) listen(t *testing.T, target string) string {
 					return
 				}
 				all.Go(func() {
-					_, _ = io.Copy(client, server)
+					_, _ = io.Copy(client, io.TeeReader(server, p))
 					client.Close()
 				})
 				for first := true; ; first = false {
@@ -214,6 +225,43 @@ func TestSavesAndLoadsTakeFewRoundTrips(t *testing.T) {
 		t.Logf("Load of 10,000 in 20 levels: %d statements", len(got))
 		if len(got) > 25 || len(got) < 3 {
 			t.Errorf("Load of a graph 20 deep: %d statements: %q", len(got), got)
+		}
+	})
+}
+
+func TestListingNeverReadsTheData(t *testing.T) {
+	taps(t, func(t *testing.T, p *tap, s *persistence.Store) {
+		ctx := t.Context()
+		const objects, size = 50, 200_000
+		for i := range objects {
+			must[persistence.ID](t)(s.Save(ctx, &Task{State: "NEW", Meta: map[string]string{"long": strings.Repeat("x", size), "n": fmt.Sprint(i)}}))
+		}
+		must[[]*persistence.Claim](t)(s.Claim(ctx, nil, persistence.ClaimOptions{Owner: "me", Lease: time.Hour, Limit: 2}))
+		byState := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("created")}}
+		before := p.received.Load()
+		n := len(list(t, s, nil)) + len(list(t, s, byState)) + int(must[int64](t)(s.Count(ctx, byState)))
+		for info, err := range s.Infos(ctx, byState) {
+			check(t, err)
+			must[persistence.Info](t)(s.Stat(ctx, info.ID))
+			n++
+		}
+		must[[]persistence.Group](t)(s.CountBy(ctx, "state", nil))
+		for _, err := range s.Claims(ctx) {
+			check(t, err)
+			n++
+		}
+		if want := 4*objects + 2; n != want {
+			t.Errorf("%d were listed, want %d", n, want)
+		}
+		got := p.received.Load() - before
+		t.Logf("%d bytes for %d objects of %d bytes, listed in six ways", got, objects, size)
+		if got > size {
+			t.Errorf("%d bytes were read, of objects of %d", got, size)
+		}
+		list(t, s, nil)
+		must[any](t)(s.Load(ctx, list(t, s, nil)[0]))
+		if got := p.received.Load() - before; got < size {
+			t.Errorf("the tap saw %d bytes, less than the object that was loaded", got)
 		}
 	})
 }

@@ -44,6 +44,24 @@ func newStore(t *testing.T, s driver.Schema) (driver.Backend, *stdsql.DB) {
 	return b, db
 }
 
+func TestStatementsNameTheDataOnlyWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b, _ := newStore(t, driver.Schema{IntegerIDs: true, Fields: []driver.Column{{Name: "host", Kind: driver.Text}}})
+	for parts := range (driver.Info | driver.Fields | driver.Data | driver.Version) + 1 {
+		q := &driver.Query{Parts: parts, Where: []driver.Cond{{Column: driver.ColState, Op: driver.Eq, Values: []any{"NEW"}}},
+			Order: []driver.Order{{Column: driver.ColCreated}}, Limit: 7}
+		texts, _, err := sql.ScanStatements(b, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			if got, want := strings.Contains(text, `"data"`), parts&driver.Data != 0; got != want {
+				t.Errorf("parts %04b: %s", parts, text)
+			}
+		}
+	}
+}
+
 // plan returns what SQLite says of each statement of a query.
 func plan(t *testing.T, b driver.Backend, db *stdsql.DB, q *driver.Query) string {
 	t.Helper()
