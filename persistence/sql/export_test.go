@@ -8,11 +8,17 @@ import (
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
-	statements, _, _, err := b.(*Backend).layout.selects(q, 0)
-	for _, st := range statements {
+	sh, err := b.(*Backend).layout.selects(q, 0)
+	for _, st := range sh.statements {
 		texts, args = append(texts, st.text), append(args, st.args)
 	}
 	return texts, args, err
+}
+
+// Short reports whether Scan takes the statements of q for short ones.
+func Short(b driver.Backend, q *driver.Query) (bool, error) {
+	sh, err := b.(*Backend).layout.selects(q, q.Limit)
+	return sh.short, err
 }
 
 // ClaimStatement returns the statement that a Claim would run, or with which it would begin.

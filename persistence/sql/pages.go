@@ -42,13 +42,14 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 		if q.Limit > 0 && !filtered {
 			size = min(size, left)
 		}
-		statements, filters, s, err := r.l.selects(&page, size, order...)
+		sh, err := r.l.selects(&page, size, order...)
 		if err != nil {
 			return err
 		}
+		s, filters := sh.selection, sh.filters
 		filtered = len(filters) > 0
 		page.After = nil
-		for _, st := range statements {
+		for _, st := range sh.statements {
 			rows, next, bytes, err := r.page(ctx, st, s, filters, q.Order, size)
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
@@ -214,6 +215,63 @@ func TestMoreValuesThanAStatementTakes(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s, %d values: %v", column, len(lists[k]), err)
 			}
+		}
+	}
+}
+
+// A statement that is not interrupted must not be able to run for long.
+func TestShortStatementsWalkAnIndex(t *testing.T) {
+	t.Parallel()
+	epoch := time.Unix(1_000_000_000, 0)
+	columns := map[string]any{"host": "n", "due": epoch, "rank": int64(3), driver.ColState: "NEW", driver.ColType: "T", driver.ColCreated: epoch}
+	for _, integer := range []bool{true, false} {
+		b, db := newStore(t, driver.Schema{IntegerIDs: integer, Fields: []driver.Column{
+			{Name: "host", Kind: driver.Text, Indexed: true}, {Name: "due", Kind: driver.Time, Indexed: true}, {Name: "rank", Kind: driver.Int},
+		}})
+		short, long := 0, 0
+		for name, value := range columns {
+			conds := [][]driver.Cond{nil, {{Column: "host", Op: driver.Eq, Values: []any{"x"}}}}
+			for op := driver.Eq; op <= driver.NotIn; op++ {
+				c := driver.Cond{Column: name, Op: op}
+				if op != driver.IsNull && op != driver.NotNull {
+					c.Values = []any{value}
+				}
+				if op == driver.HasPrefix {
+					if _, text := value.(string); !text {
+						continue
+					}
+				}
+				conds = append(conds, []driver.Cond{c}, []driver.Cond{c, {Column: "rank", Op: driver.Gt, Values: []any{int64(1)}}})
+			}
+			orders := [][]driver.Order{nil, {{Column: "due"}, {Column: "host"}}}
+			for column := range columns {
+				orders = append(orders, []driver.Order{{Column: column}}, []driver.Order{{Column: column, Desc: true}})
+			}
+			for _, where := range conds {
+				for _, order := range orders {
+					q := &driver.Query{Where: where, Order: order, Limit: 7}
+					is, err := sql.Short(b, q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if long++; !is {
+						continue
+					}
+					short++
+					for one := range strings.SplitSeq(plan(t, b, db, q), " | ") {
+						if !strings.Contains(one, "INDEX") || strings.Contains(one, "TEMP B-TREE") {
+							t.Errorf("%+v is taken for short: %s", q, one)
+						}
+					}
+					if is, err := sql.Short(b, &driver.Query{Where: where, Order: order, Limit: 1000}); is || err != nil {
+						t.Errorf("%+v without its limit is taken for short: %v", q, err)
+					}
+				}
+			}
+		}
+		t.Logf("%d of %d queries are short", short, long)
+		if short < 20 {
+			t.Errorf("%d of %d queries are short", short, long)
 		}
 	}
 }

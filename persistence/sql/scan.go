@@ -41,12 +41,16 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	statements, filters, s, err := r.l.selects(q, q.Limit)
+	sh, err := r.l.selects(q, q.Limit)
 	if err != nil {
 		return err
 	}
+	if sh.short {
+		ctx = r.b.short(ctx)
+	}
+	s, filters := sh.selection, sh.filters
 	left := q.Limit
-	for _, st := range statements {
+	for _, st := range sh.statements {
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() error {
 			if !s.passes(filters) {
 				return nil

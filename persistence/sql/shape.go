@@ -17,6 +17,7 @@ type shape struct {
 	statements []clause // of whose args some are slots
 	filters    []*filter
 	selection  *selection // without cells
+	short      bool       // the statements look at no more rows than they give
 }
 
 // A slot stands for the value of a condition.
@@ -28,15 +29,16 @@ type shapes struct {
 	known map[string]*shape
 }
 
-// selects returns the SELECTs of q, each of so many rows, not 0: no limit, and what reads their rows: columns of extra, then those of the
-// filters, behind what q wants.
-func (l *layout) selects(q *driver.Query, limit int, extra ...*column) ([]clause, []*filter, *selection, error) {
+// selects returns the SELECTs of q, each of so many rows, not 0: no limit, with the values that q has, and cells for their rows. They give the
+// columns of extra, then those of the filters, behind what q wants.
+func (l *layout) selects(q *driver.Query, limit int, extra ...*column) (shape, error) {
 	if !l.shapely(q) {
 		sh, err := l.shape(q, limit, extra)
 		if err != nil {
-			return nil, nil, nil, err
+			return shape{}, err
 		}
-		return sh.statements, sh.filters, sh.selection.fresh(), nil
+		sh.selection = sh.selection.fresh()
+		return *sh, nil
 	}
 	var buf [256]byte
 	key := appendShape(buf[:0], q, limit)
@@ -53,7 +55,7 @@ func (l *layout) selects(q *driver.Query, limit int, extra ...*column) ([]clause
 		}
 		var err error
 		if sh, err = l.shape(&slotted, limit, extra); err != nil {
-			return nil, nil, nil, err
+			return shape{}, err
 		}
 		l.shapes.mu.Lock()
 		if l.shapes.known == nil || len(l.shapes.known) >= maxShapes {
@@ -62,6 +64,7 @@ func (l *layout) selects(q *driver.Query, limit int, extra ...*column) ([]clause
 		l.shapes.known[string(key)] = sh
 		l.shapes.mu.Unlock()
 	}
+	bound := shape{selection: sh.selection.fresh(), short: sh.short}
 	statements := make([]clause, len(sh.statements))
 	for i, st := range sh.statements {
 		statements[i].text = st.text
@@ -77,7 +80,8 @@ func (l *layout) selects(q *driver.Query, limit int, extra ...*column) ([]clause
 		}
 		statements[i].args = args
 	}
-	return statements, nil, sh.selection.fresh(), nil
+	bound.statements = statements
+	return bound, nil
 }
 
 // shapely reports whether the text of the statements of q does not depend on the values in it.
@@ -98,6 +102,41 @@ func (l *layout) shapely(q *driver.Query) bool {
 		return false
 	}
 	return true
+}
+
+// maxShort is how many rows a statement gives at most that nobody waits for to interrupt.
+const maxShort = 16
+
+// walks reports whether the rows of q stand together in an index, in its order.
+func (l *layout) walks(q *driver.Query) bool {
+	if len(q.Order) > 1 || q.After != nil || len(q.Order) == 0 && len(q.Where) == 0 {
+		return false
+	}
+	var name string
+	if len(q.Order) == 1 {
+		name = q.Order[0].Column
+		if q.Order[0].Desc {
+			return false // the IDs of equals go up nevertheless: they are sorted
+		}
+	} else {
+		name = q.Where[0].Column
+	}
+	for _, c := range q.Where {
+		switch c.Op {
+		case driver.Eq:
+		case driver.Lt, driver.Le, driver.Gt, driver.Ge, driver.NotNull:
+			if len(q.Order) == 0 {
+				return false
+			}
+		default:
+			return false
+		}
+		if c.Column != name {
+			return false
+		}
+	}
+	col := l.columns[name]
+	return col != nil && col != l.id && col.keyed && !col.long && (col.zero == nil || !col.nullable)
 }
 
 // appendShape appends what tells the shape of q from others.
@@ -141,7 +180,7 @@ func (l *layout) shape(q *driver.Query, limit int, extra []*column) (*shape, err
 	if err != nil {
 		return nil, err
 	}
-	sh := &shape{filters: filters, selection: l.wanted(q, slices.Concat(extra, filterColumns(filters))...)}
+	sh := &shape{filters: filters, short: limit > 0 && limit <= maxShort && l.walks(q), selection: l.wanted(q, slices.Concat(extra, filterColumns(filters))...)}
 	head := "SELECT " + sh.selection.list() + " FROM " + l.table
 	for _, rg := range ranges {
 		st := clause{text: head}
