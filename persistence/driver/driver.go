@@ -82,8 +82,8 @@ type Suspender interface {
 
 // A Glancer is a Backend that reads once more cheaply than a View does.
 type Glancer interface {
-	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. A Scan that takes more than
-	// one statement may see a state for each.
+	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. It reads one state, but for what a
+	// Get of more than one ID, or a Scan of more than 8 MiB of data or 4096 records, gives beyond that.
 	Glance(ctx context.Context, fn func(Reader) error) error
 }
 

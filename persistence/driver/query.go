@@ -32,13 +32,14 @@ type Query struct {
 	Parts Parts
 
 	// Columns are the names of those that are wanted of Info, Version and Fields, where Parts asks for these; nil: all. What stands in
-	// others need not be read.
+	// others need not be read. A claim's end and token come with its owner, without whom there is no claim.
 	Columns []string
 }
 
 // Wants reports whether q asks for a column, other than the ID.
 func (q *Query) Wants(column string) bool {
-	if q.Columns != nil && !slices.Contains(q.Columns, column) {
+	if q.Columns != nil && !slices.Contains(q.Columns, column) &&
+		!(column == ColClaimOwner && (slices.Contains(q.Columns, ColClaimUntil) || slices.Contains(q.Columns, ColClaimToken))) {
 		return false
 	}
 	return q.Parts&PartOf(column) != 0 || q.Parts&Version != 0 && (column == ColState || column == ColRevision)

@@ -381,6 +381,12 @@ func testClaimQueries(t *testing.T, k *kit) {
 		if !slices.Equal(idsOf(got), want) {
 			t.Errorf("%+v must select %q, not %q", x.cond, want, idsOf(got))
 		}
+		narrow := &driver.Query{Where: []driver.Cond{x.cond}, Parts: driver.Info, Columns: []string{driver.ColClaimUntil}}
+		for i, rec := range st.scan(t, narrow) {
+			if !rec.Claim.Until.Equal(got[i].Claim.Until) || (rec.Claim.Owner == "") != (got[i].Claim.Owner == "") {
+				t.Errorf("with the end of a claim its owner must be read: want %+v, got %+v", got[i].Claim, rec.Claim)
+			}
+		}
 		for _, rec := range got {
 			if i := slices.Index([]driver.ID{k.id(0), k.id(1), k.id(2)}, rec.ID); i >= 0 {
 				if d := diff(claims[i], rec.Claim); d != "" {

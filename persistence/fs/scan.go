@@ -237,56 +237,80 @@ type place struct {
 	cur *driver.Cursor
 }
 
+// ordered reads all headers, and the first records of the order; again from there on where some of them turn out to be unreadable, so that
+// they do not take the place of others.
 func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error] {
 	return func(yield func(driver.Record, error) bool) {
-		columns := s.schema.columns
-		compare := func(a, b place) int { return columns.Compare(s.q, a.cur, b.cur) }
-		buf := buffers.Get().(*[bufSize]byte)
-		defer buffers.Put(buf)
-		var first []place // the first in order so far, and up to as many candidates
-		all := &selection{reader: s.reader, q: &driver.Query{Parts: s.q.Parts &^ driver.Data}, byID: s.byID, rest: s.rest, columns: s.columns}
-		for rec, err := range all.byIDs(ctx) {
-			if err != nil {
-				if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
-					return
-				}
-				continue
-			}
-			p := place{rec, columns.Cursor(s.q, &rec)}
-			if s.q.After != nil && columns.Compare(s.q, p.cur, s.q.After) <= 0 {
-				continue
-			}
-			first = append(first, p)
-			if s.q.Limit > 0 && len(first) >= 2*max(s.q.Limit, 512) {
-				slices.SortFunc(first, compare)
-				clear(first[s.q.Limit:])
-				first = first[:s.q.Limit]
-			}
-		}
-		slices.SortFunc(first, compare)
-		if s.q.Limit > 0 && len(first) > s.q.Limit {
-			first = first[:s.q.Limit]
-		}
-		for _, p := range first {
-			if s.q.Parts&driver.Data != 0 {
-				if err := ctx.Err(); err != nil {
-					yield(driver.Record{}, err)
-					return
-				}
-				rec, _, err := s.read(p.rec.ID, s.q.Parts, buf)
-				if err != nil {
-					if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
-						return
-					}
-					continue
-				}
-				p.rec = rec
-			}
-			if !yield(p.rec, nil) {
+		told := false // which headers are damaged
+		for page := *s.q; ; {
+			first, ok := s.first(ctx, &page, func(rec driver.Record, err error) bool {
+				return told && errors.Is(err, driver.ErrCorrupt) || yield(rec, err)
+			})
+			if !ok {
 				return
 			}
+			told = true
+			bad := 0
+			for i := range first {
+				rec, err := first[i].rec, error(nil)
+				if page.Parts&driver.Data != 0 {
+					rec, err = s.data(ctx, rec.ID)
+				}
+				if err != nil {
+					bad++
+				}
+				if !yield(rec, err) || err != nil && !errors.Is(err, driver.ErrCorrupt) {
+					return
+				}
+			}
+			if bad == 0 || len(first) < page.Limit || page.Limit == 0 {
+				return
+			}
+			page.After, page.Limit = first[len(first)-1].cur, bad
 		}
 	}
+}
+
+// data reads a record with its data.
+func (s *selection) data(ctx context.Context, id driver.ID) (driver.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return driver.Record{}, err
+	}
+	buf := buffers.Get().(*[bufSize]byte)
+	defer buffers.Put(buf)
+	rec, _, err := s.read(id, s.q.Parts, buf)
+	return rec, err
+}
+
+// first returns the first records of a query, up to its limit, without their data. Damaged headers it gives to bad; ok is false when that is
+// over, or something else has failed.
+func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.Record, error) bool) (first []place, ok bool) {
+	columns := s.schema.columns
+	compare := func(a, b place) int { return columns.Compare(q, a.cur, b.cur) }
+	all := &selection{reader: s.reader, q: &driver.Query{Parts: q.Parts &^ driver.Data}, byID: s.byID, rest: s.rest, columns: s.columns}
+	for rec, err := range all.byIDs(ctx) {
+		if err != nil {
+			if !bad(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
+				return nil, false
+			}
+			continue
+		}
+		p := place{rec, columns.Cursor(q, &rec)}
+		if q.After != nil && columns.Compare(q, p.cur, q.After) <= 0 {
+			continue
+		}
+		first = append(first, p)
+		if q.Limit > 0 && len(first) >= 2*max(q.Limit, 512) {
+			slices.SortFunc(first, compare)
+			clear(first[q.Limit:])
+			first = first[:q.Limit]
+		}
+	}
+	slices.SortFunc(first, compare)
+	if q.Limit > 0 && len(first) > q.Limit {
+		first = first[:q.Limit]
+	}
+	return first, true
 }
 
 // Count reads every header that a condition needs. A damaged record counts

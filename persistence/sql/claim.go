@@ -28,10 +28,21 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	}
 	cl := &claiming{Claiming: c, b: b, l: l, q: driver.Query{Where: q.Where, Order: q.Order}}
 	steps, err := cl.wantsSteps()
-	if err == nil && steps {
-		err = b.write(ctx, o, func(c *conn) error { return cl.inSteps(ctx, c) })
-	} else if err == nil {
+	inSteps := func(c *conn) error { return cl.inSteps(ctx, c) }
+	switch {
+	case err != nil:
+	case steps:
+		err = b.write(ctx, o, inSteps)
+	default:
 		err = b.autocommit(ctx, o, cl.atOnce)
+		if first := cl.got; err == nil && cl.skipped && len(first) < cl.Limit {
+			// Steps find their way past records that cannot be read.
+			cl.Limit -= len(first)
+			if b.write(ctx, o, inSteps) != nil {
+				cl.got = nil // those of the first are claimed all the same
+			}
+			cl.got = append(first, cl.got...)
+		}
 	}
 	if err != nil {
 		return nil, b.translate(err)
@@ -71,7 +82,9 @@ type claiming struct {
 	q     driver.Query
 	order []*column
 	got   []claimed
-	until int64 // of a claim in steps: its end
+
+	skipped bool  // over a record that cannot be read
+	until   int64 // of a claim in steps: its end
 }
 
 // A claimed record has its place in the order of the query.
@@ -79,6 +92,8 @@ type claimed struct {
 	rec    driver.Record
 	place  *driver.Cursor
 	passed bool // of a claim in steps: all conditions hold
+
+	unreadable bool // there is a place alone
 }
 
 // records returns what has been claimed, in the order of the query.
@@ -117,7 +132,7 @@ const claimedID = "brine_claimed_id"
 
 // atOnce claims with one statement, which is a transaction of its own.
 func (cl *claiming) atOnce(ctx context.Context, c *conn) error {
-	cl.got = nil
+	cl.got, cl.skipped = nil, false
 	s := cl.l.selection(driver.Info|cl.Parts, cl.order...)
 	st, err := cl.statement(s)
 	if err != nil {
@@ -158,13 +173,13 @@ func (cl *claiming) statement(s *selection) (clause, error) {
 	return st, nil
 }
 
-// claimed makes a record, and its place in the order, of the row in the cells.
+// claimed makes a record, and its place in the order, of the row in the cells: the place alone where the record cannot be read.
 func (s *selection) claimed(order, filters int) (claimed, error) {
-	rec, err := s.record()
+	place, err := s.cursor(order, filters)
 	if err != nil {
 		return claimed{}, err
 	}
-	place, err := s.cursor(order, filters)
+	rec, err := s.record()
 	return claimed{rec: rec, place: place}, err
 }
 
@@ -173,6 +188,7 @@ func (cl *claiming) skip(err error) error {
 	if _, about := errors.AsType[*driver.RecordError](err); !about {
 		return err
 	}
+	cl.skipped = true
 	cl.b.options.Logger.Warn("a record cannot be claimed", "table", cl.l.name, "error", err)
 	return nil
 }

@@ -72,8 +72,10 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*f
 		err = c.query(ctx, text.text, text.args, dest, func() error {
 			n++
 			row, err := s.claimed(len(cl.order), len(filters))
-			if err != nil {
-				return cl.skip(err)
+			if row.unreadable = err != nil; err != nil {
+				if err = cl.skip(err); err != nil || row.place == nil {
+					return err
+				}
 			}
 			row.passed = s.passes(filters)
 			rows = append(rows, row)
@@ -87,14 +89,15 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*f
 	if err != nil || len(rows) == 0 {
 		return nil, nil, err
 	}
+	if n == size {
+		next = rows[len(rows)-1].place
+	}
+	rows = slices.DeleteFunc(rows, func(row claimed) bool { return row.unreadable })
 	clockNow, err := now.integer(0)
 	if err != nil {
 		return nil, nil, err
 	}
 	cl.until = clockNow + cl.Lease.Microseconds()
-	if n == size {
-		next = rows[len(rows)-1].place
-	}
 	return rows, next, nil
 }
 

@@ -23,11 +23,9 @@ type scanned struct {
 
 // scanPages is scan on a server. What yield does with the reader finds its connection free.
 func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driver.Record, error) bool) error {
-	order := make([]*column, len(q.Order))
-	for i, o := range q.Order {
-		if order[i] = r.l.columns[o.Column]; order[i] == nil {
-			return unsupported(r.l, o.Column)
-		}
+	order, err := r.l.ordering(q.Order)
+	if err != nil {
+		return err
 	}
 	page := *q
 	size, left, filtered := firstPage, q.Limit, false
@@ -47,6 +45,11 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 			return err
 		}
 		s, filters := sh.selection, sh.filters
+		if len(sh.statements) > 1 || len(filters) > 0 {
+			if err := r.whole(ctx); err != nil {
+				return err
+			}
+		}
 		filtered = len(filters) > 0
 		page.After = nil
 		for _, st := range sh.statements {

@@ -102,6 +102,16 @@ func (r *reader) end(ctx context.Context) {
 	r.c = nil
 }
 
+// whole makes what is read from now on one state: in a transaction, if there is none yet.
+func (r *reader) whole(ctx context.Context) error {
+	if !r.bare {
+		return nil
+	}
+	r.end(ctx)
+	r.bare = false
+	return r.b.again(ctx, func() error { return r.begin(ctx) })
+}
+
 var errReaderLost = errors.New("the connection of this View was lost")
 
 // run calls f, which reads through r.c. On a server it does so again on another connection if this one is lost, as

@@ -38,25 +38,49 @@ func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Rec
 var errStop = errors.New("iteration ended early")
 
 func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Record, error) bool) error {
+	for page := *q; ; {
+		left, last, err := r.scanOnce(ctx, &page, yield)
+		if last == nil || err != nil {
+			return err
+		}
+		page.After, page.Limit = last, left
+	}
+}
+
+// scanOnce runs the statements of a query. Where records that could not be read have taken the place of others within the limit, it returns how
+// many are left to read, and behind which place.
+func (r *reader) scanOnce(ctx context.Context, q *driver.Query, yield func(driver.Record, error) bool) (left int, last *driver.Cursor, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, nil, err
 	}
 	sh, err := r.l.selects(q, q.Limit)
 	if err != nil {
-		return err
+		return 0, nil, err
+	}
+	if len(sh.statements) > 1 {
+		if err := r.whole(ctx); err != nil {
+			return 0, nil, err
+		}
 	}
 	if sh.short {
 		ctx = r.b.short(ctx)
 	}
 	s, filters := sh.selection, sh.filters
-	left := q.Limit
+	left = q.Limit
 	for _, st := range sh.statements {
+		rows, bad := 0, false
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() error {
+			rows++
 			if !s.passes(filters) {
 				return nil
 			}
-			if !yield(s.record()) {
+			rec, err := s.record()
+			if !yield(rec, err) {
 				return errStop
+			}
+			if err != nil {
+				bad = true
+				return nil
 			}
 			if left--; left == 0 {
 				return errStop
@@ -64,10 +88,42 @@ func (r *reader) scan(ctx context.Context, q *driver.Query, yield func(driver.Re
 			return nil
 		})
 		if err != nil {
-			return err
+			return 0, nil, err
+		}
+		if bad && rows == q.Limit && len(filters) == 0 {
+			last, err = r.place(ctx, s.cells[0].v, q.Order)
+			return left, last, err
 		}
 	}
-	return nil
+	return 0, nil, nil
+}
+
+// place returns where the record with a key stands in an order.
+func (r *reader) place(ctx context.Context, key any, order []driver.Order) (place *driver.Cursor, err error) {
+	columns, err := r.l.ordering(order)
+	if err != nil {
+		return nil, err
+	}
+	s := r.l.selection(0, columns...)
+	found, err := r.c.one(ctx, "SELECT "+s.list()+" FROM "+r.l.table+" WHERE "+r.l.id.expr+" = ?", []any{key}, s.dest...)
+	if err == nil && !found {
+		err = fmt.Errorf("table %q: the record %v, which could not be read, was removed while the scan stood there", r.l.name, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.cursor(len(columns), 0)
+}
+
+// ordering returns the columns of an order.
+func (l *layout) ordering(order []driver.Order) ([]*column, error) {
+	columns := make([]*column, len(order))
+	for i, o := range order {
+		if columns[i] = l.columns[o.Column]; columns[i] == nil {
+			return nil, unsupported(l, o.Column)
+		}
+	}
+	return columns, nil
 }
 
 // Count implements [driver.Reader].
