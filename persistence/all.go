@@ -214,8 +214,8 @@ func (sc *scope) hold(id ID) any {
 
 // unknown returns the records for which the scope has no object.
 func (sc *scope) unknown(recs []driver.Record) []driver.Record {
-	if len(sc.young) == 0 && len(sc.old) == 0 {
-		return recs // nor is anything weak
+	if len(sc.young) == 0 && len(sc.old) == 0 && len(sc.weak) == 0 {
+		return recs
 	}
 	rest := make([]driver.Record, 0, len(recs))
 	for _, rec := range recs {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/brine-go/brine/idfactory"
@@ -17,14 +18,15 @@ const (
 	firstPage = 128
 	idPage    = 4096
 	dataPage  = 512
-	pageBytes = 16 << 20 // of data in a page of records; one more record may stand beyond it
+	pageBytes = 8 << 20 // of data in a page of records; one more record may stand beyond it. No more than a driver.Glancer gives at once
 )
 
 // List streams the IDs of the records that q selects; nil: of all. It never reads an object.
 //
 // It reads page by page and holds no connection, lock or snapshot in between: saving and
 // removing inside the loop is fine, and records written meanwhile may or may not appear; in the order of IDs none
-// appears twice. An error ends it. (GC3Pie's Store.list.)
+// appears twice. An error of ErrCorrupt concerns one record, too damaged to be listed, and the iteration goes on; any other ends
+// it. (GC3Pie's Store.list.)
 func (s *Store) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
 	dq, err := s.compile(q)
 	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) ID { return rec.ID })
@@ -64,15 +66,17 @@ func stream[T any](s *Store, ctx context.Context, op string, q *driver.Query, er
 		p := s.newPager(q, idPage, page, nil)
 		for more := true; more; {
 			var err error
-			if more, err = p.read(ctx); err == nil && len(p.bad) > 0 {
-				err = p.bad[0]
-			}
-			if err != nil {
+			if more, err = p.read(ctx); err != nil {
 				yield(none, s.fail(op, "", err))
 				return
 			}
 			for _, x := range page.rows {
 				if !yield(x, nil) {
+					return
+				}
+			}
+			for _, err := range p.bad {
+				if !yield(none, s.fail(op, "", err)) {
 					return
 				}
 			}
@@ -104,7 +108,8 @@ type pager struct {
 	last     driver.Record
 	bad      []error // of records that cannot be read, which do not count; each is told once
 
-	told map[ID]bool // damaged records may turn up on every page of an order
+	readsOn atomic.Bool // more read on in the last page
+	told    map[ID]bool // damaged records may turn up on every page of an order
 }
 
 // A sink is given the records of a page, for the length of the call, and told where a page begins; one that has to be read again
@@ -152,7 +157,7 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 	if p.more == nil {
 		err = p.s.glance(ctx, scan)
 	} else {
-		err = p.s.sight(ctx, scan)
+		err = p.s.sight(ctx, &p.readsOn, scan)
 	}
 	if err != nil {
 		return false, err

@@ -92,7 +92,7 @@ func (s *Store) load(ctx context.Context, ids []ID, want reflect.Type) ([]any, e
 func (s *Store) loadWith(ctx context.Context, ids []ID, ld *loader) ([]any, error) {
 	read := s.view
 	if len(ids) == 1 {
-		read = s.sight
+		read = func(ctx context.Context, fn func(driver.Reader) error) error { return s.sight(ctx, &s.readsOn, fn) }
 	}
 	if err := read(ctx, func(r driver.Reader) error { return ld.fetch(ctx, r, ids) }); err != nil {
 		return nil, err

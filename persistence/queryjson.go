@@ -27,7 +27,7 @@ import (
 // != is IS NOT NULL. A direction is ASC, the default, or DESC. Besides there may be "after": an ID.
 //
 // An argument is a string, a number, true or false. A column of times takes RFC 3339 texts and Unix seconds,
-// one of bytes base64. Whether a field is a column, and the argument of its kind, the store says that runs the query. Unknown
+// one of bytes base64. The names of the form's own fields are taken in any case, as encoding/json does. Whether a field is a column, and the argument of its kind, the store says that runs the query. Unknown
 // names and operators, and anything behind the object, are errors.
 func ParseQuery(data []byte) (*Query, error) {
 	var form jsonQuery
@@ -36,6 +36,9 @@ func ParseQuery(data []byte) (*Query, error) {
 	dec.UseNumber()
 	if err := dec.Decode(&form); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
+	}
+	if trimmed := bytes.TrimSpace(data); trimmed[0] != '{' {
+		return nil, fmt.Errorf("query: %s is no object", trimmed)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("query: something stands behind it")

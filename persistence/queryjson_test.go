@@ -95,6 +95,7 @@ func TestQueriesFromJSONThatAreRefused(t *testing.T) {
 	for text, words := range map[string]string{
 		``:                                    "query",
 		`[]`:                                  "query",
+		` null `:                              "no object",
 		`{} {}`:                               "behind",
 		`{"filter": []}`:                      `"filter"`,
 		`{"limit": -1}`:                       "-1",

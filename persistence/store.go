@@ -355,15 +355,15 @@ func (s *Store) glance(ctx context.Context, fn func(driver.Reader) error) error 
 	return driver.Glance(ctx, s.backend, fn)
 }
 
-// sight is view for a function that mostly reads a single time, which costs less. fn is called a second time, to begin anew, if it
-// reads on after all.
-func (s *Store) sight(ctx context.Context, fn func(driver.Reader) error) error {
+// sight is view for a function that may read a single time, which costs less: it begins so unless the last one, as readsOn remembers, read on.
+// fn is called a second time, to begin anew, if it reads on after all.
+func (s *Store) sight(ctx context.Context, readsOn *atomic.Bool, fn func(driver.Reader) error) error {
 	if _, ok := s.backend.(driver.Glancer); !ok {
 		return s.view(ctx, fn)
 	}
 	var reads readOnce
 	begin := s.glance
-	if s.readsOn.Load() {
+	if readsOn.Load() {
 		begin, reads.more = s.view, true
 	}
 	err := begin(ctx, func(r driver.Reader) error {
@@ -372,7 +372,7 @@ func (s *Store) sight(ctx context.Context, fn func(driver.Reader) error) error {
 	})
 	again := errors.Is(err, errReadsOn)
 	if err == nil || again {
-		s.readsOn.Store(reads.n > 1)
+		readsOn.Store(reads.n > 1)
 	}
 	if !again {
 		return err

@@ -29,25 +29,47 @@ func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n
 }
 
 // RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
-// changes meanwhile goes only if q still selects it. What refers to them is left dangling. (APScheduler's
-// remove_all_jobs, jobman's flush.)
+// changes meanwhile goes only if q still selects it. What refers to them is left dangling. One so damaged that nobody can tell whether q selects
+// it stays, and is reported at the end: Remove takes it away. (APScheduler's remove_all_jobs, jobman's flush.)
 func (s *Store) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
-	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return s.removeChunk(ctx, dq, ids) }, &n)
-	return n, s.fail("remove", "", err)
+	var unreadable []error
+	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) {
+		done, err := s.removeChunk(ctx, dq, ids)
+		if err == nil || !concernsOneRecord(err) {
+			return done, err
+		}
+		for i := range ids { // all but those that cannot be read
+			n, err := s.removeChunk(ctx, dq, ids[i:i+1])
+			if err != nil && !concernsOneRecord(err) {
+				return done, err
+			}
+			if done += n; err != nil {
+				unreadable = append(unreadable, err)
+			}
+		}
+		return done, nil
+	}, &n)
+	return n, s.fail("remove", "", errors.Join(append([]error{err}, unreadable...)...))
 }
 
-// inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns.
+// inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns. Records that are not even listed
+// are reported together at the end.
 func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []ID) (int64, error), n *int64) error {
 	dq, err := s.compile(q)
 	if err != nil {
 		return err
 	}
 	all := s.List(ctx, q)
+	var unlisted []error
 	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order
 		var ids []ID
 		for id, err := range all {
 			if err != nil {
-				return err
+				if !concernsOneRecord(err) {
+					return err
+				}
+				unlisted = append(unlisted, err)
+				continue
 			}
 			ids = append(ids, id)
 		}
@@ -68,18 +90,22 @@ func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, [
 	}
 	for id, err := range all {
 		if err != nil {
-			return err
+			if !concernsOneRecord(err) {
+				return errors.Join(append([]error{err}, unlisted...)...)
+			}
+			unlisted = append(unlisted, err)
+			continue
 		}
 		if chunk = append(chunk, id); len(chunk) == updateChunk {
 			if err := flush(); err != nil {
-				return err
+				return errors.Join(append([]error{err}, unlisted...)...)
 			}
 		}
 	}
-	if len(chunk) == 0 {
-		return nil
+	if len(chunk) > 0 {
+		err = flush()
 	}
-	return flush()
+	return errors.Join(append([]error{err}, unlisted...)...)
 }
 
 // An updater is one Update.
@@ -172,7 +198,7 @@ func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([
 	var roots []driver.Record
 	err := s.view(ctx, func(r driver.Reader) error {
 		var err error
-		if roots, err = s.matching(ctx, r, dq, ids, driver.Data); err != nil {
+		if roots, err = s.matching(ctx, r, dq, ids, loadParts); err != nil {
 			return err
 		}
 		return ld.follow(ctx, r, roots)
@@ -192,7 +218,10 @@ func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([
 
 // matching returns those of the records with the IDs that dq selects, in the order of ids.
 func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
-	recs, err := r.Get(ctx, ids, driver.Info|driver.Fields|parts)
+	for _, c := range dq.Where {
+		parts |= driver.PartOf(c.Column)
+	}
+	recs, err := r.Get(ctx, ids, parts)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +240,7 @@ func (s *Store) removeChunk(ctx context.Context, dq *driver.Query, ids []ID) (in
 	for range maxAttempts {
 		var ms []driver.Mutation
 		err = s.glance(ctx, func(r driver.Reader) error {
-			recs, err := s.matching(ctx, r, dq, ids, 0)
+			recs, err := s.matching(ctx, r, dq, ids, driver.Version)
 			for _, rec := range recs {
 				ms = append(ms, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: rec.ID}, IfRev: rec.Revision})
 			}
