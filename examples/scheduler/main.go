@@ -10,8 +10,8 @@
 //	./s remove tick
 //
 // A run is a line of JSON. One that was cut by a kill is run again by another process, once the lease of the killed one has
-// passed, and says so: the line has the attempt that it repeats. All other runs happen exactly once. Due times that nobody was there to run are
-// run late, none is left out.
+// passed, and says so: the line has the attempt that it repeats. All other runs happen exactly once, unless a process stands
+// still for longer than its lease. Due times that nobody was there to run are run late, none is left out.
 //
 // With -store the jobs are elsewhere: file:DIR, or postgres://… and mysql://… for several machines.
 //

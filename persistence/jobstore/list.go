@@ -1,9 +1,12 @@
 package jobstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/brine-go/brine/persistence"
@@ -18,13 +21,19 @@ func (s *Store[J]) Lookup(ctx context.Context, id string) (*J, error) {
 	return job, nil
 }
 
-// All returns all jobs by their next run times, paused ones last. An [UnreadableError] reports jobs that cannot be read beside
-// the others; with any other error there are none. (APScheduler's get_all_jobs.)
+// All returns all jobs by their next run times, paused ones last, as they were when it met them. An [UnreadableError] reports jobs that cannot be
+// read beside the others; with any other error there are none. (APScheduler's get_all_jobs.)
 func (s *Store[J]) All(ctx context.Context) ([]*J, error) {
-	return s.read(ctx, &persistence.Query{
-		Where: []persistence.Cond{persistence.Eq(ColIsJob, true)},
-		Order: []persistence.Order{persistence.Asc(ColNextRunTime)},
-	}, nil)
+	// In the order of IDs, which running schedulers do not change, each job is met once.
+	jobs, err := s.read(ctx, &persistence.Query{Where: []persistence.Cond{persistence.Eq(ColIsJob, true)}}, nil)
+	next := func(job *J) int64 {
+		if t := s.nextOf(job); !t.IsZero() {
+			return t.UnixMicro()
+		}
+		return math.MaxInt64
+	}
+	slices.SortStableFunc(jobs, func(a, b *J) int { return cmp.Compare(next(a), next(b)) })
+	return jobs, err
 }
 
 // Due returns the jobs whose next run time is not after now, the earliest first, acquired or not. Paused ones are never among
@@ -50,6 +59,7 @@ func (s *Store[J]) due(job *J, now time.Time) bool {
 func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J) bool) ([]*J, error) {
 	var jobs []*J
 	var bad unreadable
+	met := make(map[any]bool) // jobs, and the IDs of those to be read by themselves: what schedulers put off meanwhile may come again
 	for obj, err := range s.objects.All(ctx, q) {
 		var job *J
 		switch {
@@ -57,6 +67,10 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 			job, err = s.asJob(obj)
 		case errors.Is(err, persistence.ErrUnknownType):
 			e, _ := errors.AsType[*persistence.Error](err)
+			if met[e.ID] {
+				continue
+			}
+			met[e.ID] = true
 			job, err = persistence.Load[J](ctx, s.objects, e.ID)
 			if errors.Is(err, persistence.ErrNotFound) || err == nil && keep != nil && !keep(job) {
 				continue // it has changed since
@@ -64,7 +78,10 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 		}
 		switch {
 		case err == nil:
-			jobs = append(jobs, job)
+			if !met[job] {
+				met[job] = true
+				jobs = append(jobs, job)
+			}
 		case !bad.take(err):
 			return nil, err
 		}

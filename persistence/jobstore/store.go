@@ -171,7 +171,7 @@ func (s *Store[J]) Remove(ctx context.Context, id string) error {
 	return lookupError(s.objects.Remove(ctx, persistence.ID(id)))
 }
 
-// RemoveAll removes all jobs, acquired or not, also those that cannot be read, and returns how many. Other objects stay, those that
+// RemoveAll removes all jobs, acquired or not, also those that cannot be decoded, and returns how many. Other objects stay, those that
 // jobs refer to. Each step of a few hundred is atomic. (APScheduler's remove_all_jobs.)
 func (s *Store[J]) RemoveAll(ctx context.Context) (int64, error) {
 	return s.objects.RemoveAll(ctx, &persistence.Query{Where: []persistence.Cond{persistence.Eq(ColIsJob, true)}})

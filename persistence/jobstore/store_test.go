@@ -3,8 +3,11 @@ package jobstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +74,41 @@ func TestAllJobsComeByNextRunTimePausedOnesLastTiesStable(t *testing.T) {
 		for range 3 {
 			if diff := cmp.Diff(want, names(must[[]*Job](t)(s.All(ctx)))); diff != "" {
 				t.Fatal(diff)
+			}
+		}
+	})
+}
+
+func TestJobsThatMoveOnMeanwhileComeOnce(t *testing.T) {
+	backends(t, func(t *testing.T, here site) {
+		s := open(t, here, options())
+		jobs := make(map[string]int)
+		for i := range 300 {
+			jobs[fmt.Sprintf("job %03d", i)] = i
+		}
+		add(t, s, jobs)
+		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { // a scheduler: whoever is first goes behind the others
+			for i := 0; ctx.Err() == nil; i++ {
+				if err := s.Update(t.Context(), &Job{Name: fmt.Sprintf("job %03d", i%300), Next: at(300 + i)}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		for ctx.Err() == nil {
+			all := names(must[[]*Job](t)(s.All(t.Context())))
+			due := names(must[[]*Job](t)(s.Due(t.Context(), at(1_000_000))))
+			for what, got := range map[string][]string{"all": all, "due": due} {
+				if slices.Sort(got); len(slices.Compact(slices.Clone(got))) != len(got) {
+					t.Fatalf("%s: a job came twice: %v", what, got)
+				}
+			}
+			if len(all) != 300 {
+				t.Fatalf("%d of 300 jobs", len(all))
 			}
 		}
 	})
