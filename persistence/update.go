@@ -25,7 +25,7 @@ const updateChunk = 256
 func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
 	u := &updater{s: s, fn: fn}
 	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
-	return n, s.fail("update", "", errors.Join(append([]error{err}, u.unreadable...)...))
+	return n, s.fail("update", "", join(err, u.unreadable))
 }
 
 // RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
@@ -49,7 +49,7 @@ func (s *Store) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
 		}
 		return done, nil
 	}, &n)
-	return n, s.fail("remove", "", errors.Join(append([]error{err}, unreadable...)...))
+	return n, s.fail("remove", "", join(err, unreadable))
 }
 
 // inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns. Records that are not even listed
@@ -91,21 +91,29 @@ func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, [
 	for id, err := range all {
 		if err != nil {
 			if !concernsOneRecord(err) {
-				return errors.Join(append([]error{err}, unlisted...)...)
+				return join(err, unlisted)
 			}
 			unlisted = append(unlisted, err)
 			continue
 		}
 		if chunk = append(chunk, id); len(chunk) == updateChunk {
 			if err := flush(); err != nil {
-				return errors.Join(append([]error{err}, unlisted...)...)
+				return join(err, unlisted)
 			}
 		}
 	}
 	if len(chunk) > 0 {
 		err = flush()
 	}
-	return errors.Join(append([]error{err}, unlisted...)...)
+	return join(err, unlisted)
+}
+
+// join returns err, which may be nil, with what is wrong with single records.
+func join(err error, others []error) error {
+	if len(others) == 0 {
+		return err
+	}
+	return errors.Join(append([]error{err}, others...)...)
 }
 
 // An updater is one Update.

@@ -38,11 +38,9 @@ type Query struct {
 
 // Wants reports whether q asks for a column, other than the ID.
 func (q *Query) Wants(column string) bool {
-	if q.Columns != nil && !slices.Contains(q.Columns, column) &&
-		!(column == ColClaimOwner && (slices.Contains(q.Columns, ColClaimUntil) || slices.Contains(q.Columns, ColClaimToken))) {
-		return false
-	}
-	return q.Parts&PartOf(column) != 0 || q.Parts&Version != 0 && (column == ColState || column == ColRevision)
+	named := q.Columns == nil || slices.Contains(q.Columns, column) ||
+		column == ColClaimOwner && (slices.Contains(q.Columns, ColClaimUntil) || slices.Contains(q.Columns, ColClaimToken))
+	return named && (q.Parts&PartOf(column) != 0 || q.Parts&Version != 0 && (column == ColState || column == ColRevision))
 }
 
 // A CmpOp compares a column with values.

@@ -78,11 +78,10 @@ func (r *reader) scanOnce(ctx context.Context, q *driver.Query, yield func(drive
 			if !yield(rec, err) {
 				return errStop
 			}
-			if err != nil {
-				bad = true
-				return nil
+			if bad = bad || err != nil; err == nil {
+				left--
 			}
-			if left--; left == 0 {
+			if left == 0 && q.Limit > 0 {
 				return errStop
 			}
 			return nil
