@@ -16,10 +16,18 @@ import (
 
 var kilobyte = bytes.Repeat([]byte("0123456789abcdef"), 64)
 
+// scaled returns n, or with -short a hundredth of what is large: it shows that the benchmarks run, no more.
+func scaled(n int) int {
+	if testing.Short() && n > 1000 {
+		return n / 100
+	}
+	return n
+}
+
 // ratio runs ours and by hand in turn, at least so many rounds, and reports the
 // median of the ratios of their times.
 func ratio(b *testing.B, rounds int, ours, byHand func(round int)) {
-	if testing.Short() { // shows that the benchmarks run, no more
+	if testing.Short() {
 		rounds = 1
 	}
 	var ratios, times []float64
@@ -88,7 +96,7 @@ func BenchmarkApplyOne(b *testing.B) {
 
 // BenchmarkApplyMany compares storing many records with all temporaries, one flush and all renames.
 func BenchmarkApplyMany(b *testing.B) {
-	for _, c := range []struct{ n, rounds int }{{2, 80}, {5, 80}, {10, 80}, {100, 40}, {10_000, 10}} {
+	for _, c := range []struct{ n, rounds int }{{2, 80}, {5, 80}, {10, 80}, {100, 40}, {scaled(10_000), 10}} {
 		b.Run(strconv.Itoa(c.n), func(b *testing.B) {
 			var dirs [2]string
 			for i := range dirs {
@@ -125,7 +133,7 @@ func BenchmarkApplyMany(b *testing.B) {
 
 // BenchmarkGet compares reading records with reading the files.
 func BenchmarkGet(b *testing.B) {
-	const n = 10_000
+	n := scaled(10_000)
 	dir := b.TempDir()
 	store := open(b, dir, intSchema)
 	ms := make([]driver.Mutation, n)
@@ -164,10 +172,10 @@ func BenchmarkGet(b *testing.B) {
 
 // BenchmarkScan lists all IDs by pages of 1,000.
 func BenchmarkScan(b *testing.B) {
-	for _, n := range []int{10_000, 100_000} {
+	for _, n := range []int{scaled(10_000), scaled(100_000)} {
 		store := open(b, b.TempDir(), intSchema)
-		for from := 1; from <= n; from += 10_000 {
-			ms := make([]driver.Mutation, 10_000)
+		for from := 1; from <= n; from += n / 10 {
+			ms := make([]driver.Mutation, n/10)
 			for i := range ms {
 				ms[i] = driver.Mutation{Op: driver.Create, Rec: kbRecord(from + i)}
 			}

@@ -17,7 +17,7 @@ func BenchmarkClaim(b *testing.B) {
 		complete bool
 	}{{"limit 1", 1, false}, {"limit 10", 10, false}, {"limit 10 and complete", 10, true}} {
 		b.Run(c.name, func(b *testing.B) {
-			const records = 10_000
+			records := scaled(10_000)
 			store := open(b, b.TempDir(), intSchema)
 			var ms []driver.Mutation
 			for n := range records {
