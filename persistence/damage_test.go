@@ -185,8 +185,8 @@ func TestUnreadableRecordsKeepNobodyFromClaimingOthers(t *testing.T) {
 					got[c.ID()] = true
 				}
 			}
-			if want := min(i+1, 3); i < 2 && len(got) < want && len(claims) == 0 {
-				t.Errorf("claim %d: nothing, of %d that are there: %v", i+1, 3-len(got), err)
+			if i < 2 && len(claims) == 0 {
+				t.Errorf("claim %d: nothing, of three that can be had: %v", i+1, err)
 			}
 		}
 		if len(got) != 3 || !got["3"] || !got["4"] || !got["6"] {

@@ -36,22 +36,21 @@ func (s *Store) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
 // are named, it reads these alone, and of an Info everything but they and the ID is left zero.
 func (s *Store) Infos(ctx context.Context, q *Query, columns ...string) iter.Seq2[Info, error] {
 	dq, err := s.compile(q)
-	if len(columns) == 0 || err != nil {
-		if err == nil {
-			dq.Parts = driver.Info | driver.Fields
-		}
-		return stream(s, ctx, "list", dq, err, s.info)
+	for i := 0; i < len(columns) && err == nil; i++ {
+		err = s.checkColumn(columns[i])
 	}
-	dq.Columns = make([]string, 0, len(columns))
+	if err != nil {
+		return stream(s, ctx, "list", nil, err, s.info)
+	}
+	if len(columns) == 0 {
+		dq.Parts = driver.Info | driver.Fields
+		return stream(s, ctx, "list", dq, nil, s.info)
+	}
 	for _, name := range columns {
-		if err = s.checkColumn(name); err != nil {
-			break
-		}
 		dq.Parts |= driver.PartOf(name)
-		dq.Columns = append(dq.Columns, name)
 	}
-	named := dq.Columns
-	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) Info { return s.infoOf(rec, named) })
+	dq.Columns = slices.Clone(columns)
+	return stream(s, ctx, "list", dq, nil, func(rec *driver.Record) Info { return s.infoOf(rec, dq.Columns) })
 }
 
 // stream is List for what of makes of a record; q says what it needs of it. With an error, it is that error alone.

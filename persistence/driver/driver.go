@@ -82,8 +82,8 @@ type Suspender interface {
 
 // A Glancer is a Backend that reads once more cheaply than a View does.
 type Glancer interface {
-	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. It reads one state, but for what a
-	// Get of more than one ID, or a Scan of more than 8 MiB of data or 4096 records, gives beyond that.
+	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. It reads one state, but for a
+	// Get of several IDs, and a Scan that is not limited to 4096 records or gives more than 8 MiB of data.
 	Glance(ctx context.Context, fn func(Reader) error) error
 }
 

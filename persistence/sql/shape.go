@@ -104,7 +104,7 @@ func (l *layout) shapely(q *driver.Query) bool {
 	return true
 }
 
-// maxShort is how many rows a statement gives at most that nobody waits for to interrupt.
+// maxShort is how many rows a short statement gives at most. It ends too soon to be worth interrupting.
 const maxShort = 16
 
 // walks reports whether the rows of q stand together in an index, in its order.
