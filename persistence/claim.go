@@ -227,7 +227,7 @@ func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
 		return err
 	}
 	defer c.s.gate.leave()
-	until, err := b.Renew(ctx, c.info.ID, c.token, lease)
+	until, err := b.Extend(ctx, c.info.ID, c.token, lease)
 	if err != nil {
 		return err
 	}
@@ -244,9 +244,9 @@ func (c *Claim) Save(ctx context.Context, objs ...any) error {
 	return c.save(ctx, saving{op: "save", held: c}, objs)
 }
 
-// Done is Save and Release in one step: all of it happens, or nothing.
-func (c *Claim) Done(ctx context.Context, objs ...any) error {
-	return c.save(ctx, saving{op: "done", held: c, done: true}, objs)
+// Complete is Save and Release in one step: all of it happens, or nothing.
+func (c *Claim) Complete(ctx context.Context, objs ...any) error {
+	return c.save(ctx, saving{op: "complete", held: c, done: true}, objs)
 }
 
 func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
@@ -265,7 +265,7 @@ func (c *Claim) Release(ctx context.Context) error {
 }
 
 // Claims streams the claims that there are, of any owner, in the order of the IDs. Lapsed ones are among them until the
-// object is claimed again or Reap ends them. With what it gives, Extend, Save, Done and Release work as for the owner. It reads page by page, as
+// object is claimed again or ReleaseExpired ends them. With what it gives, Extend, Save, Complete and Release work as for the owner. It reads page by page, as
 // List does.
 func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}, Parts: driver.Info | driver.Fields}
@@ -273,14 +273,14 @@ func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 	return stream(s, ctx, "claims", q, err, s.newClaim)
 }
 
-// Reap ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody
+// ReleaseExpired ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody
 // from claiming.
-func (s *Store) Reap(ctx context.Context) (int64, error) {
-	n, err := s.reap(ctx)
-	return n, s.fail("reap", "", err)
+func (s *Store) ReleaseExpired(ctx context.Context) (int64, error) {
+	n, err := s.releaseExpired(ctx)
+	return n, s.fail("release expired", "", err)
 }
 
-func (s *Store) reap(ctx context.Context) (int64, error) {
+func (s *Store) releaseExpired(ctx context.Context) (int64, error) {
 	b, err := s.claimer()
 	if err != nil {
 		return 0, err
@@ -289,5 +289,5 @@ func (s *Store) reap(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer s.gate.leave()
-	return b.Reap(ctx)
+	return b.ReleaseExpired(ctx)
 }

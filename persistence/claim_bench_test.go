@@ -150,7 +150,7 @@ func claimAndComplete(b *testing.B, backend string, limit, workers int) {
 				job, err := persistence.LoadClaimed[Job](b.Context(), c)
 				if err == nil {
 					job.State = "DONE"
-					err = c.Done(b.Context(), job)
+					err = c.Complete(b.Context(), job)
 				}
 				if err != nil {
 					return 0, err

@@ -56,7 +56,7 @@ func TestClaimedObjectsAreLoadedSavedAndDone(t *testing.T) {
 		}
 		task.State = "DONE"
 		report := &File{Path: "report"}
-		if err := c.Done(ctx, task, report); err != nil {
+		if err := c.Complete(ctx, task, report); err != nil {
 			t.Fatal(err)
 		}
 		if got := must[*Task](t)(persistence.Load[Task](ctx, s, c.ID())); got.State != "DONE" {
@@ -66,7 +66,7 @@ func TestClaimedObjectsAreLoadedSavedAndDone(t *testing.T) {
 			t.Error("what was saved along has no ID")
 		}
 		for _, late := range []func() error{
-			func() error { return c.Save(ctx, touch(task)) }, func() error { return c.Done(ctx) }, func() error { return c.Release(ctx) },
+			func() error { return c.Save(ctx, touch(task)) }, func() error { return c.Complete(ctx) }, func() error { return c.Release(ctx) },
 			func() error { return c.Extend(ctx, time.Hour) }, func() error { return c.Save(ctx, &File{Path: "late"}) },
 		} {
 			wantIs(t, late(), persistence.ErrConflict, string(c.ID()))
@@ -104,8 +104,8 @@ func TestLateHolderIsRefusedOnceSomeoneElseHasClaimed(t *testing.T) {
 		}
 		wantIs(t, slow.Save(ctx, touch(task)), persistence.ErrConflict)
 		fresh := must[*Task](t)(persistence.LoadClaimed[Task](ctx, slow))
-		wantIs(t, slow.Done(ctx, touch(fresh)), persistence.ErrConflict)
-		if err := quick.Done(ctx, touch(must[*Task](t)(persistence.LoadClaimed[Task](ctx, quick)))); err != nil {
+		wantIs(t, slow.Complete(ctx, touch(fresh)), persistence.ErrConflict)
+		if err := quick.Complete(ctx, touch(must[*Task](t)(persistence.LoadClaimed[Task](ctx, quick)))); err != nil {
 			t.Error(err)
 		}
 	})
@@ -143,7 +143,7 @@ func TestClaimSetsTheState(t *testing.T) {
 		}
 		task := must[*Task](t)(persistence.LoadClaimed[Task](ctx, claims[0]))
 		task.State = "DONE"
-		if err := claims[0].Done(ctx, task); err != nil {
+		if err := claims[0].Complete(ctx, task); err != nil {
 			t.Fatal(err)
 		}
 		if info := must[persistence.Info](t)(s.Stat(ctx, dep.PersistentID())); info.State != "DONE" || info.Fields["shout"] != "DONE!" {
@@ -209,10 +209,10 @@ func TestClaimsTellWhoHoldsWhatAndReapEndsThem(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		for n := int64(0); n == 0; {
-			n = must[int64](t)(s.Reap(ctx))
+			n = must[int64](t)(s.ReleaseExpired(ctx))
 		}
 		if got, want := who(), []string{"1 owner 0", "3 owner 2"}; !slices.Equal(got, want) {
-			t.Errorf("after Reap: got %q, want %q", got, want)
+			t.Errorf("after ReleaseExpired: got %q, want %q", got, want)
 		}
 		for c, err := range s.Claims(ctx) {
 			if err == nil {
@@ -271,7 +271,7 @@ func TestBackendsThatLendNothingSaySo(t *testing.T) {
 	must[persistence.ID](t)(s.Save(ctx, &Task{State: "NEW"}))
 	_, err := s.Claim(ctx, nil, persistence.ClaimOptions{Owner: "me", Lease: time.Hour})
 	wantIs(t, err, errors.ErrUnsupported)
-	_, err = s.Reap(ctx)
+	_, err = s.ReleaseExpired(ctx)
 	wantIs(t, err, errors.ErrUnsupported)
 	for _, err := range s.Claims(ctx) {
 		wantIs(t, err, errors.ErrUnsupported)
@@ -305,7 +305,7 @@ func TestWorkersDoEachTaskOnce(t *testing.T) {
 						return err
 					}
 					task.State = "DONE"
-					if err := c.Done(ctx, touch(task)); err != nil {
+					if err := c.Complete(ctx, touch(task)); err != nil {
 						return err
 					}
 				}
@@ -348,7 +348,7 @@ func TestInfosTellWhatStatTells(t *testing.T) {
 			must[persistence.ID](t)(s.Save(ctx, &Task{Name: fmt.Sprint(i), State: []string{"NEW", "DONE"}[i%2], Prio: 10 - i}))
 		}
 		var prios []any
-		for info, err := range s.Infos(ctx, &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Asc("prio")}}) {
+		for info, err := range s.StatAll(ctx, &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Asc("prio")}}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -364,7 +364,7 @@ func TestInfosTellWhatStatTells(t *testing.T) {
 		// Of the columns that are named, and no others.
 		byPrio := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("prio"), persistence.Asc("modified")}, Limit: 2}
 		var few []persistence.Info
-		for info, err := range s.Infos(ctx, byPrio, "state", "type", "claim_owner") {
+		for info, err := range s.StatAll(ctx, byPrio, "state", "type", "claim_owner") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -375,7 +375,7 @@ func TestInfosTellWhatStatTells(t *testing.T) {
 		if diff := cmp.Diff(want, few); diff != "" {
 			t.Error(diff)
 		}
-		for info, err := range s.Infos(ctx, nil, "state", "prio_") {
+		for info, err := range s.StatAll(ctx, nil, "state", "prio_") {
 			if err == nil || !strings.Contains(err.Error(), `unknown column "prio_"`) {
 				t.Errorf("got %v, %v", info, err)
 			}

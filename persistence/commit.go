@@ -171,7 +171,7 @@ func (sv *saver) present() error {
 		}
 	}
 	there := make(map[ID]bool, len(ids))
-	err := sv.s.glance(sv.ctx, func(r driver.Reader) error {
+	err := sv.s.readOnce(sv.ctx, func(r driver.Reader) error {
 		recs, err := r.Get(sv.ctx, ids, 0)
 		for i := range recs {
 			there[recs[i].ID] = true
@@ -249,7 +249,7 @@ func (s *Store) settle(ctx context.Context, items []*item) (landed []*item, err 
 		}
 	}
 	found := make(map[ID]driver.Record, len(ids))
-	err = s.glance(ctx, func(r driver.Reader) error {
+	err = s.readOnce(ctx, func(r driver.Reader) error {
 		recs, err := r.Get(ctx, ids, loadParts)
 		for _, rec := range recs {
 			found[rec.ID] = rec
@@ -305,7 +305,7 @@ func (sv *saver) renew(cause error, skip int) (bool, error) {
 	if items[re.ID] == nil {
 		return false, nil
 	}
-	err := sv.s.glance(sv.ctx, func(r driver.Reader) error {
+	err := sv.s.readOnce(sv.ctx, func(r driver.Reader) error {
 		recs, err := r.Get(sv.ctx, made, 0)
 		for _, rec := range recs {
 			items[rec.ID].forgetPending(sv.s.ident)

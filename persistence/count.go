@@ -14,7 +14,7 @@ func (s *Store) Count(ctx context.Context, q *Query) (int64, error) {
 		return 0, s.fail("count", "", err)
 	}
 	var n int64
-	err = s.glance(ctx, func(r driver.Reader) error {
+	err = s.readOnce(ctx, func(r driver.Reader) error {
 		var err error
 		n, err = r.Count(ctx, dq)
 		return err
@@ -37,7 +37,7 @@ func (s *Store) CountBy(ctx context.Context, column string, q *Query) ([]Group, 
 		return nil, s.fail("count", "", err)
 	}
 	var groups []Group
-	err = s.glance(ctx, func(r driver.Reader) error {
+	err = s.readOnce(ctx, func(r driver.Reader) error {
 		var err error
 		groups, err = driver.CountBy(ctx, r, s.values, dq, column)
 		return err

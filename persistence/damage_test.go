@@ -207,7 +207,7 @@ func TestClaimColumnsByThemselves(t *testing.T) {
 		for _, column := range []string{"claim_owner", "claim_until", "claim_token"} {
 			q := &persistence.Query{Order: []persistence.Order{persistence.Asc(column)}}
 			listed, claimed := len(list(t, s, q)), 0
-			for info, err := range s.Infos(ctx, q, column) {
+			for info, err := range s.StatAll(ctx, q, column) {
 				if check(t, err); info.Fields[column] != nil {
 					claimed++
 				}

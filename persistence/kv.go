@@ -8,6 +8,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/brine-go/brine/idfactory"
@@ -20,9 +21,10 @@ import (
 // a struct, a map, …; one of a named type wants Register. It is safe for concurrent use, by any number of
 // processes. (jobman's key-value pairs.)
 type KV struct {
-	s       *Store
-	opening chan struct{}  // has room for the one who opens
-	backend driver.Backend // nil: not open yet; guarded by opening
+	s        *Store
+	prepared atomic.Bool
+	opening  chan struct{}  // has room for the one who opens
+	backend  driver.Backend // nil: not open yet; guarded by opening
 }
 
 // A Pair is a key with its value.
@@ -33,10 +35,10 @@ type Pair struct {
 	Modified time.Time
 }
 
-type absent struct{}
+type absent uint8
 
 // Absent stands, in [KV.CompareAndSwap], for the value of a key that is not there.
-var Absent any = absent{}
+const Absent absent = 0
 
 // KV returns the key-value pairs of the store. Where they are kept is made at their first use. A backend that cannot
 // keep any makes every call errors.ErrUnsupported.
@@ -137,7 +139,7 @@ func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
 			var recs []driver.Record
 			var bad []error
 			size := 0
-			err := kv.glance(ctx, func(r driver.Reader) error {
+			err := kv.readOnce(ctx, func(r driver.Reader) error {
 				for rec, err := range r.Scan(ctx, q) {
 					if err != nil {
 						if !concernsOneRecord(err) {
@@ -225,7 +227,7 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 	if err := checkKey(key); err != nil {
 		return rec, false, err
 	}
-	err = kv.glance(ctx, func(r driver.Reader) error {
+	err = kv.readOnce(ctx, func(r driver.Reader) error {
 		recs, err := r.Get(ctx, []ID{ID(key)}, driver.Info|driver.Data)
 		if err == nil && len(recs) > 0 {
 			rec, found = recs[0], true
@@ -235,16 +237,28 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 	return rec, found, err
 }
 
-func (kv *KV) glance(ctx context.Context, fn func(driver.Reader) error) error {
+func (kv *KV) readOnce(ctx context.Context, fn func(driver.Reader) error) error {
 	if err := kv.s.gate.enter(ctx); err != nil {
 		return err
 	}
 	defer kv.s.gate.leave()
+	if _, ok := kv.s.backend.(driver.Namespacer); ok {
+		if err := kv.prepare(ctx); err != nil {
+			return err
+		}
+		return driver.ReadOnce(ctx, kv.s.backend, func(r driver.Reader) error {
+			pairs, err := driver.InNamespace(r, driver.Pairs)
+			if err != nil {
+				return err
+			}
+			return fn(pairs)
+		})
+	}
 	b, err := kv.open(ctx)
 	if err != nil {
 		return err
 	}
-	return driver.Glance(ctx, b, fn)
+	return driver.ReadOnce(ctx, b, fn)
 }
 
 func (kv *KV) apply(ctx context.Context, m driver.Mutation) error {
@@ -252,11 +266,31 @@ func (kv *KV) apply(ctx context.Context, m driver.Mutation) error {
 		return err
 	}
 	defer kv.s.gate.leave()
+	if _, ok := kv.s.backend.(driver.Namespacer); ok {
+		if err := kv.prepare(ctx); err != nil {
+			return err
+		}
+		m.Namespace = driver.Pairs
+		_, err := kv.s.backend.Apply(ctx, []driver.Mutation{m})
+		return err
+	}
 	b, err := kv.open(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = b.Apply(ctx, []driver.Mutation{m})
+	return err
+}
+
+// prepare makes the namespace of the pairs, once.
+func (kv *KV) prepare(ctx context.Context) error {
+	if kv.prepared.Load() {
+		return nil
+	}
+	err := driver.InitNamespace(ctx, kv.s.backend, driver.Pairs, driver.Schema{})
+	if err == nil {
+		kv.prepared.Store(true)
+	}
 	return err
 }
 

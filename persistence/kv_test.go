@@ -156,7 +156,8 @@ func TestSwapsOfManyGoroutinesAreNotLost(t *testing.T) {
 
 func increment(ctx context.Context, kv *persistence.KV, key string) error {
 	for {
-		old, next := persistence.Absent, 1
+		var old any = persistence.Absent
+		next := 1
 		if v, err := kv.Get(ctx, key); err == nil {
 			old, next = v, v.(int)+1
 		}

@@ -18,7 +18,7 @@ const (
 	firstPage = 128
 	idPage    = 4096
 	dataPage  = 512
-	pageBytes = 8 << 20 // of data in a page of records; one more record may stand beyond it. No more than a driver.Glancer gives at once
+	pageBytes = 8 << 20 // of data in a page of records; one more record may stand beyond it. No more than a driver.SingleReader gives at once
 )
 
 // List streams the IDs of the records that q selects; nil: of all. It never reads an object.
@@ -32,9 +32,9 @@ func (s *Store) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
 	return stream(s, ctx, "list", dq, err, func(rec *driver.Record) ID { return rec.ID })
 }
 
-// Infos streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams. Where columns
+// StatAll streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams. Where columns
 // are named, it reads these alone, and of an Info everything but they and the ID is left zero.
-func (s *Store) Infos(ctx context.Context, q *Query, columns ...string) iter.Seq2[Info, error] {
+func (s *Store) StatAll(ctx context.Context, q *Query, columns ...string) iter.Seq2[Info, error] {
 	dq, err := s.compile(q)
 	for i := 0; i < len(columns) && err == nil; i++ {
 		err = s.checkColumn(columns[i])
@@ -154,7 +154,7 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 	}
 	scan := func(r driver.Reader) error { return p.scan(ctx, r) }
 	if p.more == nil {
-		err = p.s.glance(ctx, scan)
+		err = p.s.readOnce(ctx, scan)
 	} else {
 		err = p.s.sight(ctx, &p.readsOn, scan)
 	}
@@ -220,7 +220,7 @@ type Info struct {
 	Created  time.Time // UTC, microseconds
 	Modified time.Time // UTC, microseconds
 	// Fields are the values of the extra columns by name: string, int64, float64, bool, []byte or
-	// time.Time (UTC, microseconds); nil for NULL. The columns of claims are among them only where [Store.Infos] is asked for them.
+	// time.Time (UTC, microseconds); nil for NULL. The columns of claims are among them only where [Store.StatAll] is asked for them.
 	Fields map[string]any
 }
 
@@ -231,7 +231,7 @@ func (s *Store) Stat(ctx context.Context, id ID) (Info, error) {
 		return Info{}, s.fail("stat", id, ErrNotFound)
 	}
 	var recs []driver.Record
-	err := s.glance(ctx, func(r driver.Reader) error {
+	err := s.readOnce(ctx, func(r driver.Reader) error {
 		var err error
 		recs, err = r.Get(ctx, []ID{id}, driver.Info|driver.Fields)
 		return err

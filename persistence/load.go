@@ -374,7 +374,7 @@ func (s *Store) removeInvalid(ctx context.Context, before []driver.Mutation, id 
 	for _, m := range before {
 		ids = append(ids, m.Rec.ID)
 	}
-	err := s.glance(ctx, func(r driver.Reader) error {
+	err := s.readOnce(ctx, func(r driver.Reader) error {
 		recs, err := r.Get(ctx, ids, 0)
 		for _, want := range ids {
 			if !slices.ContainsFunc(recs, func(rec driver.Record) bool { return rec.ID == want }) && err == nil {

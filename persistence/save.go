@@ -65,8 +65,8 @@ type saving struct {
 	deep   bool        // every object reached, else the roots and what was never saved
 	under  ID          // Insert, Replace: the ID of the root
 	rootOp driver.Op   // Insert, Replace: Create, Update; else 0
-	held   *Claim      // Claim.Save, Claim.Done: the claim under which alone to save; else nil
-	done   bool        // Claim.Done: the claim ends with it
+	held   *Claim      // Claim.Save, Claim.Complete: the claim under which alone to save; else nil
+	done   bool        // Claim.Complete: the claim ends with it
 	known  []belonging // Update: what is known of those roots that cannot know it themselves
 	landed bool        // the root's last save, of uncertain outcome, turned out to have succeeded
 }

@@ -247,7 +247,7 @@ func (s *Store) removeChunk(ctx context.Context, dq *driver.Query, ids []ID) (in
 	var err error
 	for range maxAttempts {
 		var ms []driver.Mutation
-		err = s.glance(ctx, func(r driver.Reader) error {
+		err = s.readOnce(ctx, func(r driver.Reader) error {
 			recs, err := s.matching(ctx, r, dq, ids, driver.Version)
 			for _, rec := range recs {
 				ms = append(ms, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: rec.ID}, IfRev: rec.Revision})

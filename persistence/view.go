@@ -18,23 +18,23 @@ func (s *Store) view(ctx context.Context, fn func(driver.Reader) error) error {
 	return s.backend.View(ctx, fn)
 }
 
-// glance is view for a function that reads a single time.
-func (s *Store) glance(ctx context.Context, fn func(driver.Reader) error) error {
+// readOnce is view for a function that reads a single time.
+func (s *Store) readOnce(ctx context.Context, fn func(driver.Reader) error) error {
 	if err := s.gate.enter(ctx); err != nil {
 		return err
 	}
 	defer s.gate.leave()
-	return driver.Glance(ctx, s.backend, fn)
+	return driver.ReadOnce(ctx, s.backend, fn)
 }
 
 // sight is view for a function that may read a single time, which costs less: it begins so unless the last one, as readsOn remembers, read on.
 // fn is called a second time, to begin anew, if it reads on after all.
 func (s *Store) sight(ctx context.Context, readsOn *atomic.Bool, fn func(driver.Reader) error) error {
-	if _, ok := s.backend.(driver.Glancer); !ok {
+	if _, ok := s.backend.(driver.SingleReader); !ok {
 		return s.view(ctx, fn)
 	}
 	var reads readOnce
-	begin := s.glance
+	begin := s.readOnce
 	if readsOn.Load() {
 		begin, reads.more = s.view, true
 	}

@@ -240,7 +240,7 @@ func TestListingNeverReadsTheData(t *testing.T) {
 		byState := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("created")}}
 		before := p.received.Load()
 		n := len(list(t, s, nil)) + len(list(t, s, byState)) + int(must[int64](t)(s.Count(ctx, byState)))
-		for info, err := range s.Infos(ctx, byState) {
+		for info, err := range s.StatAll(ctx, byState) {
 			check(t, err)
 			must[persistence.Info](t)(s.Stat(ctx, info.ID))
 			n++

@@ -52,7 +52,7 @@ func (r *role) perform(ctx context.Context, c *persistence.Claim, j *Job) error 
 	default:
 		r.logf("%s: executed, attempt %d, %d errors", j.Key, j.Attempts, len(j.Errors))
 	}
-	return c.Done(save, j)
+	return c.Complete(save, j)
 }
 
 // runOne runs a job. work ends when it must not go on; what is written is written under save.

@@ -47,7 +47,7 @@ func (r *role) receive(ctx context.Context) (found bool, err error) {
 		objs = append(objs, j)
 	}
 	r.logf("%d jobs received from %s", len(taken), src.Key)
-	return true, c.Done(ctx, objs...)
+	return true, c.Complete(ctx, objs...)
 }
 
 // tick ends the life of executed jobs. No claims here: should two managers do it at once, revisions tell the one who is late.

@@ -44,7 +44,7 @@ func (r *role) prepare(ctx context.Context) (found bool, err error) {
 	// One step: the batch is there and its jobs belong to it, or nothing has happened. The first claim has to hold for that. So have the
 	// others, for whoever claims a job raises its revision, and that of the job as it was loaded is then too low.
 	save := context.WithoutCancel(ctx) // a worker that is told to end still lets go of its claims
-	if err := held[0].Done(save, objs...); err != nil {
+	if err := held[0].Complete(save, objs...); err != nil {
 		return false, err
 	}
 	for _, c := range held[1:] {

@@ -141,7 +141,7 @@ func (w *claimant) do(ctx context.Context, c *persistence.Claim) {
 	chore.Done++
 	chore.State = closed
 	w.tell(Drop, c, "")
-	if !w.failed("done", c, c.Done(ctx, chore)) {
+	if !w.failed("done", c, c.Complete(ctx, chore)) {
 		w.tell(Ack, c, "")
 	}
 }

@@ -57,10 +57,10 @@ type Claimer interface {
 	// It is one atomic step, as an Apply is, durable when it returns.
 	Claim(ctx context.Context, q *Query, c Claiming) ([]Record, error)
 
-	// Renew makes a claim last for lease from now on, and returns until when: ErrConflict in a RecordError unless the record is claimed
+	// Extend makes a claim last for lease from now on, and returns until when: ErrConflict in a RecordError unless the record is claimed
 	// under this token. That it has lapsed does not matter.
-	Renew(ctx context.Context, id ID, token int64, lease time.Duration) (time.Time, error)
+	Extend(ctx context.Context, id ID, token int64, lease time.Duration) (time.Time, error)
 
-	// Reap ends the claims that have lapsed and returns their number. Revisions stay.
-	Reap(ctx context.Context) (int64, error)
+	// ReleaseExpired ends the claims that have lapsed and returns their number. Revisions stay.
+	ReleaseExpired(ctx context.Context) (int64, error)
 }

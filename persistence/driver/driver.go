@@ -55,13 +55,13 @@ type Backend interface {
 	// The Reader is for fn alone and for one goroutine.
 	View(ctx context.Context, fn func(Reader) error) error
 
-	// Apply makes all the mutations or none, and returns only when they are
-	// durable. The IDs of ms are distinct. revs[i] is the new revision of
-	// ms[i].Rec.ID (0 for Delete). ms and what it points to are only read. Writers do not deadlock:
-	// Apply orders the writes by ID itself.
+	// Apply makes all the mutations or none, and returns only when they are durable. ms names no
+	// record twice. revs[i] is the new revision of ms[i].Rec (0 for Delete). ms and what it points
+	// to are only read. Writers do not deadlock: Apply orders the writes itself, by namespace and ID.
 	//
-	// Where several mutations fail, the RecordError concerns the first of them in the order of ms.
-	// An outcome that cannot be learnt is ErrUncertain; any other error means that nothing was written.
+	// Where several mutations fail, the RecordError concerns the first of them in the order of ms;
+	// [Mutation.Check] says what the error is. An outcome that cannot be learnt is ErrUncertain; any
+	// other error means that nothing was written.
 	Apply(ctx context.Context, ms []Mutation) (revs []int64, err error)
 
 	// Close waits for the calls in flight and releases everything. A second
@@ -80,17 +80,18 @@ type Suspender interface {
 	Resume() error
 }
 
-// A Glancer is a Backend that reads once more cheaply than a View does.
-type Glancer interface {
-	// Glance is View for a function that calls Get, Scan or Count, or CountBy of a [Grouper], a single time. It reads one state, but for a
-	// Get of several IDs, and a Scan that is not limited to 4096 records or gives more than 8 MiB of data.
-	Glance(ctx context.Context, fn func(Reader) error) error
+// A SingleReader is a Backend that reads a single time more cheaply than a View does.
+type SingleReader interface {
+	// ReadOnce is View for a function that calls Get, Scan, Count or CountBy a single time. What
+	// it reads is one state, but for a Get of several IDs, and for a Scan that is not limited to
+	// 4096 records or yields more than 8 MiB of data.
+	ReadOnce(ctx context.Context, fn func(Reader) error) error
 }
 
-// Glance reads once from b, in a View where b is no Glancer.
-func Glance(ctx context.Context, b Backend, fn func(Reader) error) error {
-	if g, ok := b.(Glancer); ok {
-		return g.Glance(ctx, fn)
+// ReadOnce reads a single time from b, in a View where b is no [SingleReader].
+func ReadOnce(ctx context.Context, b Backend, fn func(Reader) error) error {
+	if r, ok := b.(SingleReader); ok {
+		return r.ReadOnce(ctx, fn)
 	}
 	return b.View(ctx, fn)
 }
@@ -139,47 +140,6 @@ type Record struct {
 	Data     []byte
 	Claim    Claim // only read, with Info, from a [Claimer]
 	Fields   []any // one value per Schema.Fields, in that order: see Kind; nil is NULL
-}
-
-// Op is what a Mutation does.
-type Op uint8
-
-// The operations.
-const (
-	// Create stores a record that is not there: else ErrExists. Its revision is
-	// Rec.Revision, or 1 where that is 0.
-	Create Op = iota + 1
-	// Update overwrites a record that is there: else ErrNotFound, or ErrConflict
-	// where IfRev is not 0. The revision rises by one, Created stays, and so do columns that the
-	// Schema does not know.
-	Update
-	// Put is Update where the record is there, else Create.
-	Put
-	// Delete removes a record that is there: else ErrNotFound, or ErrConflict
-	// where IfRev is not 0.
-	Delete
-	// Check writes nothing, but for Release: the record must be there, else ErrConflict.
-	Check
-	// SetFields overwrites the Fields alone of a record that is there, and leaves
-	// all else as it is, the revision and Modified too: else ErrConflict.
-	SetFields
-)
-
-// A Mutation is one change of one record.
-type Mutation struct {
-	Op  Op
-	Rec Record // of Delete and Check only the ID counts, of SetFields the Fields too; Rec.Fields has the length of Schema.Fields
-	// IfRev is the revision that the record must have, else ErrConflict; 0: any.
-	// It is for Update, Delete, Check and SetFields, and ignored where there is no revision column.
-	IfRev int64
-	// Token is that of the claim that the record must have, else ErrConflict; 0: any claim, or none. It is for Update, Delete and
-	// Check, of a [Claimer].
-	Token int64
-	// Release ends the claim of the record. It goes with a Token, for Update and Check.
-	Release bool
-	// NewRefs must all exist after the batch, else ErrDangling with Rec.ID and the absent ID.
-	// No lock is taken on them.
-	NewRefs []ID
 }
 
 // Kind is the kind of a column's values.

@@ -3,6 +3,7 @@ package driver
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,19 @@ const (
 	In        // any number of values; none: matches nothing
 	NotIn     // any number of values; none: matches everything
 )
+
+var cmpNames = [...]string{
+	Eq: "=", Ne: "!=", Lt: "<", Le: "<=", Gt: ">", Ge: ">=", IsNull: "is null", NotNull: "is not null",
+	HasPrefix: "has prefix", In: "in", NotIn: "not in",
+}
+
+// String returns the comparison as SQL or English writes it.
+func (op CmpOp) String() string {
+	if op == 0 || int(op) >= len(cmpNames) {
+		return fmt.Sprintf("invalid comparison %d", uint8(op))
+	}
+	return cmpNames[op]
+}
 
 // A Cond is a condition on one column.
 type Cond struct {

@@ -34,7 +34,7 @@ func init() {
 		bug{name: "claims last a moment", test: "claims/nobody claims what is claimed until the lease ends", bend: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease = time.Microsecond })
 		}},
-		bug{name: "claims last for ever", test: "claims/reap ends the claims that have lapsed", bend: func(b *shared) {
+		bug{name: "claims last for ever", test: "claims/ReleaseExpired ends the claims that have lapsed", bend: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease += time.Hour })
 			b.renew = nil
 		}},
@@ -49,7 +49,7 @@ func init() {
 		}},
 		bug{name: "renewing needs no token", test: "claims/a claim can be renewed by its token alone", bend: func(b *shared) {
 			b.renew = func(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
-				if until, err := b.Backend.Renew(ctx, id, token, lease); err == nil {
+				if until, err := b.Backend.Extend(ctx, id, token, lease); err == nil {
 					return until, nil
 				}
 				return time.Now().UTC().Add(lease), nil
@@ -108,11 +108,14 @@ func init() {
 			}
 		}},
 
-		bug{name: "the annex is the store", test: "annexes/an annex keeps records of its own", bend: func(b *shared) {
-			b.annex = func(string) (driver.Backend, error) { return b.Handle(), nil }
+		bug{name: "a namespace is the objects", test: "namespaces/a namespace keeps records of its own", bend: func(b *shared) {
+			b.namespace = func(driver.Namespace) driver.Namespace { return driver.Objects }
 		}},
-		bug{name: "all annexes are one", test: "annexes/an annex keeps records of its own", bend: func(b *shared) {
-			b.annex = func(string) (driver.Backend, error) { return b.Backend.Annex("one") }
+		bug{name: "all namespaces are one", test: "namespaces/a namespace keeps records of its own", bend: func(b *shared) {
+			b.namespace = func(driver.Namespace) driver.Namespace { return "one" }
+		}},
+		bug{name: "an Apply of several namespaces is several", test: "namespaces/one Apply writes to several namespaces or to none", bend: func(b *shared) {
+			b.apply = applyByNamespace(b)
 		}},
 	)
 }

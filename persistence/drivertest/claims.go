@@ -24,7 +24,7 @@ func testClaims(t *testing.T, s *suite) {
 	s.forBoth(t, "writes under a token", testToken)
 	s.forText(t, "writes without a token leave the claim alone", testClaimStays)
 	s.forBoth(t, "a claim can be renewed by its token alone", testRenew)
-	s.forText(t, "reap ends the claims that have lapsed", testReap)
+	s.forText(t, "ReleaseExpired ends the claims that have lapsed", testReleaseExpired)
 	s.forBoth(t, "edits are stored together with the claim", testEdit)
 	s.forText(t, "claims can be asked for", testClaimQueries)
 	s.forText(t, "what is no way to claim is refused", testClaimingChecked)
@@ -256,25 +256,25 @@ func testRenew(t *testing.T, k *kit) {
 		id    driver.ID
 		token int64
 	}{{k.id(1), mine + 1}, {k.id(1), mine - 1}, {k.id(7), mine}} {
-		_, err := c.Renew(t.Context(), bad.id, bad.token, long)
+		_, err := c.Extend(t.Context(), bad.id, bad.token, long)
 		if re := (*driver.RecordError)(nil); !errors.As(err, &re) || re.ID != bad.id || !errors.Is(err, driver.ErrConflict) {
-			t.Errorf("Renew of %q under the token %d must be the RecordError of a conflict, not %v", bad.id, bad.token, err)
+			t.Errorf("Extend of %q under the token %d must be the RecordError of a conflict, not %v", bad.id, bad.token, err)
 		}
 	}
 	rev := st.one(t, k.id(1)).Revision
-	until, err := c.Renew(t.Context(), k.id(1), mine, long)
+	until, err := c.Extend(t.Context(), k.id(1), mine, long)
 	if err != nil || time.Until(until) < long-time.Minute || time.Until(until) > long+time.Minute || until.Location() != time.UTC {
-		t.Fatalf("Renew must make a claim hold for an hour from now, lapsed or not: until %v, %v", until, err)
+		t.Fatalf("Extend must make a claim hold for an hour from now, lapsed or not: until %v, %v", until, err)
 	}
 	if got := st.claim(t, &driver.Query{}, 1, long); len(got) != 0 {
 		t.Error("a renewed claim must keep others away")
 	}
 	if now := st.one(t, k.id(1)).Revision; now != rev {
-		t.Errorf("Renew must leave the revision alone: %d became %d", rev, now)
+		t.Errorf("Extend must leave the revision alone: %d became %d", rev, now)
 	}
 }
 
-func testReap(t *testing.T, k *kit) {
+func testReleaseExpired(t *testing.T, k *kit) {
 	st := k.fresh(t)
 	c := claimer(t, st)
 	lapsed := st.claimLapsed(t, k, 1)
@@ -286,8 +286,8 @@ func testReap(t *testing.T, k *kit) {
 	for try := 0; n == 0 && try < 300; try++ {
 		time.Sleep(time.Duration(try) * 100 * time.Microsecond)
 		var err error
-		if n, err = c.Reap(t.Context()); err != nil {
-			t.Fatalf("Reap must work: %v", err)
+		if n, err = c.ReleaseExpired(t.Context()); err != nil {
+			t.Fatalf("ReleaseExpired must work: %v", err)
 		}
 	}
 	if n != 1 {
@@ -300,7 +300,7 @@ func testReap(t *testing.T, k *kit) {
 	m.Token = held
 	st.mustApply(t, m)
 	if now := st.one(t, k.id(1)).Revision; now != rev {
-		t.Errorf("Reap must leave revisions alone: %d became %d", rev, now)
+		t.Errorf("ReleaseExpired must leave revisions alone: %d became %d", rev, now)
 	}
 }
 

@@ -52,7 +52,7 @@ var subjects = []struct {
 	{"schema", testSchema},
 	{"claims", testClaims},
 	{"groups", testGroups},
-	{"annexes", testAnnexes},
+	{"namespaces", testNamespaces},
 }
 
 // suite is one Run.

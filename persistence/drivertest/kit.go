@@ -252,7 +252,7 @@ func describe(ms []driver.Mutation) string {
 func (st *store) get(t failer, parts driver.Parts, ids ...driver.ID) map[driver.ID]driver.Record {
 	t.Helper()
 	recs := map[driver.ID]driver.Record{}
-	st.glance(t, func(r driver.Reader) error {
+	st.readOnce(t, func(r driver.Reader) error {
 		list, err := r.Get(bg, ids, parts)
 		for _, rec := range list {
 			if _, dup := recs[rec.ID]; dup {
@@ -289,7 +289,7 @@ func (st *store) all(t failer) map[driver.ID]driver.Record {
 func (st *store) scan(t failer, q *driver.Query) []driver.Record {
 	t.Helper()
 	var recs []driver.Record
-	st.glance(t, func(r driver.Reader) error {
+	st.readOnce(t, func(r driver.Reader) error {
 		var err error
 		recs, err = collect(bg, r, q)
 		return err
@@ -300,17 +300,17 @@ func (st *store) scan(t failer, q *driver.Query) []driver.Record {
 // count counts the records of a query in a View of its own.
 func (st *store) count(t failer, q *driver.Query) (n int64) {
 	t.Helper()
-	st.glance(t, func(r driver.Reader) (err error) {
+	st.readOnce(t, func(r driver.Reader) (err error) {
 		n, err = r.Count(bg, q)
 		return err
 	})
 	return n
 }
 
-// glance is view for a function that reads a single time, which some backends do in a cheaper way.
-func (st *store) glance(t failer, fn func(driver.Reader) error) {
+// readOnce is view for a function that reads a single time, which some backends do in a cheaper way.
+func (st *store) readOnce(t failer, fn func(driver.Reader) error) {
 	t.Helper()
-	if err := driver.Glance(bg, st.Backend, fn); err != nil {
+	if err := driver.ReadOnce(bg, st.Backend, fn); err != nil {
 		t.Fatalf("reading must succeed: %v", err)
 	}
 }

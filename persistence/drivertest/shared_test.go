@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,7 +59,8 @@ type shared struct {
 	claim   func(context.Context, *driver.Query, driver.Claiming) ([]driver.Record, error)
 	renew   func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
 	countBy func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error)
-	annex   func(string) (driver.Backend, error)
+	// namespace gives the one that is used in place of a further namespace.
+	namespace func(driver.Namespace) driver.Namespace
 }
 
 func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
@@ -68,18 +70,25 @@ func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) 
 	return b.Backend.Claim(b.ctx(ctx), q, c)
 }
 
-func (b *shared) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+func (b *shared) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
 	if b.renew != nil {
 		return b.renew(b.ctx(ctx), id, token, lease)
 	}
-	return b.Backend.Renew(b.ctx(ctx), id, token, lease)
+	return b.Backend.Extend(b.ctx(ctx), id, token, lease)
 }
 
-func (b *shared) Annex(name string) (driver.Backend, error) {
-	if b.annex != nil {
-		return b.annex(name)
+func (b *shared) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
+	if ns = b.instead(ns); ns == driver.Objects {
+		return nil
 	}
-	return b.Backend.Annex(name)
+	return b.Backend.InitNamespace(b.ctx(ctx), ns, s)
+}
+
+func (b *shared) instead(ns driver.Namespace) driver.Namespace {
+	if b.namespace != nil && ns != driver.Objects {
+		return b.namespace(ns)
+	}
+	return ns
 }
 
 var _ driver.Suspender = (*shared)(nil)
@@ -110,7 +119,37 @@ func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, erro
 	if b.apply != nil {
 		return b.apply(b.ctx(ctx), ms)
 	}
+	if b.namespace != nil {
+		ms = slices.Clone(ms)
+		for i := range ms {
+			ms[i].Namespace = b.instead(ms[i].Namespace)
+		}
+	}
 	return b.Backend.Apply(b.ctx(ctx), ms)
+}
+
+// applyByNamespace returns an Apply that is atomic in each namespace by itself.
+func applyByNamespace(b *shared) func(context.Context, []driver.Mutation) ([]int64, error) {
+	return func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+		revs := make([]int64, len(ms))
+		for _, ns := range []driver.Namespace{driver.Objects, "side"} {
+			var part []driver.Mutation
+			var at []int
+			for i, m := range ms {
+				if m.Namespace == ns {
+					part, at = append(part, m), append(at, i)
+				}
+			}
+			got, err := b.Backend.Apply(ctx, part)
+			if err != nil {
+				return nil, err
+			}
+			for i, rev := range got {
+				revs[at[i]] = rev
+			}
+		}
+		return revs, nil
+	}
 }
 
 func (b *shared) View(ctx context.Context, fn func(driver.Reader) error) error {
@@ -136,6 +175,14 @@ func (b *shared) Resume() error { return nil }
 type sharedReader struct {
 	driver.Reader
 	b *shared
+}
+
+func (r *sharedReader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
+	in, err := driver.InNamespace(r.Reader, r.b.instead(ns))
+	if err != nil {
+		return nil, err
+	}
+	return &sharedReader{in, r.b}, nil
 }
 
 func (r *sharedReader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (recs []driver.Record, err error) {

@@ -85,7 +85,7 @@ func TestLostAndDamagedLists(t *testing.T) {
 		must(os.Symlink("1", list))
 		before, err := os.ReadFile(filepath.Join(b.path, "1"))
 		must(err)
-		if _, err := b.Reap(t.Context()); err == nil {
+		if _, err := b.ReleaseExpired(t.Context()); err == nil {
 			t.Error("no error")
 		}
 		if _, err := other.Apply(t.Context(), mutations(driver.Put, "3")); err == nil {
@@ -153,7 +153,7 @@ func TestThereIsNoListBeforeTheFirstClaim(t *testing.T) {
 	b := open(t, scratch(t), intSchema)
 	apply(t, b, create("1", "2")...)
 	apply(t, b, mutations(driver.Update, "1")...)
-	if _, err := b.Renew(t.Context(), "1", 1, time.Hour); !errors.Is(err, driver.ErrConflict) {
+	if _, err := b.Extend(t.Context(), "1", 1, time.Hour); !errors.Is(err, driver.ErrConflict) {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(filepath.Join(b.path, changesName)); !errors.Is(err, os.ErrNotExist) {

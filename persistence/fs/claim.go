@@ -158,8 +158,8 @@ func (cl *claimer) take(name string) error {
 // accepts has a record edited. Why Edit refuses one is its own affair.
 func (cl *claimer) accepts(rec *driver.Record) bool { return cl.Edit(rec) == nil }
 
-// Renew writes the record's file anew.
-func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+// Extend writes the record's file anew.
+func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
 	if lease < time.Microsecond {
 		return time.Time{}, fmt.Errorf("a claim for %v, which is less than a microsecond", lease)
 	}
@@ -196,15 +196,15 @@ func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease ti
 	return until, nil
 }
 
-// At one time Reap ends so many claims at most, and of so many bytes of data unless a single one has more.
+// At one time ReleaseExpired ends so many claims at most, and of so many bytes of data unless a single one has more.
 const (
 	maxReaped      = 1000
 	maxReapedBytes = 4 << 20
 )
 
-// Reap uses the index of Claim. It writes each record's file anew, some of them in one commit, and lets others go between commits: an
+// ReleaseExpired uses the index of Claim. It writes each record's file anew, some of them in one commit, and lets others go between commits: an
 // error comes with the number of claims ended so far.
-func (b *Backend) Reap(ctx context.Context) (int64, error) {
+func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 	if err := b.begin(); err != nil {
 		return 0, err
 	}
@@ -216,7 +216,7 @@ func (b *Backend) Reap(ctx context.Context) (int64, error) {
 	var total int64
 	at := now()
 	for {
-		n, more, err := b.reap(ctx, s, at)
+		n, more, err := b.releaseExpired(ctx, s, at)
 		total += n
 		if err != nil || !more {
 			return total, err
@@ -224,8 +224,8 @@ func (b *Backend) Reap(ctx context.Context) (int64, error) {
 	}
 }
 
-// reap ends some of the claims that had lapsed at a time.
-func (b *Backend) reap(ctx context.Context, s *schema, at time.Time) (n int64, more bool, err error) {
+// releaseExpired ends some of the claims that had lapsed at a time.
+func (b *Backend) releaseExpired(ctx context.Context, s *schema, at time.Time) (n int64, more bool, err error) {
 	l, err := b.lend(ctx)
 	if err != nil {
 		return 0, false, err

@@ -118,7 +118,7 @@ func TestLapsedClaims(t *testing.T) {
 	}
 	// As long as nobody else claims, the late holder keeps what he has.
 	apply(t, b, token(of(driver.Update, "1", "in time"), 2, false))
-	if until, err := b.Renew(t.Context(), "1", 2, time.Microsecond); err != nil || until.IsZero() {
+	if until, err := b.Extend(t.Context(), "1", 2, time.Microsecond); err != nil || until.IsZero() {
 		t.Error(until, err)
 	}
 	if got := lent(t, other, driver.Query{}, driver.Claiming{Limit: 9, Owner: "other"}); got != "1/4 2/3 3/2" {
@@ -130,7 +130,7 @@ func TestLapsedClaims(t *testing.T) {
 		_, err := b.Apply(t.Context(), []driver.Mutation{m})
 		wantConflict(t, m.Rec.ID, err)
 	}
-	_, err := b.Renew(t.Context(), "1", 2, time.Hour)
+	_, err := b.Extend(t.Context(), "1", 2, time.Hour)
 	wantConflict(t, "1", err)
 	if r := get(t, b, whole, "1")[0]; r.Claim.Owner != "other" || r.Claim.Token != 4 || string(r.Data) != "in time" {
 		t.Errorf("got %+v", r)
@@ -142,7 +142,7 @@ func TestRenew(t *testing.T) {
 	b := open(t, scratch(t), intSchema)
 	apply(t, b, create("1", "2")...)
 	before := lend(t, b, driver.Query{}, driver.Claiming{Limit: 1})[0]
-	until, err := b.Renew(t.Context(), "1", 2, 48*time.Hour)
+	until, err := b.Extend(t.Context(), "1", 2, 48*time.Hour)
 	if err != nil || until.Sub(before.Claim.Until) < 46*time.Hour {
 		t.Errorf("from %v until %v, %v", before.Claim.Until, until, err)
 	}
@@ -151,12 +151,12 @@ func TestRenew(t *testing.T) {
 		t.Errorf("got %+v, until %v", r, until)
 	}
 	for id, token := range map[driver.ID]int64{"1": 1, "2": 1, "3": 1, "not a number": 1} {
-		_, err := b.Renew(t.Context(), id, token, time.Hour)
+		_, err := b.Extend(t.Context(), id, token, time.Hour)
 		wantConflict(t, id, err)
 	}
-	_, err = b.Renew(t.Context(), "1", 0, time.Hour)
+	_, err = b.Extend(t.Context(), "1", 0, time.Hour)
 	wantConflict(t, "1", err)
-	if _, err := b.Renew(t.Context(), "1", 2, 0); err == nil {
+	if _, err := b.Extend(t.Context(), "1", 2, 0); err == nil {
 		t.Error("renewed for no time")
 	}
 	agree(t, b)
@@ -167,7 +167,7 @@ func TestReap(t *testing.T) {
 	b := open(t, scratch(t), intSchema)
 	const n = 2*maxReaped + 5
 	apply(t, b, create(numbers(1, n)...)...)
-	if lapsed, err := b.Reap(t.Context()); lapsed != 0 || err != nil {
+	if lapsed, err := b.ReleaseExpired(t.Context()); lapsed != 0 || err != nil {
 		t.Errorf("%d, %v where nobody claimed", lapsed, err)
 	}
 	lend(t, b, driver.Query{}, driver.Claiming{Limit: 3})
@@ -178,7 +178,7 @@ func TestReap(t *testing.T) {
 	also := big
 	also.Rec.ID = "11"
 	apply(t, b, big, of(driver.Update, "10", strings.Repeat("x", maxReapedBytes/2)), also)
-	if lapsed, err := b.Reap(t.Context()); lapsed != n-3 || err != nil {
+	if lapsed, err := b.ReleaseExpired(t.Context()); lapsed != n-3 || err != nil {
 		t.Errorf("ended %d, %v", lapsed, err)
 	}
 	agree(t, b)
@@ -191,7 +191,7 @@ func TestReap(t *testing.T) {
 			t.Errorf("%s: revision %d, claim %+v", id, r.Revision, r.Claim)
 		}
 	}
-	if lapsed, err := b.Reap(t.Context()); lapsed != 0 || err != nil {
+	if lapsed, err := b.ReleaseExpired(t.Context()); lapsed != 0 || err != nil {
 		t.Errorf("ended %d, %v once more", lapsed, err)
 	}
 }
@@ -335,10 +335,10 @@ func TestClaimsThatMakeNoSense(t *testing.T) {
 	if _, err := b.Claim(t.Context(), &driver.Query{}, driver.Claiming{Owner: "me", Lease: time.Hour, Limit: 1}); !errors.Is(err, driver.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := b.Renew(t.Context(), "1", 1, time.Hour); !errors.Is(err, driver.ErrClosed) {
+	if _, err := b.Extend(t.Context(), "1", 1, time.Hour); !errors.Is(err, driver.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := b.Reap(t.Context()); !errors.Is(err, driver.ErrClosed) {
+	if _, err := b.ReleaseExpired(t.Context()); !errors.Is(err, driver.ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -396,7 +396,7 @@ func TestDamagedRecordsAreNotClaimed(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	spoil(t, filepath.Join(dir, "3"), 20)
-	if n, err := b.Reap(t.Context()); n != 3 || err != nil {
+	if n, err := b.ReleaseExpired(t.Context()); n != 3 || err != nil {
 		t.Errorf("reaped %d, %v", n, err)
 	}
 }

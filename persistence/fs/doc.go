@@ -72,12 +72,12 @@
 //
 // # Claims
 //
-// Claim, Renew and Reap are commits like any other, under the exclusive lock, by the clock of the machine. Each of them writes the files of the
+// Claim, Extend and ReleaseExpired are commits like any other, under the exclusive lock, by the clock of the machine. Each of them writes the files of the
 // records concerned anew, data and all: claims are made for records that are not large. What Claiming.Edit calls must not use
 // the Backend, for Claim holds the lock.
 //
 // To find what to claim without opening every file, a Backend that claims keeps an index in memory: all that the headers say, of all
-// records, and so about as large as they are (a few hundred bytes a record). The first Claim or Reap makes it by reading every header, and
+// records, and so about as large as they are (a few hundred bytes a record). The first Claim or ReleaseExpired makes it by reading every header, and
 // again after Suspend. It only says where to look: before a record is claimed its own file is read and checked.
 //
 // The index learns what others have changed from .brine.changes. The first Claim in a directory makes that file; where it is, every commit adds to it the names
@@ -92,6 +92,6 @@
 // # Damage
 //
 // A record that cannot be read is reported as ErrCorrupt by Get and Scan and stays where it is. Update, Put, Check
-// and Delete with a revision refuse it too; Delete without a revision removes it. Claim and Reap pass over it, with a warning in the log. A write looks at the header of
+// and Delete with a revision refuse it too; Delete without a revision removes it. Claim and ReleaseExpired pass over it, with a warning in the log. A write looks at the header of
 // what it replaces, not at its data.
 package fs

@@ -103,7 +103,7 @@ func TestIndexAgreesWithTheFilesAfterAnything(t *testing.T) {
 				defer backends[1].Close()
 				for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 					b := backends[rapid.IntRange(0, 1).Draw(rt, "backend")]
-					switch rapid.SampledFrom([]string{"apply", "apply", "group", "claim", "claim", "renew", "reap", "ids", "suspend"}).Draw(rt, "what") {
+					switch rapid.SampledFrom([]string{"apply", "apply", "group", "claim", "claim", "renew", "releaseExpired", "ids", "suspend"}).Draw(rt, "what") {
 					case "apply":
 						_, _ = b.Apply(context.Background(), drawBatch(rt, tokens)) // may well fail
 					case "group":
@@ -112,11 +112,11 @@ func TestIndexAgreesWithTheFilesAfterAnything(t *testing.T) {
 						drawClaim(rt, t, b, tokens)
 					case "renew":
 						for id, token := range tokens {
-							_, _ = b.Renew(context.Background(), id, token, time.Hour)
+							_, _ = b.Extend(context.Background(), id, token, time.Hour)
 							break
 						}
-					case "reap":
-						if _, err := b.Reap(context.Background()); err != nil {
+					case "releaseExpired":
+						if _, err := b.ReleaseExpired(context.Background()); err != nil {
 							rt.Fatal(err)
 						}
 					case "ids":

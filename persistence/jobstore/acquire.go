@@ -127,7 +127,7 @@ func (a *Acquired[J]) Save(ctx context.Context, also ...any) error {
 
 // Done is Save and Release in one step: all of it happens, or nothing.
 func (a *Acquired[J]) Done(ctx context.Context, also ...any) error {
-	return a.save(ctx, a.claim.Done, also)
+	return a.save(ctx, a.claim.Complete, also)
 }
 
 func (a *Acquired[J]) save(ctx context.Context, save func(context.Context, ...any) error, also []any) error {
@@ -160,5 +160,7 @@ func (a *Acquired[J]) Remove(ctx context.Context) error {
 	return err
 }
 
-// Reap forgets who had acquired the jobs whose time has run out, and returns how many. Nothing depends on it: others can acquire them anyway.
-func (s *Store[J]) Reap(ctx context.Context) (int64, error) { return s.objects.Reap(ctx) }
+// ReleaseExpired forgets who had acquired the jobs whose time has run out, and returns how many. Nothing depends on it: others can acquire them anyway.
+func (s *Store[J]) ReleaseExpired(ctx context.Context) (int64, error) {
+	return s.objects.ReleaseExpired(ctx)
+}

@@ -254,7 +254,7 @@ func TestReapForgetsLapsedAcquisitionsAlone(t *testing.T) {
 		wantAcquired(t, lapsed, "lapsed")
 		var n int64
 		for n == 0 {
-			n = must[int64](t)(s.Reap(ctx))
+			n = must[int64](t)(s.ReleaseExpired(ctx))
 		}
 		if n != 1 {
 			t.Errorf("%d were reaped, want 1", n)

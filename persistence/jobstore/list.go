@@ -112,7 +112,7 @@ var earliest = &persistence.Query{
 // acquired at the moment, and those that cannot be read, count as well, so it may be past: a scheduler had better look now and then all the
 // same. (APScheduler's get_next_run_time.)
 func (s *Store[J]) NextRunTime(ctx context.Context) (next time.Time, found bool, err error) {
-	for info, err := range s.objects.Infos(ctx, earliest, ColNextRunTime) {
+	for info, err := range s.objects.StatAll(ctx, earliest, ColNextRunTime) {
 		next, found = info.Fields[ColNextRunTime].(time.Time)
 		return next, found && err == nil, err
 	}

@@ -427,17 +427,17 @@ func TestAfterCloseEveryCallIsErrClosed(t *testing.T) {
 		a := must[[]*jobstore.Acquired[Job]](t)(s.Acquire(ctx, "me", at(1), 1, time.Hour))[0]
 		check(t, s.Close())
 		for name, call := range map[string]func(context.Context) error{
-			"add":     func(ctx context.Context) error { return s.Add(ctx, &Job{Name: "x"}) },
-			"update":  func(ctx context.Context) error { return s.Update(ctx, &Job{Name: "blah"}) },
-			"remove":  func(ctx context.Context) error { return s.Remove(ctx, "blah") },
-			"lookup":  func(ctx context.Context) error { _, err := s.Lookup(ctx, "blah"); return err },
-			"all":     func(ctx context.Context) error { _, err := s.All(ctx); return err },
-			"due":     func(ctx context.Context) error { _, err := s.Due(ctx, base); return err },
-			"next":    func(ctx context.Context) error { _, _, err := s.NextRunTime(ctx); return err },
-			"acquire": func(ctx context.Context) error { _, err := s.Acquire(ctx, "me", base, 1, time.Hour); return err },
-			"reap":    func(ctx context.Context) error { _, err := s.Reap(ctx); return err },
-			"done":    func(ctx context.Context) error { return a.Done(ctx) },
-			"none":    func(ctx context.Context) error { return a.Remove(ctx) },
+			"add":            func(ctx context.Context) error { return s.Add(ctx, &Job{Name: "x"}) },
+			"update":         func(ctx context.Context) error { return s.Update(ctx, &Job{Name: "blah"}) },
+			"remove":         func(ctx context.Context) error { return s.Remove(ctx, "blah") },
+			"lookup":         func(ctx context.Context) error { _, err := s.Lookup(ctx, "blah"); return err },
+			"all":            func(ctx context.Context) error { _, err := s.All(ctx); return err },
+			"due":            func(ctx context.Context) error { _, err := s.Due(ctx, base); return err },
+			"next":           func(ctx context.Context) error { _, _, err := s.NextRunTime(ctx); return err },
+			"acquire":        func(ctx context.Context) error { _, err := s.Acquire(ctx, "me", base, 1, time.Hour); return err },
+			"releaseExpired": func(ctx context.Context) error { _, err := s.ReleaseExpired(ctx); return err },
+			"done":           func(ctx context.Context) error { return a.Done(ctx) },
+			"none":           func(ctx context.Context) error { return a.Remove(ctx) },
 		} {
 			if err := call(ctx); !errors.Is(err, persistence.ErrClosed) {
 				t.Errorf("%s: %v", name, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -13,7 +14,7 @@ const checkEvery = 1024
 
 // Apply implements [driver.Backend].
 func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
-	cols, err := b.ready(ctx)
+	objects, err := b.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -24,89 +25,76 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	}
 	defer d.unlock()
 
-	// The IDs are distinct, so each mutation can be checked against what was
-	// there before the batch. Whatever fails leaves a tree that nobody sees.
-	old := d.root.Load()
-	exists := existsAfter(ms, old, cols)
+	// ms names no record twice, so each mutation can be checked against what was
+	// there before the batch. Whatever fails leaves trees that nobody sees.
+	old := *d.state.Load()
+	exists := existsAfter(ms, old[driver.Objects], objects.CompareIDs)
 	d.batch++
-	w := writer{batch: d.batch, compare: cols.CompareIDs}
-	root, revs := old, make([]int64, len(ms))
+	after, revs := maps.Clone(old), make([]int64, len(ms))
 	for i := range ms {
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		m := &ms[i]
-		was := old.get(m.Rec.ID, cols.CompareIDs)
-		if err := check(m, was); err != nil {
-			return nil, &driver.RecordError{ID: m.Rec.ID, Err: err}
+		cols, err := b.columnsOf(m.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		was := old[m.Namespace].get(m.Rec.ID, cols.CompareIDs)
+		if err := m.Check(was); err != nil {
+			return nil, err
 		}
 		for _, ref := range m.NewRefs {
 			if !exists(ref) {
 				return nil, &driver.RecordError{ID: m.Rec.ID, Ref: ref, Err: driver.ErrDangling}
 			}
 		}
-		switch m.Op {
-		case driver.Delete:
-			root = w.remove(root, m.Rec.ID)
-		case driver.Check:
-			revs[i] = was.Revision
-			if m.Release {
-				rec := *was
-				rec.Claim = driver.Claim{}
-				root = w.put(root, &rec)
-			}
-		case driver.SetFields:
-			rec, err := cols.refit(&m.Rec, was, len(d.layout))
-			if err != nil {
-				return nil, err
-			}
-			root = w.put(root, rec)
-			revs[i] = rec.Revision
-		default:
-			rec, err := cols.keep(&m.Rec, was, len(d.layout))
-			if err != nil {
-				return nil, err
-			}
-			if m.Release {
-				rec.Claim = driver.Claim{}
-			}
-			root = w.put(root, rec)
-			revs[i] = rec.Revision
+		w := writer{batch: d.batch, compare: cols.CompareIDs}
+		if after[m.Namespace], revs[i], err = cols.apply(w, after[m.Namespace], m, was); err != nil {
+			return nil, err
 		}
 	}
-	d.root.Store(root)
+	d.state.Store(&after)
 	return revs, nil
 }
 
-// check returns the error of a mutation where was is what is there, or nil.
-func check(m *driver.Mutation, was *driver.Record) error {
+// apply returns the tree in which m has been made, and the record's new revision.
+func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Record) (*node, int64, error) {
+	var rec *driver.Record
+	var err error
 	switch m.Op {
-	case driver.Create:
-		if was != nil {
-			return driver.ErrExists
+	case driver.Delete:
+		return w.remove(root, m.Rec.ID), 0, nil
+	case driver.Check:
+		if !m.Release {
+			return root, was.Revision, nil
 		}
-	case driver.Put:
-	case driver.Update, driver.Delete, driver.Check, driver.SetFields:
-		if was == nil && m.IfRev == 0 && m.Token == 0 && (m.Op == driver.Update || m.Op == driver.Delete) {
-			return driver.ErrNotFound
-		}
-		if was == nil || m.IfRev != 0 && m.IfRev != was.Revision || m.Token != 0 && m.Token != was.Claim.Token {
-			return driver.ErrConflict
-		}
+		released := *was
+		rec = &released
+	case driver.SetFields:
+		rec, err = c.refit(&m.Rec, was)
 	default:
-		return fmt.Errorf("unknown operation %d", m.Op)
+		rec, err = c.keep(&m.Rec, was)
 	}
-	return nil
+	if err != nil {
+		return nil, 0, err
+	}
+	if m.Release {
+		rec.Claim = driver.Claim{}
+	}
+	return w.put(root, rec), rec.Revision, nil
 }
 
-// existsAfter returns a function that reports whether a record is there after the batch.
-func existsAfter(ms []driver.Mutation, old *node, cols *columns) func(driver.ID) bool {
+// existsAfter returns a function that reports whether an object is there after the batch.
+func existsAfter(ms []driver.Mutation, old *node, compare func(a, b driver.ID) int) func(driver.ID) bool {
 	var ops map[driver.ID]driver.Op // made for the first reference: most batches have none
 	return func(ref driver.ID) bool {
 		if ops == nil {
 			ops = make(map[driver.ID]driver.Op, len(ms))
 			for i := range ms {
-				ops[ms[i].Rec.ID] = ms[i].Op
+				if ms[i].Namespace == driver.Objects {
+					ops[ms[i].Rec.ID] = ms[i].Op
+				}
 			}
 		}
 		switch ops[ref] {
@@ -115,12 +103,12 @@ func existsAfter(ms []driver.Mutation, old *node, cols *columns) func(driver.ID)
 		case driver.Delete:
 			return false
 		}
-		return old.get(ref, cols.CompareIDs) != nil
+		return old.get(ref, compare) != nil
 	}
 }
 
 // keep returns the record to store in place of was, which may be nil. It shares nothing with r.
-func (c *columns) keep(r, was *driver.Record, width int) (*driver.Record, error) {
+func (c *columns) keep(r, was *driver.Record) (*driver.Record, error) {
 	rec := *r
 	rec.Data = bytes.Clone(r.Data)
 	rec.Size = int64(len(r.Data))
@@ -132,21 +120,21 @@ func (c *columns) keep(r, was *driver.Record, width int) (*driver.Record, error)
 	} else {
 		rec.Claim = driver.Claim{}
 	}
-	return &rec, c.setFields(&rec, r, was, width)
+	return &rec, c.setFields(&rec, r, was)
 }
 
 // refit returns was with the fields of r.
-func (c *columns) refit(r, was *driver.Record, width int) (*driver.Record, error) {
+func (c *columns) refit(r, was *driver.Record) (*driver.Record, error) {
 	rec := *was
-	return &rec, c.setFields(&rec, r, was, width)
+	return &rec, c.setFields(&rec, r, was)
 }
 
 // setFields gives rec the fields of r, and those of was, which may be nil, that the schema does not know.
-func (c *columns) setFields(rec, r, was *driver.Record, width int) error {
+func (c *columns) setFields(rec, r, was *driver.Record) error {
 	if len(r.Fields) != c.fields {
 		return fmt.Errorf("record %q has %d fields, its schema %d", r.ID, len(r.Fields), c.fields)
 	}
-	fields := make([]any, width)
+	fields := make([]any, len(c.table.layout))
 	if was != nil {
 		copy(fields, was.Fields)
 	}

@@ -13,7 +13,7 @@ var _ driver.Claimer = (*Backend)(nil)
 // now is the clock of the claims.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// change is what Apply and the claims have in common: fn makes a new tree of the records that are there, and is the only one who does.
+// change makes the tree that fn returns the objects. No one else writes meanwhile.
 func (b *Backend) change(ctx context.Context, fn func(cols *columns, w *writer, root *node) (*node, error)) error {
 	cols, err := b.ready(ctx)
 	if err != nil {
@@ -26,9 +26,11 @@ func (b *Backend) change(ctx context.Context, fn func(cols *columns, w *writer, 
 	}
 	defer d.unlock()
 	d.batch++
-	root, err := fn(cols, &writer{batch: d.batch, compare: cols.CompareIDs}, d.root.Load())
+	st := *d.state.Load()
+	root, err := fn(cols, &writer{batch: d.batch, compare: cols.CompareIDs}, st[driver.Objects])
 	if err == nil {
-		d.root.Store(root)
+		after := st.with(driver.Objects, root)
+		d.state.Store(&after)
 	}
 	return err
 }
@@ -59,7 +61,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 				if c.Edit(&rec) != nil {
 					continue
 				}
-				edited, err := cols.keep(&rec, &stored, len(b.data.layout))
+				edited, err := cols.keep(&rec, &stored)
 				if err != nil {
 					return nil, err
 				}
@@ -82,8 +84,8 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	return claimed, nil
 }
 
-// Renew implements [driver.Claimer].
-func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (until time.Time, err error) {
+// Extend implements [driver.Claimer].
+func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (until time.Time, err error) {
 	err = b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
 		was := root.get(id, cols.CompareIDs)
 		if was == nil || was.Claim.Owner == "" || was.Claim.Token != token {
@@ -97,8 +99,8 @@ func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease ti
 	return until, err
 }
 
-// Reap implements [driver.Claimer].
-func (b *Backend) Reap(ctx context.Context) (n int64, err error) {
+// ReleaseExpired implements [driver.Claimer].
+func (b *Backend) ReleaseExpired(ctx context.Context) (n int64, err error) {
 	err = b.change(ctx, func(_ *columns, w *writer, root *node) (*node, error) {
 		at := now()
 		after := root
@@ -114,7 +116,7 @@ func (b *Backend) Reap(ctx context.Context) (n int64, err error) {
 		return after, ctx.Err()
 	})
 	if err != nil {
-		return 0, fmt.Errorf("reap: %w", err)
+		return 0, fmt.Errorf("release expired: %w", err)
 	}
 	return n, nil
 }

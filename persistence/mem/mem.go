@@ -14,12 +14,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/url"
+	"golang.org/x/sync/semaphore"
 )
 
 func init() {
@@ -41,8 +43,8 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 // Backend is a handle on records in memory. It is safe for concurrent use.
 type Backend struct {
 	data *data
-	// columns is what the last Init of this handle asked for; nil before.
-	columns atomic.Pointer[columns]
+	// columns is what the last Init and InitNamespace of this handle asked for; empty before.
+	columns sync.Map // driver.Namespace -> *columns
 
 	mu     sync.Mutex // guards closed, and calls.Add against calls.Wait
 	closed bool
@@ -50,51 +52,57 @@ type Backend struct {
 }
 
 var (
-	_ driver.Backend = (*Backend)(nil)
-	_ driver.Annexer = (*Backend)(nil)
+	_ driver.Backend    = (*Backend)(nil)
+	_ driver.Namespacer = (*Backend)(nil)
 )
 
 // data is what the handles share.
 type data struct {
-	// writing has room for the one who writes. It is a channel and no mutex, so
-	// that waiting for it ends with a context.
-	writing chan struct{}
-	root    atomic.Pointer[node] // nil: no records
+	writing *semaphore.Weighted // of weight 1: held by the one who writes
+	state   atomic.Pointer[state]
 
 	// The rest belongs to the one who writes.
-	batch      uint64 // number of the last batch: see node.batch
-	identity   string // "" before the first Init
+	batch    uint64 // number of the last batch: see node.batch
+	identity string // "" before the first Init
+	next     int64  // the next number of the counter; 0: not started
+	tables   map[driver.Namespace]*table
+}
+
+// A state is the records of every namespace at one moment. It is never changed.
+type state map[driver.Namespace]*node
+
+// with returns the state in which the records of ns are those of root.
+func (st state) with(ns driver.Namespace, root *node) state {
+	after := maps.Clone(st)
+	after[ns] = root
+	return after
+}
+
+// A table says what the records of a namespace look like.
+type table struct {
 	integerIDs bool
 	layout     []driver.Column // every column of any Init; the Fields of stored records follow it
-	next       int64           // the next number of the counter; 0: not started
-
-	annexes sync.Map // name -> *data
 }
 
 // columns are the columns of one handle's schema.
 type columns struct {
 	*driver.Columns
+	table  *table
 	fields int   // length of Schema.Fields
 	stored []int // where each of Schema.Fields stands in the layout; nil: at its own index
 }
 
 // New returns a backend of its own, empty data. It has no use for the options.
 func New(driver.OpenOptions) *Backend {
-	return &Backend{data: newData()}
+	d := &data{writing: semaphore.NewWeighted(1), tables: make(map[driver.Namespace]*table)}
+	d.state.Store(&state{})
+	return &Backend{data: d}
 }
-
-func newData() *data { return &data{writing: make(chan struct{}, 1)} }
 
 // Handle returns a further handle on the same data, as opening a file once more would. It
 // wants its own Init and its own Close, and its schema may have other fields. It works on a closed Backend too.
 func (b *Backend) Handle() *Backend {
 	return &Backend{data: b.data}
-}
-
-// Annex implements [driver.Annexer]. All handles on the same data see the same records of a name.
-func (b *Backend) Annex(name string) (driver.Backend, error) {
-	d, _ := b.data.annexes.LoadOrStore(name, newData())
-	return &Backend{data: d.(*data)}, nil
 }
 
 // enter begins a call that Close waits for, and fails when there has been a Close.
@@ -111,49 +119,68 @@ func (b *Backend) enter(ctx context.Context) error {
 	return nil
 }
 
-// ready is enter for the calls that want an Init before them.
+// ready is enter for the calls that want an Init before them. It returns the columns of the objects.
 func (b *Backend) ready(ctx context.Context) (*columns, error) {
 	if err := b.enter(ctx); err != nil {
 		return nil, err
 	}
-	cols := b.columns.Load()
-	if cols == nil {
+	cols, err := b.columnsOf(driver.Objects)
+	if err != nil {
 		b.calls.Done()
+	}
+	return cols, err
+}
+
+// columnsOf returns the columns of a namespace.
+func (b *Backend) columnsOf(ns driver.Namespace) (*columns, error) {
+	if cols, ok := b.columns.Load(ns); ok {
+		return cols.(*columns), nil
+	}
+	if ns == driver.Objects {
 		return nil, errors.New("mem: used before Init")
 	}
-	return cols, nil
+	return nil, fmt.Errorf("mem: the namespace %q is used before InitNamespace", string(ns))
 }
 
 // lock makes the caller the one who writes.
-func (d *data) lock(ctx context.Context) error {
-	select {
-	case d.writing <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (d *data) lock(ctx context.Context) error { return d.writing.Acquire(ctx, 1) }
 
-func (d *data) unlock() { <-d.writing }
+func (d *data) unlock() { d.writing.Release(1) }
 
 // Init implements [driver.Backend]. It may be called again with other fields: those gone by
 // keep their values.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
-	if err := b.enter(ctx); err != nil {
+	if err := b.init(ctx, driver.Objects, s); err != nil {
 		return driver.Meta{}, err
+	}
+	return driver.Meta{Identity: b.data.identity}, nil
+}
+
+// InitNamespace implements [driver.Namespacer].
+func (b *Backend) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
+	return b.init(ctx, ns, s)
+}
+
+func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
+	if err := b.enter(ctx); err != nil {
+		return err
 	}
 	defer b.calls.Done()
 	d := b.data
 	if err := d.lock(ctx); err != nil {
-		return driver.Meta{}, err
+		return err
 	}
 	defer d.unlock()
 
-	if d.identity != "" && d.integerIDs != s.IntegerIDs {
-		return driver.Meta{}, fmt.Errorf("the store has %s IDs, not %s ones", idKind(d.integerIDs), idKind(s.IntegerIDs))
+	t := d.tables[ns]
+	if t == nil {
+		t = &table{integerIDs: s.IntegerIDs}
 	}
-	cols := &columns{Columns: driver.NewColumns(s), fields: len(s.Fields)}
-	layout := slices.Clone(d.layout)
+	if t.integerIDs != s.IntegerIDs {
+		return fmt.Errorf("the store has %s IDs, not %s ones", idKind(t.integerIDs), idKind(s.IntegerIDs))
+	}
+	cols := &columns{Columns: driver.NewColumns(s), table: t, fields: len(s.Fields)}
+	layout := slices.Clone(t.layout)
 	stored, moved := make([]int, len(s.Fields)), false
 	for i, f := range s.Fields {
 		at := slices.IndexFunc(layout, func(c driver.Column) bool { return c.Name == f.Name })
@@ -162,19 +189,20 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 			layout = append(layout, f)
 		}
 		if have := layout[at].Kind; have != f.Kind {
-			return driver.Meta{}, fmt.Errorf("column %q holds %v values, not %v ones", f.Name, have, f.Kind)
+			return fmt.Errorf("column %q holds %v values, not %v ones", f.Name, have, f.Kind)
 		}
 		stored[i], moved = at, moved || at != i
 	}
 	if moved {
 		cols.stored = stored
 	}
-	d.layout, d.integerIDs = layout, s.IntegerIDs
+	t.layout = layout
+	d.tables[ns] = t
 	if d.identity == "" {
 		d.identity = rand.Text()
 	}
-	b.columns.Store(cols)
-	return driver.Meta{Identity: d.identity}, nil
+	b.columns.Store(ns, cols)
+	return nil
 }
 
 func idKind(integer bool) string {
@@ -202,7 +230,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	first := d.next
 	if first == 0 {
 		top := int64(0)
-		d.root.Load().ascend(func(r *driver.Record) bool {
+		(*d.state.Load())[driver.Objects].ascend(func(r *driver.Record) bool {
 			if seq, ok := r.ID.Seq(); ok {
 				top = max(top, seq)
 			}
@@ -224,7 +252,8 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 		return err
 	}
 	defer b.calls.Done()
-	return fn(&reader{root: b.data.root.Load(), cols: cols})
+	st := *b.data.state.Load()
+	return fn(&reader{b: b, state: st, root: st[driver.Objects], cols: cols})
 }
 
 // Close implements [driver.Backend]. The data lives on in the other handles.

@@ -9,13 +9,24 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// reader reads one root.
+// A reader reads one namespace of one state.
 type reader struct {
-	root *node
-	cols *columns
+	b     *Backend
+	state state
+	root  *node
+	cols  *columns
 }
 
-var _ driver.Reader = (*reader)(nil)
+var _ driver.NamespaceReader = (*reader)(nil)
+
+// InNamespace implements [driver.NamespaceReader].
+func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
+	cols, err := r.b.columnsOf(ns)
+	if err != nil {
+		return nil, err
+	}
+	return &reader{b: r.b, state: r.state, root: r.state[ns], cols: cols}, nil
+}
 
 // Get implements [driver.Reader].
 func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {

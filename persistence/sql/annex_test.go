@@ -129,8 +129,8 @@ func TestATableWithoutClaimColumnsServesButForClaims(t *testing.T) {
 		}
 		m.IfRev, m.Token = 0, 3
 		_, claimed := c.Claim(ctx, &driver.Query{}, driver.Claiming{Owner: "me", Lease: 1e9, Limit: 1})
-		_, renewed := c.Renew(ctx, "1", 3, 1e9)
-		_, reaped := c.Reap(ctx)
+		_, renewed := c.Extend(ctx, "1", 3, 1e9)
+		_, reaped := c.ReleaseExpired(ctx)
 		_, saved := b.Apply(ctx, []driver.Mutation{m})
 		for _, err := range []error{claimed, renewed, reaped, saved} {
 			if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), driver.ColClaimOwner) {

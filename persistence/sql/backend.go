@@ -15,12 +15,12 @@ import (
 )
 
 var (
-	_ driver.Backend   = (*Backend)(nil)
-	_ driver.Suspender = (*Backend)(nil)
-	_ driver.Statser   = (*Backend)(nil)
-	_ driver.Glancer   = (*Backend)(nil)
-	_ driver.Annexer   = (*Backend)(nil)
-	_ driver.Claimer   = (*Backend)(nil)
+	_ driver.Backend      = (*Backend)(nil)
+	_ driver.Suspender    = (*Backend)(nil)
+	_ driver.Statser      = (*Backend)(nil)
+	_ driver.SingleReader = (*Backend)(nil)
+	_ driver.Annexer      = (*Backend)(nil)
+	_ driver.Claimer      = (*Backend)(nil)
 )
 
 var errBadConn = sqldriver.ErrBadConn

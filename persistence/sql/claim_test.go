@@ -214,24 +214,24 @@ func TestClaimsAreRenewedReleasedAndReaped(t *testing.T) {
 			}
 		}
 		first := claim(1, time.Hour)[0]
-		until := must[time.Time](t)(c.Renew(ctx, "1", first.Claim.Token, 2*time.Hour))
+		until := must[time.Time](t)(c.Extend(ctx, "1", first.Claim.Token, 2*time.Hour))
 		if is := look(t, b, "1"); !is.Claim.Until.Equal(until) || until.Sub(first.Claim.Until) < 50*time.Minute || is.Revision != first.Revision {
 			t.Errorf("renewed until %v, record %+v", until, is)
 		}
-		_, err := c.Renew(ctx, "1", 77, time.Hour)
+		_, err := c.Extend(ctx, "1", 77, time.Hour)
 		wantConflict(err, "1")
-		_, err = c.Renew(ctx, "9", 1, time.Hour)
+		_, err = c.Extend(ctx, "9", 1, time.Hour)
 		wantConflict(err, "9")
-		_, err = c.Renew(ctx, "none", 1, time.Hour)
+		_, err = c.Extend(ctx, "none", 1, time.Hour)
 		wantConflict(err, "none")
 
 		// Once it has lapsed, another one may claim it; then the old token is worth nothing.
-		lapsed := must[time.Time](t)(c.Renew(ctx, "1", first.Claim.Token, time.Microsecond))
+		lapsed := must[time.Time](t)(c.Extend(ctx, "1", first.Claim.Token, time.Microsecond))
 		second := claim(3, time.Hour)[0]
 		if second.ID != "1" || second.Claim.Token <= first.Claim.Token || !second.Claim.Until.After(lapsed) {
 			t.Errorf("claimed after the lapse: %+v", second)
 		}
-		_, err = c.Renew(ctx, "1", first.Claim.Token, time.Hour)
+		_, err = c.Extend(ctx, "1", first.Claim.Token, time.Hour)
 		wantConflict(err, "1")
 		old, now := first.Claim.Token, second.Claim.Token
 		for name, m := range map[string]driver.Mutation{
@@ -277,12 +277,12 @@ func TestClaimsAreRenewedReleasedAndReaped(t *testing.T) {
 		}
 		must[[]int64](t)(b.Apply(ctx, []driver.Mutation{{Op: driver.Delete, Rec: driver.Record{ID: "3"}, Token: look(t, b, "3").Claim.Token}}))
 
-		if n := must[int64](t)(c.Reap(ctx)); n != 0 {
+		if n := must[int64](t)(c.ReleaseExpired(ctx)); n != 0 {
 			t.Errorf("reaped %d", n)
 		}
 		claim(1, time.Microsecond)
 		rev := look(t, b, "1").Revision
-		if n := must[int64](t)(c.Reap(ctx)); n != 1 {
+		if n := must[int64](t)(c.ReleaseExpired(ctx)); n != 1 {
 			t.Errorf("reaped %d", n)
 		}
 		if is := look(t, b, "1"); is.Claim != (driver.Claim{}) || is.Revision != rev {

@@ -8,8 +8,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Renew implements [driver.Claimer]. Where the answer of the database is lost it asks once more: renewing twice does no harm.
-func (b *Backend) Renew(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+// Extend implements [driver.Claimer]. Where the answer of the database is lost it asks once more: renewing twice does no harm.
+func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
 	o, l, err := b.ready(ctx)
 	if err != nil {
 		return time.Time{}, err
@@ -60,8 +60,8 @@ func (l *layout) renew(ctx context.Context, c *conn, now clause, lease time.Dura
 	return 0, false, errors.ErrUnsupported
 }
 
-// Reap implements [driver.Claimer]. Claims that someone is just about to renew, or to write, may stay.
-func (b *Backend) Reap(ctx context.Context) (int64, error) {
+// ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to renew, or to write, may stay.
+func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 	o, l, err := b.ready(ctx)
 	if err != nil {
 		return 0, err

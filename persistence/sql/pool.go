@@ -248,13 +248,13 @@ func (p *pool) back(c *conn) (kept bool) {
 	}
 	p.free = append(p.free, c)
 	if p.keep.IdleTime > 0 && p.reaper == nil {
-		p.reaper = time.AfterFunc(p.keep.IdleTime, p.reap)
+		p.reaper = time.AfterFunc(p.keep.IdleTime, p.releaseExpired)
 	}
 	return true
 }
 
-// reap closes the connections that have rested too long.
-func (p *pool) reap() {
+// releaseExpired closes the connections that have rested too long.
+func (p *pool) releaseExpired() {
 	now := time.Now()
 	p.mu.Lock()
 	n := 0

@@ -20,8 +20,8 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 	return b.reading(ctx, false, fn)
 }
 
-// Glance implements [driver.Glancer]: there is no transaction around the statement.
-func (b *Backend) Glance(ctx context.Context, fn func(driver.Reader) error) error {
+// ReadOnce implements [driver.SingleReader]: there is no transaction around the statement.
+func (b *Backend) ReadOnce(ctx context.Context, fn func(driver.Reader) error) error {
 	return b.reading(ctx, true, fn)
 }
 
