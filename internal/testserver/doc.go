@@ -4,7 +4,7 @@
 // [Postgres] and [MariaDB] start a server for one test, which may kill, pause and restart it; [SharedPostgres] and
 // [SharedMariaDB] give one that all tests of a process share, each test in a database of its own ([Server.NewDB]).
 // Where the server is not installed the test is skipped, naming the package to install; with BRINE_REQUIRE_SERVERS=1
-// in the environment it fails instead.
+// in the environment it fails instead. BRINE_SERVERS=none skips it in any case, unless servers are required.
 //
 // A server listens on a socket in a temporary folder, and on a free port of 127.0.0.1 only where that is asked for or
 // needed. It runs as an unprivileged user when the test is root. What one test process starts lies in one folder; an

@@ -27,8 +27,10 @@ type engine interface {
 	open(i *instance, db string) (*sql.DB, error)
 	// settle is called once, when the server has answered for the first time.
 	settle(ctx context.Context, db *sql.DB, i *instance) error
-	// dropSQL are the statements that drop a database in spite of those who use it.
-	drop(ctx context.Context, db *sql.DB, name string) error
+	// createDB makes an empty database.
+	createDB(ctx context.Context, db *sql.DB, name string) error
+	// dropDB drops a database, and ends the connections to it.
+	dropDB(ctx context.Context, db *sql.DB, name string) error
 	// released frees what a killed server leaves outside its folder, and what would keep it from starting again.
 	released(data string)
 	// url is the URL of a database over the socket, or over TCP.
@@ -61,10 +63,13 @@ func (t *template) get(name string, initialise func(data string) error) (string,
 // require skips or fails t unless e can be started here.
 func require(t testing.TB, e interface{ locate() error }) {
 	t.Helper()
-	err := e.locate()
-	switch {
+	required := os.Getenv("BRINE_REQUIRE_SERVERS") == "1"
+	if os.Getenv("BRINE_SERVERS") == "none" && !required {
+		t.Skip("no server is started: BRINE_SERVERS=none")
+	}
+	switch err := e.locate(); {
 	case err == nil:
-	case os.Getenv("BRINE_REQUIRE_SERVERS") == "1":
+	case required:
 		t.Fatal(err)
 	default:
 		t.Skipf("%v (BRINE_REQUIRE_SERVERS=1 makes this an error)", err)

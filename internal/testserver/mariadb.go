@@ -110,8 +110,13 @@ func sqlText(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
 }
 
-// drop ends the connections that use the database first: a transaction left open would keep its locks on the tables.
-func (e *mariaEngine) drop(ctx context.Context, db *sql.DB, name string) error {
+func (e *mariaEngine) createDB(ctx context.Context, db *sql.DB, name string) error {
+	_, err := db.ExecContext(ctx, "CREATE DATABASE "+name)
+	return err
+}
+
+// dropDB ends the connections first: an open transaction would keep its locks on the tables.
+func (e *mariaEngine) dropDB(ctx context.Context, db *sql.DB, name string) error {
 	rows, err := db.QueryContext(ctx, "SELECT id FROM information_schema.processlist WHERE db = ?", name)
 	if err != nil {
 		return err

@@ -152,7 +152,22 @@ func (e *pgEngine) settle(ctx context.Context, db *sql.DB, i *instance) error {
 	return nil
 }
 
-func (e *pgEngine) drop(ctx context.Context, db *sql.DB, name string) error {
+// createDB copies the files of template1 where the server offers another way too (since version 15):
+// for an empty database that takes half the time.
+func (e *pgEngine) createDB(ctx context.Context, db *sql.DB, name string) error {
+	var version int
+	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return err
+	}
+	q := "CREATE DATABASE " + name
+	if version >= 150000 {
+		q += " STRATEGY FILE_COPY"
+	}
+	_, err := db.ExecContext(ctx, q)
+	return err
+}
+
+func (e *pgEngine) dropDB(ctx context.Context, db *sql.DB, name string) error {
 	_, err := db.ExecContext(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	return err
 }

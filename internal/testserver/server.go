@@ -48,8 +48,7 @@ func (s *Server) NewDB(t testing.TB) string {
 	name := fmt.Sprintf("t%d", s.inst.dbs)
 	s.inst.mu.Unlock()
 	if err := s.inst.with(func(ctx context.Context, db *sql.DB) error {
-		_, err := db.ExecContext(ctx, "CREATE DATABASE "+name)
-		return err
+		return s.inst.engine.createDB(ctx, db, name)
 	}); err != nil {
 		t.Fatalf("database %s: %v", name, err)
 	}
@@ -58,7 +57,7 @@ func (s *Server) NewDB(t testing.TB) string {
 			return // it goes with the folder
 		}
 		if err := s.inst.with(func(ctx context.Context, db *sql.DB) error {
-			return s.inst.engine.drop(ctx, db, name)
+			return s.inst.engine.dropDB(ctx, db, name)
 		}); err != nil && s.shared {
 			t.Errorf("database %s: %v", name, err)
 		}
