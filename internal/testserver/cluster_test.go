@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -44,7 +45,16 @@ func TestPromotedStandbyHasAllAndTakesWrites(t *testing.T) {
 	}
 }
 
+// longOnly skips what internal/stress proves of a cluster too, in a shorter way.
+func longOnly(t *testing.T) {
+	t.Helper()
+	if os.Getenv("BRINE_LONG") == "" {
+		t.Skip("starts a cluster: with BRINE_LONG=1")
+	}
+}
+
 func TestKilledNodeRejoinsTheCluster(t *testing.T) {
+	longOnly(t)
 	t.Parallel()
 	nodes := Galera(t)
 	name := nodes[0].NewDB(t)
@@ -89,6 +99,7 @@ func TestKilledNodeRejoinsTheCluster(t *testing.T) {
 }
 
 func TestConflictingCommitOfAnotherNodeLoses(t *testing.T) {
+	longOnly(t)
 	t.Parallel()
 	nodes := Galera(t)
 	name := nodes[0].NewDB(t)
