@@ -1,276 +1,34 @@
 package mysql_test
 
 import (
-	"bytes"
-	stdsql "database/sql"
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
 
+	"github.com/jmoiron/sqlx"
+
+	"github.com/brine-go/brine/internal/sqlbench"
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-const benchRounds = 40
-
-// byHand is what one writes without a library: the same driver, settings, columns and indexes, plain database/sql.
-type byHand struct {
-	db             *stdsql.DB
-	insert, update *stdsql.Stmt
-}
-
-const handColumns = "id, data, state, type, revision, size, created, modified"
-
-func newByHand(b *testing.B, rawURL string) *byHand {
-	b.Helper()
-	c := rawConfig(b, rawURL)
-	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES'", "tx_isolation": "'READ-COMMITTED'"}
-	h := &byHand{db: rawDB(b, c)}
-	h.db.SetMaxOpenConns(1)
-	run(b, h.db, `CREATE TABLE hand (id BIGINT NOT NULL PRIMARY KEY, data LONGBLOB NOT NULL, state VARCHAR(128) COLLATE utf8mb4_nopad_bin NOT NULL,
-		type VARCHAR(255) COLLATE utf8mb4_nopad_bin NOT NULL, revision BIGINT NOT NULL, size BIGINT NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL)
-		ENGINE=InnoDB ROW_FORMAT=DYNAMIC`, `CREATE INDEX hand_state ON hand (state)`)
-	prepare := func(text string) *stdsql.Stmt {
-		s, err := h.db.PrepareContext(b.Context(), text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { s.Close() })
-		return s
-	}
-	h.insert = prepare(handInsert(1))
-	h.update = prepare("UPDATE hand SET data = ?, state = ?, type = ?, revision = revision + 1, size = ?, modified = ? WHERE id = ? AND revision = ?")
-	return h
-}
-
-func handInsert(n int) string {
-	return "INSERT INTO hand (" + handColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?)", n-1)
-}
-
-func handArgs(args []any, r *driver.Record, id int64) []any {
-	return append(args, id, r.Data, r.State, r.Type, r.Revision, int64(len(r.Data)), r.Created.UnixMicro(), r.Modified.UnixMicro())
-}
-
-// batch inserts records in one transaction, n rows a statement.
-func (h *byHand) batch(b *testing.B, recs []driver.Record, first int64, n int) {
-	tx, err := h.db.BeginTx(b.Context(), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer tx.Rollback()
-	s, err := tx.PrepareContext(b.Context(), handInsert(n))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	for i := 0; i < len(recs); i += n {
-		args := make([]any, 0, n*8)
-		for j := range n {
-			args = handArgs(args, &recs[i+j], first+int64(i+j))
-		}
-		if _, err := s.ExecContext(b.Context(), args...); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func benchRecords(n int) []driver.Record {
-	recs := make([]driver.Record, n)
-	for i := range recs {
-		recs[i] = record("", string(bytes.Repeat([]byte{byte(i), byte(i >> 8), 'x', 7}, 250)))
-	}
-	return recs
-}
-
-func creates(recs []driver.Record, first int64) []driver.Mutation {
-	ms := make([]driver.Mutation, len(recs))
-	for i := range recs {
-		ms[i] = driver.Mutation{Op: driver.Create, Rec: recs[i]}
-		ms[i].Rec.ID = driver.ID(strconv.FormatInt(first+int64(i), 10))
-	}
-	return ms
-}
+var bench = sqlbench.Dialect{New: newBench, Rows: []int{10, 100, 500}}
 
 // newBench returns both sides, in two tables of one database.
-func newBench(b *testing.B) (driver.Backend, *byHand) {
+func newBench(b *testing.B) (driver.Backend, *sqlbench.Hand) {
 	b.Helper()
-	rawURL := fresh(b)
-	store, _ := open(b, rawURL, integers, driver.OpenOptions{})
-	return store, newByHand(b, rawURL)
+	url := fresh(b)
+	store, _ := open(b, url, integers, driver.OpenOptions{})
+	c := rawConfig(b, url)
+	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES'", "tx_isolation": "'READ-COMMITTED'"}
+	db := rawDB(b, c)
+	db.SetMaxOpenConns(1)
+	run(b, db, `CREATE TABLE hand (id BIGINT NOT NULL PRIMARY KEY, data LONGBLOB NOT NULL,
+		state VARCHAR(128) COLLATE utf8mb4_nopad_bin NOT NULL, type VARCHAR(255) COLLATE utf8mb4_nopad_bin NOT NULL,
+		revision BIGINT NOT NULL, size BIGINT NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL)
+		ENGINE=InnoDB ROW_FORMAT=DYNAMIC`, `CREATE INDEX hand_state ON hand (state)`)
+	return store, &sqlbench.Hand{Writer: db, Reader: db, Table: "hand", Bind: sqlx.QUESTION}
 }
 
-// versus runs both sides in turn and reports the median of the ratios of their times.
-func versus(b *testing.B, ours, hand func()) {
-	b.Helper()
-	rounds := benchRounds
-	if testing.Short() { // shows that the benchmarks run, no more
-		rounds = 1
-	}
-	for b.Loop() {
-		var ratios, us, them []float64
-		for round := range rounds {
-			var took [2]time.Duration
-			for k := range 2 {
-				side := (round + k) % 2 // who goes first changes
-				begin := time.Now()
-				if side == 0 {
-					ours()
-				} else {
-					hand()
-				}
-				took[side] = time.Since(begin)
-			}
-			ratios = append(ratios, float64(took[0])/float64(took[1]))
-			us, them = append(us, float64(took[0].Microseconds())), append(them, float64(took[1].Microseconds()))
-		}
-		for _, s := range [][]float64{ratios, us, them} {
-			slices.Sort(s)
-		}
-		b.ReportMetric(ratios[rounds/2], "ratio")
-		b.ReportMetric(us[rounds/2], "brine-µs")
-		b.ReportMetric(them[rounds/2], "hand-µs")
-	}
-}
-
-func check(b *testing.B, err error) {
-	if err != nil {
-		b.Helper()
-		b.Fatal(err)
-	}
-}
-
-func BenchmarkCreateOne(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(100)
-	ours, theirs := int64(0), int64(0)
-	versus(b, func() {
-		for i := range recs {
-			ours++
-			apply(b, store, creates(recs[i:i+1], ours)...)
-		}
-	}, func() {
-		for i := range recs {
-			theirs++
-			_, err := hand.insert.ExecContext(b.Context(), handArgs(nil, &recs[i], theirs)...)
-			check(b, err)
-		}
-	})
-}
-
-func BenchmarkUpdateOne(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(1000)
-	apply(b, store, creates(recs, 0)...)
-	hand.batch(b, recs, 0, 50)
-	ours, theirs := int64(0), int64(0)
-	versus(b, func() {
-		ours++
-		for i := range 100 {
-			m := creates(recs[i:i+1], int64(i))[0]
-			m.Op, m.IfRev = driver.Update, ours
-			apply(b, store, m)
-		}
-	}, func() {
-		theirs++
-		for i := range 100 {
-			r := &recs[i]
-			res, err := hand.update.ExecContext(b.Context(), r.Data, r.State, r.Type, int64(len(r.Data)), r.Modified.UnixMicro(), int64(i), theirs)
-			check(b, err)
-			if n, _ := res.RowsAffected(); n != 1 {
-				b.Fatal("nothing updated")
-			}
-		}
-	})
-}
-
-func BenchmarkCreate10000(b *testing.B) {
-	for _, n := range []int{10, 100, 500} {
-		b.Run(fmt.Sprintf("against %d rows a statement", n), func(b *testing.B) {
-			store, hand := newBench(b)
-			recs := benchRecords(10_000)
-			ours, theirs := int64(0), int64(0)
-			versus(b, func() {
-				apply(b, store, creates(recs, ours)...)
-				ours += 10_000
-			}, func() {
-				hand.batch(b, recs, theirs, n)
-				theirs += 10_000
-			})
-		})
-	}
-}
-
-func BenchmarkGet10000(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(10_000)
-	for i := range int64(4) {
-		apply(b, store, creates(recs, i*10_000)...)
-		hand.batch(b, recs, i*10_000, 50)
-	}
-	for _, step := range []int{1, 3} {
-		b.Run(fmt.Sprintf("every %d", step), func(b *testing.B) {
-			ids := make([]driver.ID, 10_000)
-			for i := range ids {
-				ids[i] = driver.ID(strconv.Itoa(i * step))
-			}
-			versus(b, func() {
-				check(b, store.View(b.Context(), func(r driver.Reader) error {
-					got, err := r.Get(b.Context(), ids, driver.Data|driver.Info)
-					if len(got) != len(ids) {
-						b.Fatalf("%d records", len(got))
-					}
-					return err
-				}))
-			}, func() {
-				rows, err := hand.db.QueryContext(b.Context(), "SELECT "+handColumns+" FROM hand WHERE id < ? AND id % ? = 0", 10_000*step, step)
-				check(b, err)
-				defer rows.Close()
-				var got []driver.Record
-				for rows.Next() {
-					var r driver.Record
-					var id, created, modified int64
-					check(b, rows.Scan(&id, &r.Data, &r.State, &r.Type, &r.Revision, &r.Size, &created, &modified))
-					r.ID = driver.ID(strconv.FormatInt(id, 10))
-					r.Created, r.Modified = time.UnixMicro(created).UTC(), time.UnixMicro(modified).UTC()
-					got = append(got, r)
-				}
-				check(b, rows.Err())
-				if len(got) != len(ids) {
-					b.Fatalf("%d records", len(got))
-				}
-			})
-		})
-	}
-}
-
-func BenchmarkGetOne(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(1000)
-	apply(b, store, creates(recs, 0)...)
-	hand.batch(b, recs, 0, 50)
-	point, err := hand.db.PrepareContext(b.Context(), "SELECT "+handColumns+" FROM hand WHERE id = ?")
-	check(b, err)
-	defer point.Close()
-	versus(b, func() {
-		for i := range 100 {
-			check(b, store.View(b.Context(), func(r driver.Reader) error {
-				got, err := r.Get(b.Context(), []driver.ID{driver.ID(strconv.Itoa(i))}, driver.Data|driver.Info)
-				if len(got) != 1 {
-					b.Fatalf("%d records", len(got))
-				}
-				return err
-			}))
-		}
-	}, func() {
-		for i := range 100 {
-			var r driver.Record
-			var id, created, modified int64
-			check(b, point.QueryRowContext(b.Context(), i).Scan(&id, &r.Data, &r.State, &r.Type, &r.Revision, &r.Size, &created, &modified))
-		}
-	})
-}
+func BenchmarkCreateOne(b *testing.B)   { sqlbench.CreateOne(b, bench) }
+func BenchmarkUpdateOne(b *testing.B)   { sqlbench.UpdateOne(b, bench) }
+func BenchmarkCreate10000(b *testing.B) { sqlbench.Create10000(b, bench) }
+func BenchmarkGetOne(b *testing.B)      { sqlbench.GetOne(b, bench) }
+func BenchmarkGet10000(b *testing.B)    { sqlbench.Get10000(b, bench) }

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
@@ -11,11 +13,18 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	for name, param := range map[string]string{"where the search path says": "", "in a schema of its own": "&schema=Other"} {
+	s := testserver.SharedPostgres(t)
+	name := s.NewDB(t)
+	var schemas atomic.Int64
+	for name, newURL := range map[string]func(testing.TB) string{
+		"where the search path says": func(t testing.TB) string { return s.URL(s.NewDB(t)) },
+		"in a schema of its own": func(testing.TB) string {
+			return fmt.Sprintf("%s&schema=Other%d", s.URL(name), schemas.Add(1))
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
-			s := testserver.SharedPostgres(t)
 			drivertest.Run(t, drivertest.Harness{
-				URL: func(t testing.TB) string { return s.URL(s.NewDB(t)) + param },
+				URL: newURL,
 				Forget: func(t testing.TB, url string) {
 					db := sqlx.NewDb(raw(t, url), "postgres")
 					if _, err := db.ExecContext(t.Context(), "DROP TABLE brine_stores"); err != nil {

@@ -1,270 +1,77 @@
 package sqlite_test
 
 import (
-	"bytes"
 	stdsql "database/sql"
-	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
+	"github.com/brine-go/brine/internal/sqlbench"
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-const benchRounds = 40
-
-// byHand is what one writes without a library: the same driver, pragmas, columns and indexes, plain database/sql.
-type byHand struct {
-	writer, reader *stdsql.DB
-	insert, update *stdsql.Stmt
+var bench = sqlbench.Dialect{
+	New:  newBench,
+	Rows: []int{1, 10, 50, 100},
+	ClaimColumns: []string{
+		"ALTER TABLE store ADD COLUMN owner TEXT",
+		"ALTER TABLE store ADD COLUMN until BIGINT",
+		"ALTER TABLE store ADD COLUMN token BIGINT",
+		"CREATE INDEX store_until ON store (until) WHERE until IS NOT NULL",
+	},
+	Claim: `UPDATE store SET owner = ?, until = ?, token = revision + 1, revision = revision + 1
+		WHERE id IN (SELECT id FROM store WHERE state = 'READY' AND (until IS NULL OR until <= ?) ORDER BY id LIMIT ?)
+		RETURNING id, token`,
+	ClaimArgs: func(owner string, now time.Time, lease time.Duration, limit int) []any {
+		return []any{owner, now.Add(lease).UnixMicro(), now.UnixMicro(), limit}
+	},
 }
 
-const handColumns = "id, data, state, type, revision, size, created, modified"
-
-func newByHand(b *testing.B) *byHand {
+func newBench(b *testing.B) (driver.Backend, *sqlbench.Hand) {
 	b.Helper()
-	dsn := "file:" + filepath.Join(b.TempDir(), "hand.db") + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=wal_autocheckpoint(10000)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-16384)&_pragma=mmap_size(268435456)&_txlock=immediate"
-	h := &byHand{}
-	for _, db := range []**stdsql.DB{&h.writer, &h.reader} {
+	store, _ := open(b, fileURL(filepath.Join(b.TempDir(), "brine.db")), integers, driver.OpenOptions{})
+	dsn := "file:" + filepath.Join(b.TempDir(), "hand.db") +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+		"&_pragma=wal_autocheckpoint(10000)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-16384)" +
+		"&_pragma=mmap_size(268435456)&_txlock=immediate"
+	hand := &sqlbench.Hand{Table: "store", Bind: sqlx.QUESTION}
+	for _, db := range []**stdsql.DB{&hand.Writer, &hand.Reader} {
 		var err error
-		if *db, err = stdsql.Open("sqlite", dsn); err != nil {
-			b.Fatal(err)
-		}
+		*db, err = stdsql.Open("sqlite", dsn)
+		sqlbench.Check(b, err)
 		(*db).SetMaxOpenConns(1)
 		b.Cleanup(func() { (*db).Close() })
 	}
-	run(b, h.writer, `CREATE TABLE store (id INTEGER NOT NULL PRIMARY KEY, data BLOB NOT NULL, state VARCHAR(128) NOT NULL, type TEXT NOT NULL,
-		revision BIGINT NOT NULL, size BIGINT NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL)`,
+	run(b, hand.Writer, `CREATE TABLE store (id INTEGER NOT NULL PRIMARY KEY, data BLOB NOT NULL,
+		state VARCHAR(128) NOT NULL, type TEXT NOT NULL, revision BIGINT NOT NULL, size BIGINT NOT NULL,
+		created BIGINT NOT NULL, modified BIGINT NOT NULL)`,
 		`CREATE INDEX store_state ON store (state)`)
-	prepare := func(text string) *stdsql.Stmt {
-		s, err := h.writer.Prepare(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { s.Close() })
-		return s
-	}
-	h.insert = prepare(handInsert(1))
-	h.update = prepare("UPDATE store SET data = ?, state = ?, type = ?, revision = revision + 1, size = ?, modified = ? WHERE id = ? AND revision = ?")
-	return h
+	return store, hand
 }
 
-func handInsert(n int) string {
-	return "INSERT INTO store (" + handColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?)", n-1)
-}
-
-func handArgs(args []any, r *driver.Record, id int64) []any {
-	return append(args, id, r.Data, r.State, r.Type, r.Revision, int64(len(r.Data)), r.Created.UnixMicro(), r.Modified.UnixMicro())
-}
-
-// batch inserts records in one transaction, n rows a statement.
-func (h *byHand) batch(b *testing.B, recs []driver.Record, first int64, n int) {
-	tx, err := h.writer.Begin()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer tx.Rollback()
-	s, err := tx.Prepare(handInsert(n))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	for i := 0; i < len(recs); i += n {
-		args := make([]any, 0, n*8)
-		for j := range n {
-			args = handArgs(args, &recs[i+j], first+int64(i+j))
-		}
-		if _, err := s.Exec(args...); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func benchRecords(n int) []driver.Record {
-	recs := make([]driver.Record, n)
-	for i := range recs {
-		recs[i] = record("", string(bytes.Repeat([]byte{byte(i), byte(i >> 8), 'x', 7}, 250)))
-	}
-	return recs
-}
-
-func creates(recs []driver.Record, first int64) []driver.Mutation {
-	ms := make([]driver.Mutation, len(recs))
-	for i := range recs {
-		ms[i] = driver.Mutation{Op: driver.Create, Rec: recs[i]}
-		ms[i].Rec.ID = driver.ID(strconv.FormatInt(first+int64(i), 10))
-	}
-	return ms
-}
-
-func newBench(b *testing.B) (driver.Backend, *byHand) {
-	b.Helper()
-	store, _ := open(b, fileURL(filepath.Join(b.TempDir(), "brine.db")), integers, driver.OpenOptions{})
-	return store, newByHand(b)
-}
-
-// versus runs both sides in turn and reports the median of the ratios of their times.
-func versus(b *testing.B, ours, hand func()) {
-	b.Helper()
-	rounds := benchRounds
-	if testing.Short() { // shows that the benchmarks run, no more
-		rounds = 1
-	}
-	for b.Loop() {
-		var ratios, us, them []float64
-		for round := range rounds {
-			var took [2]time.Duration
-			for k := range 2 {
-				side := (round + k) % 2 // who goes first changes
-				begin := time.Now()
-				if side == 0 {
-					ours()
-				} else {
-					hand()
-				}
-				took[side] = time.Since(begin)
-			}
-			ratios = append(ratios, float64(took[0])/float64(took[1]))
-			us, them = append(us, float64(took[0].Microseconds())), append(them, float64(took[1].Microseconds()))
-		}
-		for _, s := range [][]float64{ratios, us, them} {
-			slices.Sort(s)
-		}
-		b.ReportMetric(ratios[rounds/2], "ratio")
-		b.ReportMetric(us[rounds/2], "brine-µs")
-		b.ReportMetric(them[rounds/2], "hand-µs")
-	}
-}
-
-func check(b *testing.B, err error) {
-	if err != nil {
-		b.Helper()
-		b.Fatal(err)
-	}
-}
-
-func BenchmarkCreateOne(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(100)
-	ours, theirs := int64(0), int64(0)
-	versus(b, func() {
-		for i := range recs {
-			ours++
-			apply(b, store, creates(recs[i:i+1], ours)...)
-		}
-	}, func() {
-		for i := range recs {
-			theirs++
-			_, err := hand.insert.Exec(handArgs(nil, &recs[i], theirs)...)
-			check(b, err)
-		}
-	})
-}
-
-func BenchmarkUpdateOne(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(1000)
-	apply(b, store, creates(recs, 0)...)
-	hand.batch(b, recs, 0, 50)
-	ours, theirs := int64(0), int64(0)
-	versus(b, func() {
-		ours++
-		for i := range 100 {
-			m := creates(recs[i:i+1], int64(i))[0]
-			m.Op, m.IfRev = driver.Update, ours
-			apply(b, store, m)
-		}
-	}, func() {
-		theirs++
-		for i := range 100 {
-			r := &recs[i]
-			res, err := hand.update.Exec(r.Data, r.State, r.Type, int64(len(r.Data)), r.Modified.UnixMicro(), int64(i), theirs)
-			check(b, err)
-			if n, _ := res.RowsAffected(); n != 1 {
-				b.Fatal("nothing updated")
-			}
-		}
-	})
-}
-
-func BenchmarkCreate10000(b *testing.B) {
-	for _, n := range []int{1, 10, 50, 100} {
-		b.Run(fmt.Sprintf("against %d rows a statement", n), func(b *testing.B) {
-			store, hand := newBench(b)
-			recs := benchRecords(10_000)
-			ours, theirs := int64(0), int64(0)
-			versus(b, func() {
-				apply(b, store, creates(recs, ours)...)
-				ours += 10_000
-			}, func() {
-				hand.batch(b, recs, theirs, n)
-				theirs += 10_000
-			})
-		})
-	}
-}
-
-func BenchmarkGet10000(b *testing.B) {
-	store, hand := newBench(b)
-	recs := benchRecords(40_000)
-	apply(b, store, creates(recs, 0)...)
-	hand.batch(b, recs, 0, 50)
-	for _, step := range []int{1, 3} {
-		b.Run(fmt.Sprintf("every %d", step), func(b *testing.B) {
-			ids := make([]driver.ID, 10_000)
-			for i := range ids {
-				ids[i] = driver.ID(strconv.Itoa(i * step))
-			}
-			versus(b, func() {
-				check(b, store.View(b.Context(), func(r driver.Reader) error {
-					got, err := r.Get(b.Context(), ids, driver.Data|driver.Info)
-					if len(got) != len(ids) {
-						b.Fatalf("%d records", len(got))
-					}
-					return err
-				}))
-			}, func() {
-				rows, err := hand.reader.Query("SELECT "+handColumns+" FROM store WHERE id < ? AND id % ? = 0", 10_000*step, step)
-				check(b, err)
-				defer rows.Close()
-				var got []driver.Record
-				for rows.Next() {
-					var r driver.Record
-					var id, created, modified int64
-					check(b, rows.Scan(&id, &r.Data, &r.State, &r.Type, &r.Revision, &r.Size, &created, &modified))
-					r.ID = driver.ID(strconv.FormatInt(id, 10))
-					r.Created, r.Modified = time.UnixMicro(created).UTC(), time.UnixMicro(modified).UTC()
-					got = append(got, r)
-				}
-				check(b, rows.Err())
-				if len(got) != len(ids) {
-					b.Fatalf("%d records", len(got))
-				}
-			})
-		})
-	}
-}
+func BenchmarkCreateOne(b *testing.B)   { sqlbench.CreateOne(b, bench) }
+func BenchmarkUpdateOne(b *testing.B)   { sqlbench.UpdateOne(b, bench) }
+func BenchmarkCreate10000(b *testing.B) { sqlbench.Create10000(b, bench) }
+func BenchmarkGetOne(b *testing.B)      { sqlbench.GetOne(b, bench) }
+func BenchmarkGet10000(b *testing.B)    { sqlbench.Get10000(b, bench) }
+func BenchmarkClaim(b *testing.B)       { sqlbench.Claim(b, bench) }
 
 func BenchmarkScan100000IDs(b *testing.B) {
 	store, hand := newBench(b)
-	recs := benchRecords(10_000)
+	recs := sqlbench.Records(10_000)
 	for i := range int64(10) {
-		apply(b, store, creates(recs, i*10_000)...)
-		hand.batch(b, recs, i*10_000, 50)
+		apply(b, store, sqlbench.Creates(recs, i*10_000)...)
+		hand.Batch(b, recs, i*10_000, 50)
 	}
-	versus(b, func() {
+	sqlbench.Versus(b, func() {
 		q, n := &driver.Query{Limit: 4096}, 0
 		var last driver.ID
 		for ; ; q.After = (&driver.Cursor{ID: last}) {
 			before := n
-			check(b, store.View(b.Context(), func(r driver.Reader) error {
+			sqlbench.Check(b, store.View(b.Context(), func(r driver.Reader) error {
 				for rec, err := range r.Scan(b.Context(), q) {
 					if err != nil {
 						return err
@@ -282,17 +89,17 @@ func BenchmarkScan100000IDs(b *testing.B) {
 			b.Fatalf("%d records", n)
 		}
 	}, func() {
-		rows, err := hand.reader.Query("SELECT id FROM store ORDER BY id")
-		check(b, err)
+		rows, err := hand.Reader.Query("SELECT id FROM store ORDER BY id")
+		sqlbench.Check(b, err)
 		defer rows.Close()
 		n := 0
 		for rows.Next() {
 			var id int64
-			check(b, rows.Scan(&id))
+			sqlbench.Check(b, rows.Scan(&id))
 			_ = strconv.FormatInt(id, 10)
 			n++
 		}
-		check(b, rows.Err())
+		sqlbench.Check(b, rows.Err())
 		if n != 100_000 {
 			b.Fatalf("%d records", n)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brine-go/brine/internal/sqlbench"
 	"github.com/brine-go/brine/persistence/driver"
 )
 
@@ -37,31 +38,28 @@ func BenchmarkConcurrentSaves(b *testing.B) {
 		for _, tx := range []string{"transaction", "autocommit"} {
 			b.Run(fmt.Sprintf("%d against %s", goroutines, tx), func(b *testing.B) {
 				store, hand := newBench(b)
-				rec := benchRecords(1)[0]
+				rec, insert := sqlbench.Records(1)[0], hand.Insert(b)
 				var ours, theirs atomic.Int64
 				byUs := func() {
 					m := driver.Mutation{Op: driver.Create, Rec: rec}
 					m.Rec.ID = driver.ID(strconv.FormatInt(ours.Add(1), 10))
 					_, err := store.Apply(b.Context(), []driver.Mutation{m})
-					mustNot(err)
+					must(err)
 				}
 				byHand := func() {
-					_, err := hand.insert.ExecContext(b.Context(), handArgs(nil, &rec, theirs.Add(1))...)
-					mustNot(err)
+					_, err := insert.ExecContext(b.Context(), sqlbench.Args(nil, &rec, theirs.Add(1))...)
+					must(err)
 				}
 				if tx == "transaction" {
 					byHand = func() {
-						t, err := hand.writer.BeginTx(b.Context(), nil) // IMMEDIATE, says the DSN
-						mustNot(err)
-						_, err = t.StmtContext(b.Context(), hand.insert).ExecContext(b.Context(), handArgs(nil, &rec, theirs.Add(1))...) //nolint:sqlclosecheck // the transaction closes it
-						mustNot(err)
-						mustNot(t.Commit())
+						t, err := hand.Writer.BeginTx(b.Context(), nil) // IMMEDIATE, says the DSN
+						must(err)
+						_, err = t.StmtContext(b.Context(), insert).ExecContext(b.Context(), sqlbench.Args(nil, &rec, theirs.Add(1))...) //nolint:sqlclosecheck // the transaction closes it
+						must(err)
+						must(t.Commit())
 					}
 				}
-				rounds := benchRounds
-				if testing.Short() {
-					rounds = 1
-				}
+				rounds := sqlbench.Rounds()
 				for b.Loop() {
 					var times, us, them, longest, theirLongest []float64
 					for round := range rounds {
@@ -75,11 +73,11 @@ func BenchmarkConcurrentSaves(b *testing.B) {
 						us, them = append(us, n/took[0].Seconds()), append(them, n/took[1].Seconds())
 						longest, theirLongest = append(longest, most[0].Seconds()*1e3), append(theirLongest, most[1].Seconds()*1e3)
 					}
-					b.ReportMetric(median(times), "times")
-					b.ReportMetric(median(us), "brine/s")
-					b.ReportMetric(median(them), "hand/s")
-					b.ReportMetric(median(longest), "brine-longest-ms")
-					b.ReportMetric(median(theirLongest), "hand-longest-ms")
+					b.ReportMetric(sqlbench.Median(times), "times")
+					b.ReportMetric(sqlbench.Median(us), "brine/s")
+					b.ReportMetric(sqlbench.Median(them), "hand/s")
+					b.ReportMetric(sqlbench.Median(longest), "brine-longest-ms")
+					b.ReportMetric(sqlbench.Median(theirLongest), "hand-longest-ms")
 					b.ReportMetric(slices.Max(longest), "brine-worst-ms")
 					b.ReportMetric(slices.Max(theirLongest), "hand-worst-ms")
 				}
@@ -88,12 +86,8 @@ func BenchmarkConcurrentSaves(b *testing.B) {
 	}
 }
 
-func median(s []float64) float64 {
-	return slices.Sorted(slices.Values(s))[len(s)/2]
-}
-
-// mustNot is check for goroutines.
-func mustNot(err error) {
+// must panics on an error: a goroutine cannot end its benchmark.
+func must(err error) {
 	if err != nil {
 		panic(err)
 	}
