@@ -89,7 +89,7 @@ func (h *Hand) Batch(b *testing.B, recs []driver.Record, first int64, n int) {
 	b.Helper()
 	tx, err := h.Writer.BeginTx(b.Context(), nil)
 	Check(b, err)
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	s, err := tx.PrepareContext(b.Context(), sqlx.Rebind(h.Bind, h.insertText(n)))
 	Check(b, err)
 	defer s.Close()

@@ -63,12 +63,6 @@ func open(t testing.TB, rawURL string, s driver.Schema, o driver.OpenOptions) dr
 	return b
 }
 
-func initialised(t testing.TB, b driver.Backend, s driver.Schema) driver.Backend {
-	t.Helper()
-	sqltest.Init(t, b, s)
-	return b
-}
-
 // get returns the records with the IDs.
 func get(ctx context.Context, b driver.Backend, ids ...driver.ID) (map[driver.ID]driver.Record, error) {
 	return sqltest.Find(ctx, b, sqltest.Everything, ids...)
