@@ -7,13 +7,19 @@ FUZZPKGS ?= ./...
 FUZZ ?= ^Fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fuzz bench long ci
+# Comment lines over 100 columns, a tab being 4. Directives, as //go:build, may be longer.
+LONGCOMMENTS = expand -t 4 "$$f" | awk -v f="$$f" '/^ *\/\/ / && length($$0) > 100 { print f ":" NR; n++ } END { exit n > 0 }'
+
+.PHONY: help run quick test race lint comments fuzz bench long ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the main job: a task graph, persisted, run and resumed
 	go run ./examples/taskgraph
+
+quick: ## the tests that need no server, in their short forms
+	BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none go test -short -count=1 ./...
 
 test: ## all tests
 	go test ./...
@@ -23,6 +29,9 @@ race: ## all tests with the race detector
 
 lint: ## golangci-lint, the arrows between the packages included
 	go run $(GOLANGCI_LINT) run ./...
+
+comments: ## no comment line is longer than 100 columns
+	@bad=0; for f in $$(git ls-files '*.go' ':!*testdata/*'); do $(LONGCOMMENTS) || bad=1; done; exit $$bad
 
 fuzz: ## the fuzz targets FUZZ (all) of FUZZPKGS (all), FUZZTIME runs each (300000x)
 	@set -e; for pkg in $$(go list $(FUZZPKGS)); do \
