@@ -11,8 +11,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A commit that was under way when the process died is finished by whoever comes next, if its list has its name, and else
-// leaves no trace; of the objects and of the pairs.
+// A commit that was under way when the process died is finished by whoever comes next, if its list
+// has its name, and else leaves no trace; of the objects and of the pairs.
 func TestUnfinishedCommitsOnFS(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

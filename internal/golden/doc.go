@@ -1,6 +1,6 @@
-// Package golden holds stores that the first version of Brine wrote, and the tests that they are still
-// read. The files in testdata are never made anew and never changed: a version of the format that
-// comes later gets files of its own. docs/format.md describes what is in them.
+// Package golden holds stores that the first version of Brine wrote, and the tests that they are
+// still read. The files in testdata are never made anew and never changed: a version of the format
+// that comes later gets files of its own. docs/format.md describes what is in them.
 //
 // The files and what the tests expect of them:
 //

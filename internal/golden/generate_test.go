@@ -4,8 +4,8 @@
 //
 //	go test -tags goldengenerate -run Generate ./internal/golden
 //
-// It is not compiled with the other tests, need not compile with later versions of the library, and refuses to
-// write files that are there.
+// It is not compiled with the other tests, need not compile with later versions of the library, and
+// refuses to write files that are there.
 package golden
 
 import (
@@ -66,7 +66,8 @@ var stampText, untilText bytes.Buffer
 func TestGenerate(t *testing.T) {
 	stampText.WriteString(`package golden
 
-// stamps are those of each store: by its name and that of the table, and the ID. They were written when the stores were made.
+// stamps are those of each store: by its name and that of the table, and the ID. They were written
+// when the stores were made.
 var stamps = map[string]map[string]stamp{
 `)
 	dir := t.TempDir()
@@ -149,7 +150,8 @@ func damageSQL(db *sql.DB, statement string) {
 	check(db.Close())
 }
 
-// lapsed is when the claim that has lapsed ended: long ago, so that the tests do not depend on a clock.
+// lapsed is when the claim that has lapsed ended: long ago, so that the tests do not depend on a
+// clock.
 var lapsed = time.Unix(1_000_000_000, 1000).UTC()
 
 // lapse gives the claim in a record's file that end.
@@ -247,8 +249,9 @@ func writeStamps(ctx context.Context, s *persistence.Store, name string) {
 	stampText.WriteString("},\n")
 }
 
-// interrupt leaves in a directory what a crash in the middle of a commit leaves, of the objects and of the pairs.
-// It returns what the file of record 2, the one that has been renamed already, was before.
+// interrupt leaves in a directory what a crash in the middle of a commit leaves, of the objects and
+// of the pairs. It returns what the file of record 2, the one that has been renamed already, was
+// before.
 func interrupt(dir string) []byte {
 	ctx := context.Background()
 	quiet := slog.New(slog.DiscardHandler)
@@ -299,8 +302,8 @@ func interrupt(dir string) []byte {
 	return old
 }
 
-// An obstacle is a context that puts a folder in the place of a file when a commit is about to begin: the last thing
-// that is done before is to ask the context for its error.
+// An obstacle is a context that puts a folder in the place of a file when a commit is about to
+// begin: the last thing that is done before is to ask the context for its error.
 type obstacle struct {
 	context.Context
 	dir, name string
@@ -313,7 +316,8 @@ func (o obstacle) Err() error {
 	return nil
 }
 
-// archive packs a folder: with fixed names, owners and times, so that it holds nothing of the machine.
+// archive packs a folder: with fixed names, owners and times, so that it holds nothing of the
+// machine.
 func archive(root string) []byte {
 	var out bytes.Buffer
 	z := must(gzip.NewWriterLevel(&out, gzip.BestCompression))

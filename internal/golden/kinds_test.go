@@ -22,8 +22,8 @@ type record struct {
 	load func(t *testing.T, s *persistence.Store, id persistence.ID) any
 }
 
-// compare are the options by which values are compared: times with their offsets, NaN with NaN, and objects without
-// what stores know of them.
+// compare are the options by which values are compared: times with their offsets, NaN with NaN, and
+// objects without what stores know of them.
 var compare = cmp.Options{
 	cmp.Comparer(func(a, b time.Time) bool {
 		_, i := a.Zone()
@@ -36,7 +36,8 @@ var compare = cmp.Options{
 	cmp.AllowUnexported(Tagged{}, Text{}, Binary{}, Custom{}, Formed{}),
 }
 
-// of makes a record of v, which loads as a T. checks look at what a comparison of values does not see.
+// of makes a record of v, which loads as a T. checks look at what a comparison of values does not
+// see.
 func of[T any](name string, v T, checks ...func(*T) bool) record { return object(name, &v, checks...) }
 
 // object is of for a value that others refer to.

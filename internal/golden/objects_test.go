@@ -7,12 +7,12 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// The objects of the table store, as a program has them. The numbers of the IDs are those of the order here:
-// the root first, the others as Save comes upon them. See ids in stores_test.go.
+// The objects of the table store, as a program has them. The numbers of the IDs are those of the
+// order here: the root first, the others as Save comes upon them. See ids in stores_test.go.
 func day(n int) time.Time { return time.Date(2024, 2, n, 12, 30, 15, 123456000, time.UTC) }
 
-// workflow is a graph of tasks: a chain of three layers whose tasks share what they need, a cycle, references to
-// itself, lazy references, and machines that are not registered.
+// workflow is a graph of tasks: a chain of three layers whose tasks share what they need, a cycle,
+// references to itself, lazy references, and machines that are not registered.
 func workflow() []*Task {
 	alpha := &Machine{Host: "alpha.example.org", Cores: 8}
 	beta := &Machine{Host: "beta.example.org", Cores: 65535}

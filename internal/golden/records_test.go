@@ -43,8 +43,8 @@ func goldenRecords(t *testing.T) [][]byte {
 	return out
 }
 
-// Each record loads as the value that it was made of, and storing that gives the same bytes. The records are put into a
-// table made by hand, so that nothing but the bytes tells what they are.
+// Each record loads as the value that it was made of, and storing that gives the same bytes. The
+// records are put into a table made by hand, so that nothing but the bytes tells what they are.
 func TestRecordsOfEveryKindOfValue(t *testing.T) {
 	t.Parallel()
 	golden := goldenRecords(t)

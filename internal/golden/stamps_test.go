@@ -1,6 +1,7 @@
 package golden
 
-// stamps are those of each store: by its name and that of the table, and the ID. They were written when the stores were made.
+// stamps are those of each store: by its name and that of the table, and the ID. They were written
+// when the stores were made.
 var stamps = map[string]map[string]stamp{
 	"sqlite store": {
 		"1":           {1, 166, 1795761130448566, 1795761130448566},  // golden.task task a NEW

@@ -25,7 +25,8 @@ func openTexts(t *testing.T, c copied) *persistence.Store {
 // damaged is the ID of the record of the table store with a byte changed.
 const damaged = "32"
 
-// The tasks of workflow have the IDs 1 to 20, its machines 21 and 22, the values of plains 23 to 31.
+// The tasks of workflow have the IDs 1 to 20, its machines 21 and 22, the values of plains 23 to
+// 31.
 const firstPlain, lastID, nextID = 23, 32, 49
 
 func id(n int) persistence.ID { return persistence.ID(fmt.Sprint(n)) }

@@ -56,8 +56,8 @@ func init() {
 	persistence.Register[Point]("golden.point")
 }
 
-// fields are one extra column of each kind, both with and without an index. They are NULL for objects
-// other than tasks, and for what a task lacks.
+// fields are one extra column of each kind, both with and without an index. They are NULL for
+// objects other than tasks, and for what a task lacks.
 func fields() []extrafields.Field {
 	of := func(column string, kind extrafields.Kind, get func(*Task) any) extrafields.Field {
 		return extrafields.Func(column, kind, func(obj any) (any, error) {
