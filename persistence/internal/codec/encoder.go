@@ -32,7 +32,6 @@ type Encoder struct {
 	isolated bool // a key of a map is being encoded only for sorting
 	eager    ids
 	lazy     ids
-	sorter   idSorter
 	keys     []string // a stack: of each open map with string keys, the keys
 	head     []byte
 }
@@ -65,11 +64,10 @@ func (c *Codec) NewEncoder(lim Limits, r Resolver) *Encoder {
 func (e *Encoder) Free() {
 	e.r, e.root = nil, nil
 	if cap(e.eager.list) > keepIDs || cap(e.lazy.list) > keepIDs {
-		e.eager, e.lazy, e.sorter = ids{}, ids{}, idSorter{}
+		e.eager, e.lazy = ids{}, ids{}
 	}
 	clear(e.eager.list[:cap(e.eager.list)])
 	clear(e.lazy.list[:cap(e.lazy.list)])
-	clear(e.sorter.ids[:cap(e.sorter.ids)])
 	e.c.encoders.Put(e)
 }
 
@@ -157,8 +155,8 @@ func (e *Encoder) reset() {
 
 // assemble puts the header before the body and the checksum behind it.
 func (e *Encoder) assemble(name string) ([]byte, error) {
-	e.eager.sort(&e.sorter)
-	e.lazy.sort(&e.sorter)
+	e.eager.sort()
+	e.lazy.sort()
 	h := append(e.head[:0], headStart...)
 	h = appendStr(h, name)
 	h = appendUint(h, 0) // record version
@@ -310,9 +308,9 @@ func (s *ids) add(id driver.ID) {
 }
 
 // sort makes the list sorted and distinct.
-func (s *ids) sort(sorter *idSorter) {
+func (s *ids) sort() {
 	if s.unsorted {
-		sorter.sort(s.list)
+		slices.Sort(s.list)
 		s.list = slices.Compact(s.list)
 	}
 }
