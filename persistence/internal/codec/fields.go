@@ -2,7 +2,6 @@ package codec
 
 import (
 	"cmp"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,7 +69,7 @@ func (pl *plan) empty(p unsafe.Pointer) bool {
 	return v.IsZero()
 }
 
-// candidate is a field found while embedded structs are walked.
+// candidate is a field found while the embedded structs of a type are searched.
 type candidate struct {
 	field
 	typ    reflect.Type
@@ -78,81 +77,98 @@ type candidate struct {
 	tagged bool
 }
 
-// structFields returns the stored fields of struct type t, sorted by encoded name: embedded structs are
-// flattened, and conflicts are resolved, as encoding/json does it. pl is filled in by the caller.
+// structFields returns the stored fields of struct type t, sorted by encoded name. Embedded structs
+// are flattened and conflicts resolved as encoding/json does it. The caller sets the plans.
 func (cp *compiler) structFields(t reflect.Type) []candidate {
-	type level struct {
-		typ reflect.Type
-		off uintptr
-		via []viaStep
-	}
-	var found []candidate
+	s := fieldSearch{cp: cp}
 	visited := map[reflect.Type]bool{}
-	next := []level{{typ: t}}
-	for depth := 0; len(next) > 0; depth++ {
-		current := next
-		next = nil
+	s.next = []embedded{{typ: t}}
+	for len(s.next) > 0 {
+		current := s.next
+		s.next = nil
 		times := map[reflect.Type]int{}
-		for _, l := range current {
-			// A type that stands twice at one depth yields each of its fields twice, so that they
-			// cancel out; a third time would add nothing.
-			if visited[l.typ] || times[l.typ] == 2 {
+		for _, em := range current {
+			// A type embedded twice at one depth yields each field twice, so that they cancel out;
+			// a third time would add nothing.
+			if !visited[em.typ] && times[em.typ] < 2 {
+				times[em.typ]++
+				s.fields(em)
+			}
+		}
+		for _, em := range current {
+			visited[em.typ] = true
+		}
+		s.depth++
+	}
+	return dominant(s.found)
+}
+
+// fieldSearch finds the fields of a struct type, one depth of embedding after the other.
+type fieldSearch struct {
+	cp    *compiler
+	depth int
+	found []candidate
+	next  []embedded // of the depth below
+}
+
+// embedded is a struct whose fields are promoted, or the struct searched itself.
+type embedded struct {
+	typ reflect.Type
+	off uintptr   // after the last step of via, or in the struct searched
+	via []viaStep // embedded pointers that lead to it
+}
+
+// fields adds the fields of em to those found, and what it embeds to the next depth.
+func (s *fieldSearch) fields(em embedded) {
+	for i := range em.typ.NumField() {
+		sf := em.typ.Field(i)
+		name, omit, skip := parseTag(sf.Tag.Get("msgpack"))
+		if skip {
+			continue
+		}
+		visible := sf.IsExported()
+		if sf.Anonymous {
+			inner := em.inner(sf)
+			if inner.typ == s.cp.c.identity {
 				continue
 			}
-			times[l.typ]++
-			for i := range l.typ.NumField() {
-				sf := l.typ.Field(i)
-				name, omit, skip := parseTag(sf.Tag.Get("msgpack"))
-				if skip {
-					continue
-				}
-				off, visible := l.off+sf.Offset, sf.IsExported()
-				if sf.Anonymous {
-					inner, via, step := sf.Type, l.via, off
-					if inner.Kind() == reflect.Pointer {
-						inner = inner.Elem()
-						via = append(slices.Clip(via), viaStep{off: off, elem: inner})
-						step = 0
-					}
-					if inner == cp.c.identity {
-						continue
-					}
-					// A name, or a form of its own, makes it a field like any other.
-					if name == "" && inner.Kind() == reflect.Struct && cp.flattens(inner) {
-						next = append(next, level{inner, step, via})
-						continue
-					}
-					visible = visible || inner.Kind() == reflect.Struct
-				}
-				if !visible {
-					continue
-				}
-				cand := candidate{field: field{name: name, omit: omit, off: off, via: l.via}, typ: sf.Type, depth: depth, tagged: name != ""}
-				if name == "" {
-					cand.name = sf.Name
-				}
-				cand.key = string(appendStr(nil, cand.name))
-				found = append(found, cand)
+			// A name, or a form of its own, makes it a field like any other.
+			if name == "" && s.cp.flattens(inner.typ) {
+				s.next = append(s.next, inner)
+				continue
 			}
+			visible = visible || inner.typ.Kind() == reflect.Struct
 		}
-		for _, l := range current {
-			visited[l.typ] = true
+		if !visible {
+			continue
 		}
+		f := field{name: cmp.Or(name, sf.Name), omit: omit, off: em.off + sf.Offset, via: em.via}
+		f.key = string(appendStr(nil, f.name))
+		s.found = append(s.found, candidate{field: f, typ: sf.Type, depth: s.depth, tagged: name != ""})
 	}
-	return dominant(found)
 }
 
-// flattens reports whether the fields of an embedded struct are promoted; one with a form of its
+// inner returns what the embedded field sf of em holds or points to.
+func (em embedded) inner(sf reflect.StructField) embedded {
+	off := em.off + sf.Offset
+	if sf.Type.Kind() != reflect.Pointer {
+		return embedded{typ: sf.Type, off: off, via: em.via}
+	}
+	elem := sf.Type.Elem()
+	return embedded{typ: elem, via: append(slices.Clip(em.via), viaStep{off: off, elem: elem})}
+}
+
+// flattens reports whether the fields of an embedded t are promoted. A struct with a form of its
 // own is stored as a field named after its type.
 func (cp *compiler) flattens(t reflect.Type) bool {
-	return cp.kindOf(t) == kindStruct
+	return t.Kind() == reflect.Struct && cp.kindOf(t) == kindStruct
 }
 
-// dominant keeps of each name the field that Go's rules promote: the shallowest, among those the tagged
-// one; where that leaves several, none.
+// dominant keeps of each name the field that Go's rules promote: the shallowest, among those the
+// tagged one. Where that leaves several, it keeps none.
 func dominant(found []candidate) []candidate {
 	slices.SortStableFunc(found, func(a, b candidate) int {
-		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.depth, b.depth), cmp.Compare(rank(!a.tagged), rank(!b.tagged)))
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.depth, b.depth), rank(b.tagged)-rank(a.tagged))
 	})
 	out := found[:0]
 	for i := 0; i < len(found); {
@@ -185,74 +201,4 @@ func parseTag(tag string) (name string, omit, skip bool) {
 		omit = omit || opt == "omitempty"
 	}
 	return name, omit, false
-}
-
-// Persistable reports whether struct type t embeds the identity type by value, itself or through structs it embeds by
-// value. An embedding that is ambiguous, by pointer or through an interface is ErrUnstorable. t may
-// be of any kind; all but structs are not persistable.
-func (c *Codec) Persistable(t reflect.Type) (bool, error) {
-	if t == nil || t.Kind() != reflect.Struct {
-		return false, nil
-	}
-	pl := c.planOf(t)
-	if pl.kind == kindNever && !pl.persistable && t != c.identity {
-		return false, pl.never.under(t)
-	}
-	return pl.persistable, nil
-}
-
-func (c *Codec) persistable(t reflect.Type) (bool, error) {
-	n, err := c.identities(t, map[reflect.Type]bool{t: true})
-	if err == nil && n > 1 {
-		err = fmt.Errorf("%v embeds %v more than once", t, c.identity)
-	}
-	return n == 1, err
-}
-
-// identities counts the ways by which t embeds the identity. above are the types it is embedded in.
-func (c *Codec) identities(t reflect.Type, above map[reflect.Type]bool) (int, error) {
-	n := 0
-	for i := range t.NumField() {
-		sf := t.Field(i)
-		if !sf.Anonymous {
-			continue
-		}
-		inner := sf.Type
-		switch inner.Kind() {
-		case reflect.Interface:
-			if inner.NumMethod() > 0 && reflect.PointerTo(c.identity).Implements(inner) {
-				return 0, fmt.Errorf("%v embeds interface %v: embed %v by value", t, inner, c.identity)
-			}
-		case reflect.Pointer:
-			inner = inner.Elem()
-			if inner == c.identity {
-				return 0, fmt.Errorf("%v embeds %v by pointer: embed it by value", t, c.identity)
-			}
-			if inner.Kind() != reflect.Struct || above[inner] {
-				continue
-			}
-			above[inner] = true
-			m, err := c.identities(inner, above)
-			delete(above, inner)
-			if err != nil {
-				return 0, err
-			}
-			if m > 0 {
-				return 0, fmt.Errorf("%v embeds %v by pointer: embed it by value, or name the field", t, inner)
-			}
-		case reflect.Struct:
-			if inner == c.identity {
-				n++
-				continue
-			}
-			above[inner] = true
-			m, err := c.identities(inner, above)
-			delete(above, inner)
-			if err != nil {
-				return 0, err
-			}
-			n += m
-		}
-	}
-	return n, nil
 }
