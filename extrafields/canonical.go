@@ -99,64 +99,28 @@ func canonical(kind Kind, v reflect.Value) (any, error) {
 		}
 		v = v.Elem()
 	}
+	if !v.IsValid() && validKind(kind) {
+		return nil, nil
+	}
 	switch kind {
 	case Text:
 		return canonicalText(v, via)
 	case Int:
-		switch {
-		case v.CanInt():
-			return v.Int(), nil
-		case v.CanUint():
-			if n := v.Uint(); n > math.MaxInt64 {
-				return nil, fmt.Errorf("%d is more than an int64 holds", n)
-			}
-			return int64(v.Uint()), nil
-		}
+		return canonicalInt(v)
 	case Float:
-		switch {
-		case v.CanFloat():
-			return canonicalFloat(v.Float())
-		case v.CanInt():
-			f := float64(v.Int())
-			// 1<<63 is the one float64 in reach that no int64 is.
-			if f >= 1<<63 || int64(f) != v.Int() {
-				return nil, fmt.Errorf("%d is not exact as a float64", v.Int())
-			}
-			return f, nil
-		case v.CanUint():
-			f := float64(v.Uint())
-			if f >= 1<<64 || uint64(f) != v.Uint() {
-				return nil, fmt.Errorf("%d is not exact as a float64", v.Uint())
-			}
-			return f, nil
-		}
+		return canonicalNumber(v)
 	case Bool:
 		if v.Kind() == reflect.Bool {
 			return v.Bool(), nil
 		}
 	case Bytes:
-		switch {
-		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
-			if v.IsNil() {
-				return nil, nil
-			}
-			return append([]byte{}, v.Bytes()...), nil
-		case v.Kind() == reflect.Array && v.Type().Elem().Kind() == reflect.Uint8:
-			b := make([]byte, v.Len())
-			for i := range b { // reflect.Copy wants elements of type byte itself
-				b[i] = byte(v.Index(i).Uint())
-			}
-			return b, nil
-		}
+		return canonicalBytes(v)
 	case Time:
 		if v.Kind() == reflect.Struct && v.Type().ConvertibleTo(timeType) {
 			return canonicalTime(v.Convert(timeType).Interface().(time.Time))
 		}
 	default:
 		return nil, errKind
-	}
-	if !v.IsValid() {
-		return nil, nil
 	}
 	return nil, wrongKind(kind, v.Type())
 }
@@ -167,9 +131,6 @@ func wrongKind(kind Kind, t reflect.Type) error {
 
 // canonicalText takes the value and the pointer it was found behind, if any, since the method may be the pointer's.
 func canonicalText(v, via reflect.Value) (any, error) {
-	if !v.IsValid() {
-		return nil, nil
-	}
 	var s string
 	switch t := v.Type(); {
 	case v.Kind() == reflect.String:
@@ -206,6 +167,39 @@ func checkText(s string) error {
 	return nil
 }
 
+func canonicalInt(v reflect.Value) (any, error) {
+	switch {
+	case v.CanInt():
+		return v.Int(), nil
+	case v.CanUint():
+		if v.Uint() > math.MaxInt64 {
+			return nil, fmt.Errorf("%d is more than an int64 holds", v.Uint())
+		}
+		return int64(v.Uint()), nil
+	}
+	return nil, wrongKind(Int, v.Type())
+}
+
+// canonicalNumber takes floats, and integers that are exact as a float64.
+func canonicalNumber(v reflect.Value) (any, error) {
+	switch {
+	case v.CanFloat():
+		return canonicalFloat(v.Float())
+	case v.CanInt():
+		// 1<<63 is the one float64 in reach that no int64 is.
+		if f := float64(v.Int()); f < 1<<63 && int64(f) == v.Int() {
+			return f, nil
+		}
+		return nil, fmt.Errorf("%d is not exact as a float64", v.Int())
+	case v.CanUint():
+		if f := float64(v.Uint()); f < 1<<64 && uint64(f) == v.Uint() {
+			return f, nil
+		}
+		return nil, fmt.Errorf("%d is not exact as a float64", v.Uint())
+	}
+	return nil, wrongKind(Float, v.Type())
+}
+
 // canonicalFloat returns nil for NaN and 0 for -0. Not every database holds infinities.
 func canonicalFloat(f float64) (any, error) {
 	switch {
@@ -217,6 +211,24 @@ func canonicalFloat(f float64) (any, error) {
 		return nil, errors.New("an infinite number")
 	}
 	return f, nil
+}
+
+// canonicalBytes returns a copy of a slice or array of bytes.
+func canonicalBytes(v reflect.Value) (any, error) {
+	list := v.Kind() == reflect.Slice || v.Kind() == reflect.Array
+	switch {
+	case !list || v.Type().Elem().Kind() != reflect.Uint8:
+		return nil, wrongKind(Bytes, v.Type())
+	case v.Kind() == reflect.Slice && v.IsNil():
+		return nil, nil
+	case v.Kind() == reflect.Slice:
+		return append([]byte{}, v.Bytes()...), nil
+	}
+	b := make([]byte, v.Len())
+	for i := range b { // reflect.Copy wants elements of type byte itself
+		b[i] = byte(v.Index(i).Uint())
+	}
+	return b, nil
 }
 
 func canonicalTime(t time.Time) (any, error) {
