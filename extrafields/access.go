@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// An accessor finds the value at a path in objects of any type. The way through the static type is worked out once
-// per type; an interface on the way starts a new one, for the type found there.
+// An accessor finds the value at a path in objects of any type. The way through the static type
+// is worked out once per type; an interface on the way starts a new one, for the type found
+// there.
 type accessor struct {
 	path  string
 	steps []step
@@ -21,7 +22,8 @@ type plans struct {
 	all  sync.Map             // reflect.Type to *plan
 }
 
-// A plan is the way from a value of one type to the value at the path, or to the first interface on the way.
+// A plan is the way from a value of one type to the value at the path, or to the first interface
+// on the way.
 type plan struct {
 	from reflect.Type
 	ops  []op
@@ -53,7 +55,8 @@ func newAccessor(path string) (*accessor, error) {
 	return &accessor{path: path, steps: steps, plans: make([]plans, len(steps))}, nil
 }
 
-// find returns the value at the path, or the invalid Value where there is nothing. An error means that the type has no such path.
+// find returns the value at the path, or the invalid Value where there is nothing. An error means
+// that the type has no such path.
 func (a *accessor) find(v reflect.Value) (reflect.Value, error) {
 	for done, levels := 0, 0; done < len(a.steps); levels++ {
 		for v.Kind() == reflect.Interface {

@@ -28,15 +28,15 @@ const (
 // Canonical returns v as the canonical value of a kind, or nil for NULL.
 //
 // Named types count as what they are underneath, pointers and interfaces as what they point to.
-//   - Text takes strings, and values with a String method that are not strings underneath, but not times.
+//   - Text takes strings, and other values with a String method, but not times.
 //   - Int takes every integer that an int64 holds; a time.Duration is its nanoseconds.
 //   - Float takes finite floats, and integers that a float64 holds exactly; -0 becomes 0.
 //   - Bool takes bools.
 //   - Bytes takes slices and arrays of bytes, and copies them.
 //   - Time takes times, and cuts them to the microsecond below.
 //
-// nil, nil pointers, nil slices and, for Float, NaN are NULL. Everything else is an
-// error. A String method that panics does so through Canonical.
+// nil, nil pointers, nil slices and, for Float, NaN are NULL. Everything else is an error. A
+// String method that panics does so through Canonical.
 func Canonical(kind Kind, v any) (any, error) {
 	// What is canonical already needs no second allocation.
 	switch x := v.(type) {
@@ -76,7 +76,8 @@ var errKind = errors.New("unknown kind")
 
 func validKind(k Kind) bool { return k >= Text && k <= Time }
 
-// maxIndirect bounds the pointers and interfaces followed to one value: a pointer may lead to itself.
+// maxIndirect bounds the pointers and interfaces followed to one value: a pointer may lead to
+// itself.
 const maxIndirect = 32
 
 var (
@@ -129,7 +130,8 @@ func wrongKind(kind Kind, t reflect.Type) error {
 	return fmt.Errorf("a %s is no %s value", t, kind)
 }
 
-// canonicalText takes the value and the pointer it was found behind, if any, since the method may be the pointer's.
+// canonicalText takes the value and the pointer that led to it, if any, since the method may
+// be the pointer's.
 func canonicalText(v, via reflect.Value) (any, error) {
 	var s string
 	switch t := v.Type(); {

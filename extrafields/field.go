@@ -12,9 +12,10 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A Field derives the value of one column from objects. It is an immutable value, made by [Of], [Get] or [Func]; its
-// methods return changed copies. Mistakes in its making are reported by [Field.Check], which a store calls
-// when it is opened. It is safe for concurrent use as far as the caller's functions are.
+// A Field derives the value of one column from objects. It is an immutable value, made by [Of],
+// [Get] or [Func]; its methods return changed copies. Mistakes in its making are reported by
+// [Field.Check], which a store calls when it is opened. It is safe for concurrent use as far as
+// the caller's functions are.
 type Field struct {
 	column  driver.Column
 	extract extractor
@@ -23,12 +24,12 @@ type Field struct {
 	err     error          // the first mistake in the making
 }
 
-// An extractor finds the value in an object: canonical, or nil where there is nothing. applies is false
-// for an object that it is not made for.
+// An extractor finds the value in an object: canonical, or nil where there is nothing. applies is
+// false for an object that it is not made for.
 type extractor func(obj any) (v any, applies bool, err error)
 
-// A Value is a Go type that is a column value as it is: its kind is Text for strings, Int for integers (also where they
-// have a String method), Float, Bool, Bytes or Time.
+// A Value is a Go type that is a column value as it is: its kind is Text for strings, Int for
+// integers (also where they have a String method), Float, Bool, Bytes or Time.
 type Value interface {
 	~string | ~int | ~int8 | ~int16 | ~int32 | ~int64 |
 		~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~uintptr |
@@ -80,8 +81,8 @@ func kindOf(t reflect.Type) Kind {
 	return Int
 }
 
-// Get returns a field with the value at a path in the object; the package comment says what paths look
-// like. What [Canonical] takes for the kind may stand there.
+// Get returns a field with the value at a path in the object; the package comment says what paths
+// look like. What [Canonical] takes for the kind may be given.
 func Get(column string, kind Kind, path string) Field {
 	f := Field{column: driver.Column{Name: column, Kind: kind}}
 	a, err := newAccessor(path)
@@ -103,8 +104,8 @@ func Get(column string, kind Kind, path string) Field {
 	return f
 }
 
-// Func returns a field with the value that fn returns, which may be any that
-// [Canonical] takes for the kind. fn is given the object as the caller saves it, mostly a pointer to a struct.
+// Func returns a field with the value that fn returns, which may be any that [Canonical] takes
+// for the kind. fn is given the object as the caller saves it, mostly a pointer to a struct.
 func Func(column string, kind Kind, fn func(obj any) (any, error)) Field {
 	f := Field{column: driver.Column{Name: column, Kind: kind}}
 	if fn == nil {
@@ -121,9 +122,9 @@ func Func(column string, kind Kind, fn func(obj any) (any, error)) Field {
 	return f
 }
 
-// Default returns f with the value v where f applies to an object and finds nothing. It is not for
-// objects of other types (of Of, or excluded by Only), nor for an extractor that fails: they have NULL. v may
-// be any value that [Canonical] takes for the kind, but for NULL.
+// Default returns f with the value v where f applies to an object and finds nothing. It is not
+// for objects of other types (of Of, or excluded by Only), nor for an extractor that fails: they
+// have NULL. v may be any value that [Canonical] takes for the kind, but for NULL.
 func (f Field) Default(v any) Field {
 	d, err := Canonical(f.column.Kind, v)
 	switch {
@@ -136,9 +137,10 @@ func (f Field) Default(v any) Field {
 	return f
 }
 
-// Only returns f restricted to objects of the types of the values given: others have NULL. Task{},
-// &Task{} and (*Task)(nil) alike mean objects of type Task and *Task; a nil pointer to an
-// interface, as (*fmt.Stringer)(nil), means all objects that implement it. Of several calls the last one counts.
+// Only returns f restricted to objects of the types of the values given: others have NULL.
+// Task{}, &Task{} and (*Task)(nil) alike mean objects of type Task and *Task; a nil pointer to an
+// interface, as (*fmt.Stringer)(nil), means all objects that implement it. Of several calls the
+// last one counts.
 func (f Field) Only(types ...any) Field {
 	f.only = make([]reflect.Type, 0, len(types))
 	for _, v := range types {
@@ -199,9 +201,9 @@ func (f Field) Check() error {
 	return nil
 }
 
-// Value returns the value of the column for an object: canonical (see [driver.Kind]), or nil for NULL.
-// obj is as the caller saved it: a pointer to a struct or any other value. An error means that the
-// extractor failed; it says why and names the column. Value never panics.
+// Value returns the value of the column for an object: canonical (see [driver.Kind]), or nil for
+// NULL. obj is as the caller saved it: a pointer to a struct or any other value. An error means
+// that the extractor failed; it says why and names the column. Value never panics.
 func (f Field) Value(obj any) (v any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -243,7 +245,8 @@ func (f *Field) isFor(t reflect.Type) bool {
 	return false
 }
 
-// stripPointers returns what t points to. Only a bounded number of pointers is followed, for type P *P leads to itself.
+// stripPointers returns what t points to. Only a bounded number of pointers is followed, for type
+// P *P leads to itself.
 func stripPointers(t reflect.Type) reflect.Type {
 	for range maxIndirect {
 		if t.Kind() != reflect.Pointer {

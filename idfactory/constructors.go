@@ -28,13 +28,13 @@ func (integers) NewID(ctx context.Context, _ any, next func(context.Context) (in
 	return ID(strconv.FormatInt(n, 10)), nil
 }
 
-// Sequence returns the factory of the IDs PREFIX.1, PREFIX.2 and so on. The
-// numbers come from the store's one counter, shared by all prefixes.
+// Sequence returns the factory of the IDs PREFIX.1, PREFIX.2 and so on. The numbers come from the
+// store's one counter, shared by all prefixes.
 //
-// With the prefix "" it is the bare name of the object's type: "Task" for
-// *engine.Task, "Box" for Box[int], and for a type without a name its kind ("map", "slice", "struct").
-// A prefix that makes no valid ID (see [Validate]) is an error of every NewID. The IDs
-// stand behind GC3Pie's IdFactory (gc3libs.persistence.idfactory).
+// With the prefix "" it is the bare name of the object's type: "Task" for *engine.Task, "Box" for
+// Box[int], and for a type without a name its kind ("map", "slice", "struct"). A prefix that
+// makes no valid ID (see [Validate]) is an error of every NewID. The IDs follow GC3Pie's
+// IdFactory (gc3libs.persistence.idfactory).
 func Sequence(prefix string) Factory { return sequence{prefix} }
 
 type sequence struct{ prefix string }
@@ -108,8 +108,8 @@ func (uuidv7) NewID(context.Context, any, func(context.Context) (int64, error)) 
 }
 
 // Func returns the factory that calls fn with the object to be named. fn must be safe for
-// concurrent use. The store refuses an ID that is invalid or in use; the latter is the caller's error, since fn may
-// well give the same ID for the same object again. It panics if fn is nil.
+// concurrent use. The store refuses an ID that is invalid or in use; the latter is the caller's
+// error, since fn may well give the same ID for the same object again. It panics if fn is nil.
 func Func(fn func(ctx context.Context, obj any) (ID, error)) Factory {
 	if fn == nil {
 		panic("idfactory: Func of nil")

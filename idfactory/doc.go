@@ -9,5 +9,5 @@
 //	Func(fn)          whatever fn returns
 //
 // The numbers come from one counter kept with the data, whatever the prefix.
-// Gaps are normal. What an ID must be stands at [Validate].
+// Gaps are normal. What an ID must be is said at [Validate].
 package idfactory

@@ -12,7 +12,8 @@ type Task struct{ Name string }
 
 func ExampleSequence() {
 	var n int64
-	next := func(context.Context) (int64, error) { n++; return n, nil } // a store passes its own counter
+	// A store passes its own counter.
+	next := func(context.Context) (int64, error) { n++; return n, nil }
 
 	byType, job := idfactory.Sequence(""), idfactory.Sequence("job")
 	for _, f := range []idfactory.Factory{byType, job, byType} {

@@ -12,7 +12,7 @@ import (
 // An ID is a comparable value; use [Compare] to order IDs as a person would.
 type ID string
 
-// Prefix returns what stands before the last dot of an ID whose last part is a
+// Prefix returns what precedes the last dot of an ID whose last part is a
 // sequence number: "Task" for "Task.17", "" for "17" and for IDs of any other form.
 func (id ID) Prefix() string {
 	prefix, _, ok := id.split()
@@ -56,10 +56,10 @@ func (id ID) order() (prefix string, n int64, ok bool) {
 	return id.split()
 }
 
-// Compare orders IDs by prefix, then by sequence number, so that "Task.9"
-// stands before "Task.10" and integers, also negative ones, stand first and in the order of their values. IDs
-// without a sequence number are ordered by their bytes. It returns -1, 0 or 1,
-// and 0 only for equal IDs. It is the order of people; text IDs in a store stand in that of their bytes.
+// Compare orders IDs by prefix, then by sequence number, so that "Task.9" precedes "Task.10"
+// and integers, also negative ones, come first, by value. IDs without a
+// sequence number are ordered by their bytes. It returns -1, 0 or 1, and 0 only for equal IDs. It
+// is for showing to people; a store orders text IDs by their bytes.
 func Compare(a, b ID) int {
 	ap, an, aok := a.order()
 	bp, bn, bok := b.order()

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// A KeyMap is a map whose keys are URLs, given as such or as text: every
-// spelling of one URL is the same key. The zero value is an empty map ready to use. A copy
-// of a map that is not empty shares its entries, as Go's maps do. It is not safe for concurrent writing.
+// A KeyMap is a map whose keys are URLs, given as such or as text: every spelling of one URL is
+// the same key. The zero value is an empty map ready to use. A copy of a map that is not empty
+// shares its entries, as Go's maps do. It is not safe for concurrent writing.
 //
-// It stands for GC3Pie's UrlKeyDict, and can be stored as a field or value of an object.
+// It corresponds to GC3Pie's UrlKeyDict, and can be stored as a field or value of an object.
 type KeyMap[V any] struct {
 	m map[URL]V
 }
@@ -88,8 +88,8 @@ func (m KeyMap[V]) Format(s fmt.State, verb rune) {
 	})
 }
 
-// MarshalJSON writes the entries as an object with the keys as [URL.String] has them, for showing. There is no way back
-// from that.
+// MarshalJSON writes the entries as an object with the keys as [URL.String] has them, for
+// showing. There is no way back from that.
 func (m KeyMap[V]) MarshalJSON() ([]byte, error) {
 	out := []byte{'{'}
 	for u, v := range m.All() {
@@ -119,8 +119,8 @@ func (m KeyMap[V]) StoredForm() map[string]V {
 	return form
 }
 
-// SetStoredForm makes m the map that [KeyMap.StoredForm] gave form for. On an error, which is of a key that
-// is no URL or of two keys that are one URL, m is unchanged.
+// SetStoredForm makes m the map that [KeyMap.StoredForm] gave form for. On an error, which is of
+// a key that is no URL or of two keys that are one URL, m is unchanged.
 func (m *KeyMap[V]) SetStoredForm(form map[string]V) error {
 	if form == nil {
 		m.m = nil

@@ -52,7 +52,8 @@ func cutScheme(s string) (scheme, rest string, ok bool) {
 	return "", "", false
 }
 
-// isPathScheme reports whether the URLs of a scheme name a place in the file system and so have no host.
+// isPathScheme reports whether the URLs of a scheme name a place in the file system and so have
+// no host.
 func isPathScheme(scheme string) bool { return scheme == "file" || scheme == "sqlite" }
 
 // parse reads what follows the scheme and its colon.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// redacted stands where a secret is.
+// redacted replaces a secret.
 const redacted = "xxxxx"
 
 // print writes the canonical spelling, which Parse reads back; redact hides the secrets.
@@ -55,7 +55,8 @@ func (p *parts) printPath(b *strings.Builder) {
 	if abs {
 		b.WriteByte('/')
 	}
-	// An absolute path that reads like a drive, or like memory, has its colon escaped to say that it is neither.
+	// An absolute path that reads like a drive, or like memory, has its colon escaped to say that
+	// it is neither.
 	switch {
 	case abs && hasDrive(rest):
 		b.WriteString(rest[:1] + "%3A")
@@ -125,7 +126,7 @@ func printParams(params string, redact, fragment bool) string {
 	return strings.Join(list, "&")
 }
 
-// isSecret reports whether the name of a parameter smells of a secret. It
+// isSecret reports whether the name of a parameter suggests a secret. It
 // errs on the side of hiding: a false alarm spoils a message, the other thing a password.
 func isSecret(name string) bool {
 	var b strings.Builder

@@ -16,8 +16,8 @@ import (
 // to make one. Its methods are safe for concurrent use.
 type URL struct {
 	// Package fmt prints the unexported fields of a struct raw, without calling
-	// methods. So what stands here in the open is redacted, and the rest is
-	// behind a handle, which prints as an address. It must be one of an interface:
+	// methods. So the text here is redacted, and the rest is
+	// in a handle, which prints as an address. It must be one of an interface:
 	// a pointer to a struct is followed where the verb does not fit (%s).
 	text string
 	h    unique.Handle[any] // of parts
@@ -96,8 +96,8 @@ func (u URL) Hosts() []HostPort {
 	return hosts
 }
 
-// Path returns the decoded path. That of a URL with a host, and any absolute one, starts with a slash
-// ("/db"); "rel/path.db" for sqlite:rel/path.db; "C:/dir" for a Windows path.
+// Path returns the decoded path. That of a URL with a host, and any absolute one, starts with a
+// slash ("/db"); "rel/path.db" for sqlite:rel/path.db; "C:/dir" for a Windows path.
 func (u URL) Path() string { return u.parts().path }
 
 // Query returns the query parameters; each call makes a fresh copy, never nil.
@@ -121,11 +121,11 @@ func (u URL) Table() string {
 }
 
 // String returns the URL in its canonical spelling, with "xxxxx" in place of the
-// password and of the value of every query parameter whose name smells of a secret.
+// password and of the value of every query parameter whose name suggests a secret.
 func (u URL) String() string { return u.text }
 
-// DSN returns the URL in its canonical spelling, password included: Parse of it gives u again. It is not for
-// logs or messages. The zero URL gives "".
+// DSN returns the URL in its canonical spelling, password included: Parse of it gives u again. It
+// is not for logs or messages. The zero URL gives "".
 func (u URL) DSN() string { return u.parts().dsn }
 
 // Join returns u with the relative path rel added to its path. rel is a path, not a part

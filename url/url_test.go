@@ -15,7 +15,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// printings are what every way of printing makes of v, its pointer, and structs and collections holding it.
+// printings are what every way of printing makes of v, its pointer, and structs and collections
+// holding it.
 func printings(t testing.TB, u URL) map[string]string {
 	t.Helper()
 	type hidden struct{ u URL }
@@ -116,7 +117,8 @@ func TestErrorsNeverHoldThePassword(t *testing.T) {
 	})
 }
 
-// TestAnyPassword puts every kind of password, escaped or raw, into a URL with a host: it is read as such or refused, never printed.
+// TestAnyPassword puts every kind of password, escaped or raw, into a URL with a host: it is read
+// as such or refused, never printed.
 func TestAnyPassword(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

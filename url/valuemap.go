@@ -14,7 +14,7 @@ import (
 // value is an empty map ready to use. A copy of a map that is not empty shares its
 // entries, as Go's maps do. It is not safe for concurrent writing.
 //
-// It stands for GC3Pie's UrlValueDict, and can be stored as a field or value of an object.
+// It corresponds to GC3Pie's UrlValueDict, and can be stored as a field or value of an object.
 type ValueMap[K comparable] struct {
 	m map[K]URL
 }
@@ -49,9 +49,10 @@ func (m *ValueMap[K]) Delete(key K) { delete(m.m, key) }
 // Len returns the number of keys.
 func (m ValueMap[K]) Len() int { return len(m.m) }
 
-// All yields the entries in the order of [Compare] of their URLs, those of one URL in the order of
-// their keys (numbers by value, strings by bytes, other types by what they print). The map may be changed meanwhile:
-// what is deleted before its turn is left out, and a key that is new is not yielded.
+// All yields the entries in the order of [Compare] of their URLs, those of one URL in the order
+// of their keys (numbers by value, strings by bytes, other types by what they print). The map may
+// be changed meanwhile: what is deleted before its turn is left out, and a key that is new is not
+// yielded.
 func (m ValueMap[K]) All() iter.Seq2[K, URL] {
 	return func(yield func(K, URL) bool) {
 		keys := slices.SortedFunc(maps.Keys(m.m), func(a, b K) int {
@@ -98,8 +99,9 @@ func (m ValueMap[K]) Format(s fmt.State, verb rune) {
 	})
 }
 
-// MarshalJSON writes the entries as an object with the URLs as [URL.String] has them, for showing. There is no way back
-// from that. It is an error for a K that encoding/json has no keys for.
+// MarshalJSON writes the entries as an object with the URLs as [URL.String] has them, for
+// showing. There is no way back from that. It is an error for a K that encoding/json has no keys
+// for.
 func (m ValueMap[K]) MarshalJSON() ([]byte, error) {
 	if m.m == nil {
 		return []byte("{}"), nil
@@ -120,8 +122,8 @@ func (m ValueMap[K]) StoredForm() map[K]string {
 	return form
 }
 
-// SetStoredForm makes m the map that [ValueMap.StoredForm] gave form for. On an error, which is of a value
-// that is no URL, m is unchanged.
+// SetStoredForm makes m the map that [ValueMap.StoredForm] gave form for. On an error, which is
+// of a value that is no URL, m is unchanged.
 func (m *ValueMap[K]) SetStoredForm(form map[K]string) error {
 	if form == nil {
 		m.m = nil

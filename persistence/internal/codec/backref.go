@@ -23,7 +23,7 @@ type lateKey struct {
 
 type lateMade struct {
 	ptr unsafe.Pointer
-	end int // behind the value; 0 while it is being decoded
+	end int // of the value; 0 while it is being decoded
 }
 
 // record remembers what was made for the value that begins at off.
@@ -85,10 +85,11 @@ func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
 	return d.decodeLate(pl, int(off))
 }
 
-// decodeLate decodes the value at off, inside a value that was skipped, and returns what was made for it.
+// decodeLate decodes the value at off, inside a value that was skipped, and returns what was made
+// for it.
 //
-// No byte of an honest record is decoded late more than once. A dishonest one is stopped when it has
-// cost as much as the whole body, and cannot use few bytes to make many objects.
+// No byte of an honest record is decoded late more than once. A dishonest one is stopped when it
+// has cost as much as the whole body, and cannot use few bytes to make many objects.
 func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 	if d.late == nil {
 		d.late = &late{made: map[lateKey]*lateMade{}}

@@ -55,7 +55,8 @@ func (w *world) target(id driver.ID) (any, error) {
 	return nil, fmt.Errorf("%q is gone", id)
 }
 
-// newCodec returns a Codec that knows the types given, each by its default name with an x before it.
+// newCodec returns a Codec that knows the types given, each by its default name with an x before
+// it.
 func newCodec(t testing.TB, types ...reflect.Type) *Codec {
 	t.Helper()
 	c := New(reflect.TypeFor[identity]())
@@ -86,8 +87,8 @@ func decodeInto(c *Codec, w *world, data []byte, dst any) error {
 	return c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target})
 }
 
-// roundTrip encodes obj and returns what comes back: a pointer to a new value of its record's type. Encoded
-// again it must give the same bytes.
+// roundTrip encodes obj and returns what comes back: a pointer to a new value of its record's
+// type. Encoded again it must give the same bytes.
 func roundTrip(t testing.TB, c *Codec, w *world, obj any) any {
 	t.Helper()
 	data := encode(t, c, w, obj)

@@ -34,10 +34,26 @@ type made struct {
 
 type span struct{ from, to int }
 
-// Decode fills dst, a non-nil pointer to a zero value of the type of the record. Bytes that no Encode makes of that
-// type are driver.ErrCorrupt; a type behind an interface that is not known is driver.ErrUnknownType; a reference
-// whose target does not fit is driver.ErrType; what exceeds the limits is driver.ErrTooLarge. All name the
-// path. After an error dst holds what was decoded until then.
+// DecodeOptions are what Decode needs besides the record.
+type DecodeOptions struct {
+	Limits Limits
+	// Target returns the object, possibly still empty, that an eager reference points to: a
+	// pointer to a struct. Its error is passed up. It is required where there are eager
+	// references.
+	Target func(id driver.ID) (any, error)
+	// Lazy is called for each lazy reference that is not zero, after l.ID was set; l is valid
+	// during the call only. It may be nil.
+	Lazy func(l *Link)
+	// Unknown is told the path of each field that the type does not have and that was skipped. It
+	// may be nil.
+	Unknown func(path string)
+}
+
+// Decode fills dst, a non-nil pointer to a zero value of the type of the record. Bytes that no
+// Encode makes of that type are driver.ErrCorrupt; a type in an interface that is not known
+// is driver.ErrUnknownType; a reference whose target does not fit is driver.ErrType; what exceeds
+// the limits is driver.ErrTooLarge. All name the path. After an error dst holds what was decoded
+// until then.
 func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
 	t := reflect.TypeOf(dst)
 	if t == nil || t.Kind() != reflect.Pointer || (*eface)(unsafe.Pointer(&dst)).data == nil {
@@ -82,29 +98,6 @@ func (d *decoder) enter(pl *plan) error {
 }
 
 func (d *decoder) leave() { d.path = d.path[:len(d.path)-1] }
-
-func (d *decoder) where() string { return renderPath(rootName(d.root), d.path) }
-
-func (d *decoder) fail(sentinel error, format string, args ...any) error {
-	return errAt(d.where(), sentinel, format, args...)
-}
-
-func (d *decoder) corrupt(format string, args ...any) error {
-	return d.fail(driver.ErrCorrupt, format, args...)
-}
-
-func (d *decoder) failNever(never *pathError) error {
-	return &pathError{path: d.where() + never.path, msg: never.msg, errs: never.errs}
-}
-
-// mismatch reports that the value at pos is not what it should be.
-func (d *decoder) mismatch(want string) error {
-	t := readToken(d.buf[d.pos:])
-	if t.fam == famInvalid && d.pos >= len(d.buf) {
-		return d.corrupt("the record ends where %s is wanted", want)
-	}
-	return d.corrupt("%v where %s is wanted", t.fam, want)
-}
 
 // nilNext consumes a nil if one comes next.
 func (d *decoder) nilNext() bool {

@@ -7,8 +7,6 @@ import (
 	"hash/crc32"
 	"math"
 	"reflect"
-	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -47,8 +45,25 @@ const (
 // maxRecord bounds every record, whatever the limits: msgpack and back-references count in 32 bits.
 const maxRecord = min(math.MaxUint32, math.MaxInt-2*maxHeadRoom)
 
-// errSize is how a walk says that the limit on bytes is broken; Encode makes an ErrTooLarge of it.
-var errSize = errors.New("over the limit on bytes")
+// Encoded is the result of [Encoder.Encode]. Data and both slices are valid until the
+// next Encode of that Encoder; the strings stay valid.
+type Encoded struct {
+	Type string
+	Data []byte // the whole record
+	// IDs of what the object refers to, by plain pointers and by lazy references: sorted by their
+	// bytes, distinct.
+	Eager, Lazy []driver.ID
+}
+
+// A Resolver tells the IDs of references while an object is encoded. It may be asked several
+// times for the same reference, and gives the same answer.
+type Resolver interface {
+	// Ref returns the ID of obj, a non-nil pointer to a persistable struct reached by a plain
+	// pointer or in an interface.
+	Ref(obj any) (driver.ID, error)
+	// Lazy returns the ID of a lazy reference that is not zero. l is valid during the call only.
+	Lazy(l *Link) (driver.ID, error)
+}
 
 // NewEncoder returns an Encoder that asks r about references; r may be nil where there are none.
 func (c *Codec) NewEncoder(lim Limits, r Resolver) *Encoder {
@@ -72,8 +87,9 @@ func (e *Encoder) Free() {
 }
 
 // Encode makes the record of obj: a pointer to a struct, a struct, or any other storable value. A
-// struct and a pointer to it give the same record. What cannot be stored is driver.ErrUnstorable, with the
-// path; what is over the limits is driver.ErrTooLarge. Errors of the Resolver are passed up as they are.
+// struct and a pointer to it give the same record. What cannot be stored is driver.ErrUnstorable,
+// with the path; what is over the limits is driver.ErrTooLarge. Errors of the Resolver are passed
+// up as they are.
 func (e *Encoder) Encode(obj any) (Encoded, error) {
 	pl, p, err := e.target(obj)
 	if err != nil {
@@ -153,7 +169,7 @@ func (e *Encoder) reset() {
 	}
 }
 
-// assemble puts the header before the body and the checksum behind it.
+// assemble puts the header before the body and the checksum after it.
 func (e *Encoder) assemble(name string) ([]byte, error) {
 	e.eager.sort()
 	e.lazy.sort()
@@ -184,8 +200,8 @@ func (e *Encoder) assemble(name string) ([]byte, error) {
 	return data, nil
 }
 
-// enter takes a step of depth into a value of pl; leave takes it back. After an error nobody leaves:
-// the path tells where it came from.
+// enter takes a step of depth into a value of pl; leave takes it back. After an error nobody
+// leaves: the path tells where it came from.
 func (e *Encoder) enter(pl *plan) error {
 	if len(e.path) >= e.maxDepth {
 		return e.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", e.maxDepth)
@@ -198,127 +214,3 @@ func (e *Encoder) leave() { e.path = e.path[:len(e.path)-1] }
 
 // offset is where in the body the next value goes.
 func (e *Encoder) offset() uint32 { return uint32(len(e.buf) - e.base) }
-
-// room checks that n more bytes are within the limit.
-func (e *Encoder) room(n int) error {
-	if n > e.limit-len(e.buf) {
-		return e.tooBig(n)
-	}
-	return nil
-}
-
-func (e *Encoder) tooBig(more int) error {
-	e.need = len(e.buf) - e.base
-	if e.need+more > e.need { // else it overflows
-		e.need += more
-	}
-	return errSize
-}
-
-func (e *Encoder) where() string { return renderPath(rootName(e.root), e.path) }
-
-func (e *Encoder) fail(sentinel error, format string, args ...any) error {
-	return errAt(e.where(), sentinel, format, args...)
-}
-
-func (e *Encoder) failNever(never *pathError) error {
-	return &pathError{path: e.where() + never.path, msg: never.msg, errs: never.errs}
-}
-
-// failUser reports an error of the user's own code.
-func (e *Encoder) failUser(what string, err error) error {
-	return &pathError{path: e.where(), msg: what, errs: []error{driver.ErrUnstorable, err}}
-}
-
-// explainSize makes the ErrTooLarge of an object, naming the largest of its fields.
-func (e *Encoder) explainSize(pl *plan, p unsafe.Pointer) error {
-	size := e.need
-	largest, largestSize, sum := e.largest(pl, p)
-	msg := fmt.Sprintf("at least %d bytes, over the limit of %d", max(size, sum), e.maxBytes)
-	if largest != "" {
-		msg += fmt.Sprintf("; the largest field is %s with %d", largest, largestSize)
-	}
-	return errAt(rootName(e.root), driver.ErrTooLarge, "%s", msg)
-}
-
-// Largest returns the name of obj's largest field and its size in bytes; "" where obj is no struct that can be stored.
-func (e *Encoder) Largest(obj any) (field string, size int) {
-	pl, p, err := e.target(obj)
-	if err != nil {
-		return "", 0
-	}
-	defer e.reset()
-	e.root = pl.typ
-	field, size, _ = e.largest(pl, p)
-	return field, size
-}
-
-// largest returns the largest field of a value, and the sum of all. Each is encoded once more by itself: that costs
-// time only when there is an error to explain.
-func (e *Encoder) largest(pl *plan, p unsafe.Pointer) (field string, size, sum int) {
-	body := pl.body
-	if body.kind != kindStruct {
-		return "", 0, 0
-	}
-	for i := range body.fields {
-		f := &body.fields[i]
-		q, ok := f.stored(p)
-		if !ok {
-			continue
-		}
-		n := e.measure(f.pl, q)
-		if n > size {
-			field, size = f.name, n
-		}
-		sum += len(f.key) + n
-	}
-	return field, size, sum
-}
-
-// measure returns the size of a value encoded by itself, or a size beyond the limit that it has at least.
-func (e *Encoder) measure(pl *plan, p unsafe.Pointer) int {
-	e.reset()
-	e.start()
-	if err := pl.enc(e, p); errors.Is(err, errSize) {
-		return e.need
-	}
-	return len(e.buf) - e.base
-}
-
-// ids collects the IDs of references.
-type ids struct {
-	list     []driver.ID
-	unsorted bool
-}
-
-func (s *ids) reset() {
-	s.list, s.unsorted = s.list[:0], false
-}
-
-func (s *ids) add(id driver.ID) {
-	if n := len(s.list); n > 0 {
-		switch c := strings.Compare(string(s.list[n-1]), string(id)); {
-		case c == 0:
-			return
-		case c > 0:
-			s.unsorted = true
-		}
-	}
-	s.list = append(s.list, id)
-}
-
-// sort makes the list sorted and distinct.
-func (s *ids) sort() {
-	if s.unsorted {
-		slices.Sort(s.list)
-		s.list = slices.Compact(s.list)
-	}
-}
-
-func (s *ids) append(b []byte) []byte {
-	b = appendArrayLen(b, len(s.list))
-	for _, id := range s.list {
-		b = appendStr(b, string(id))
-	}
-	return b
-}

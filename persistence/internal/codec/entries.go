@@ -102,8 +102,8 @@ func (w *entryWriter) sort() error {
 	return nil
 }
 
-// sortByValue orders entries of equal keys, which are NaNs or pointers to equal variables. Where the
-// values are equal too, addresses keep the order at least for as long as the keys live.
+// sortByValue orders entries of equal keys, which are NaNs or pointers to equal variables. Where
+// the values are equal too, addresses keep the order at least for as long as the keys live.
 func (w *entryWriter) sortByValue(equal []entry) error {
 	for k := range equal {
 		w.at(equal[k].i)
@@ -140,11 +140,12 @@ func (w *entryWriter) write() error {
 	return nil
 }
 
-// isolate encodes a value as if it came next, copies the bytes to arena, and takes everything back. They may be
-// written as they are unless deep is true: then they are the beginning of an encoding, or one with pointers or
-// maps not met before, for which it matters what stands before it.
+// isolate encodes a value as if it came next, copies the bytes to arena, and takes everything
+// back. They may be written as they are unless deep is true: then they are the beginning of an
+// encoding, or one with pointers or maps not encoded before, whose bytes depend on what is
+// encoded before it.
 func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte, deep bool, err error) {
-	start, known := len(e.buf), len(e.seen.met)
+	start, known := len(e.buf), len(e.seen.list)
 	if !pl.shared {
 		err = pl.enc(e, p)
 	} else {
@@ -160,7 +161,7 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if len(e.seen.met) > known {
+	if len(e.seen.list) > known {
 		deep = true
 		e.seen.rollback(known)
 	}

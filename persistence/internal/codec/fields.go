@@ -15,7 +15,7 @@ type field struct {
 	pl   *plan
 	op   op
 	omit bool      // leave it out when empty
-	off  uintptr   // behind the last step of via, or in the struct itself
+	off  uintptr   // after the last step of via, or in the struct itself
 	via  []viaStep // embedded pointers on the way
 }
 
@@ -25,7 +25,8 @@ type viaStep struct {
 	elem reflect.Type
 }
 
-// at returns where the field of the struct at p is, nil behind an embedded pointer that is nil.
+// at returns where the field of the struct at p is, or nil if an embedded pointer on the way is
+// nil.
 func (f *field) at(p unsafe.Pointer) unsafe.Pointer {
 	for i := range f.via {
 		if p = *(*unsafe.Pointer)(unsafe.Add(p, f.via[i].off)); p == nil {

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// FuzzDecode decodes bodies that nobody encoded. The checksum is put right, so that they are really read.
-// What can be decoded can be encoded, and from then on gives the same bytes.
+// FuzzDecode decodes bodies that nobody encoded. The checksum is put right, so that they are
+// really read. What can be decoded can be encoded, and from then on gives the same bytes.
 func FuzzDecode(f *testing.F) {
 	c := newCodec(f, append(registeredTypes, reflect.TypeFor[vertex](), reflect.TypeFor[all](), reflect.TypeFor[hostileTarget]())...)
 	types := []reflect.Type{

@@ -17,9 +17,17 @@ const sumLen = 5
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Parse checks size, checksum and header of a record. What is wrong with it is driver.ErrCorrupt, or
-// driver.ErrTooLarge where it is over lim.MaxBytes. It does not look into the body, to which the Header
-// refers: data must not change while the Header is used.
+// Header is what a record has before its body. It refers to the bytes it was parsed from.
+type Header struct {
+	Type        string
+	Version     int // of the record; 0 for types without versions
+	Eager, Lazy []driver.ID
+	body        []byte
+}
+
+// Parse checks size, checksum and header of a record. What is wrong with it is driver.ErrCorrupt,
+// or driver.ErrTooLarge where it is over lim.MaxBytes. It does not look into the body, to which
+// the Header refers: data must not change while the Header is used.
 func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
 	if size, limit := int64(len(data)), min(lim.MaxBytes, maxRecord); size > limit {
 		return Header{}, fmt.Errorf("record of %d bytes is over the limit of %d: %w", size, limit, driver.ErrTooLarge)
@@ -80,48 +88,6 @@ func (r *headReader) number(limit uint64) uint64 {
 	}
 	r.pos += t.head
 	return t.n
-}
-
-// idBlock is how many bytes of IDs share one allocation: enough to make thousands of IDs cheap, little
-// enough that one ID kept does not hold the others of a large record in memory.
-const idBlock = 1024
-
-// ids reads an array of IDs, sorted and distinct.
-func (r *headReader) ids() []driver.ID {
-	t := readToken(r.b[r.pos:])
-	if r.bad || t.fam != famArray || t.head != arrayHead(t.n) || t.n > uint64(len(r.b)-r.pos)/2 {
-		r.bad = true
-		return nil
-	}
-	r.pos += t.head
-	if t.n == 0 {
-		return nil
-	}
-	start := r.pos
-	var last []byte
-	for range t.n {
-		id := r.str(driver.MaxIDLen)
-		if r.bad || len(id) == 0 || string(id) <= string(last) {
-			r.bad = true
-			return nil
-		}
-		last = id
-	}
-	// All are there: now they may take memory.
-	list := make([]driver.ID, 0, t.n)
-	block, from := "", start
-	for pos := start; pos < r.pos; {
-		t := readToken(r.b[pos:])
-		next := pos + t.head + int(t.n)
-		if next > from+len(block) {
-			from = pos
-			to := min(r.pos, pos+idBlock)
-			block = string(r.b[from:max(to, next)])
-		}
-		list = append(list, driver.ID(block[pos+t.head-from:next-from]))
-		pos = next
-	}
-	return list
 }
 
 // strHead is the length of the shortest head of a string of n bytes.

@@ -357,7 +357,8 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 
 func TestLateValuesCostNoMoreThanTheRecord(t *testing.T) {
 	t.Parallel()
-	// An unknown field of n nested slices, and n references to each of them: an honest record has none of the kind.
+	// An unknown field of n nested slices, and n references to each of them: an honest record has
+	// none of the kind.
 	type greedy struct {
 		L []*nest
 	}
@@ -369,7 +370,8 @@ func TestLateValuesCostNoMoreThanTheRecord(t *testing.T) {
 		body = appendBackref(body, uint32(3+n-1-i))
 	}
 	c := newCodec(t)
-	// An element is a pointer to what may be nil, so that each nesting reads as the array of one around it.
+	// An element is a pointer to what may be nil, so that each nesting reads as the array of one
+	// around it.
 	h, err := c.Parse(recordOf("greedy", string(body)), testLimits)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// Behind an interface, nil, bools, strings, ints, float64s, bytes and map[string]any stand as they are,
-// and pointers to persistable objects as references. Everything else is an array of the name of its type
-// and the value, so that it comes back as the same type.
+// In an interface, nil, bools, strings, ints, float64s, bytes and map[string]any stand as
+// they are, and pointers to persistable objects as references. Everything else is an array of the
+// name of its type and the value, so that it comes back as the same type.
 
 func buildInterface(pl *plan) {
 	if pl.typ.NumMethod() == 0 {
@@ -100,7 +100,7 @@ func (e *Encoder) dynamic(v any) error {
 	return pl.enc(e, tmp.UnsafePointer())
 }
 
-// dynamic reads what stands behind an interface of type iface.
+// dynamic reads what is stored in an interface of type iface.
 func (d *decoder) dynamic(iface reflect.Type) (any, error) {
 	t := readToken(d.buf[d.pos:])
 	switch t.fam {
@@ -148,7 +148,7 @@ func (d *decoder) anyMap() (any, error) {
 	return m, err
 }
 
-// typed reads a value that stands with the name of its type.
+// typed reads a value stored with the name of its type.
 func (d *decoder) typed(t token) (any, error) {
 	if t.n != 2 {
 		return nil, d.mismatch("an array of a type and a value")
@@ -162,7 +162,8 @@ func (d *decoder) typed(t token) (any, error) {
 	if err != nil {
 		return nil, &pathError{path: d.where(), errs: []error{err}}
 	}
-	if pl.kind == kindInterface { // no value has such a type, and it would be depth that nobody counts
+	// No value has such a type, and it would be depth that nobody counts.
+	if pl.kind == kindInterface {
 		return nil, d.corrupt("%v as the type of a value", pl.typ)
 	}
 	if pl.kind == kindArray && d.left() <= pl.typ.Len() {

@@ -8,8 +8,9 @@ import (
 	"unsafe"
 )
 
-// A map is a msgpack map, sorted by encoded keys, or nil; met again, a back-reference. Keys are
-// encoded first, then sorted, then written with their values in that order, so that equal maps give equal bytes.
+// A map is a msgpack map, sorted by encoded keys, or nil; encoded again, it is a back-reference.
+// Keys are encoded first, then sorted, then written with their values in that order, so that
+// equal maps give equal bytes.
 
 func buildMap(pl *plan) {
 	enc, dec := pl.mapCodec()
@@ -157,6 +158,6 @@ func stringMap[V any](pl *plan, value func(*Encoder, V) error) (mapEncoder, mapD
 	return enc, dec
 }
 
-// mapRoom returns for how many of n entries room is made at once: for as many as what is left of the
-// record can well hold.
+// mapRoom returns for how many of n entries room is made at once: for as many as what is left of
+// the record can well hold.
 func (d *decoder) mapRoom(n int) int { return min(n, 8+d.left()/8) }

@@ -1,9 +1,7 @@
 package codec
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -15,16 +13,16 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// names knows which name stands for which type.
+// names maps the names of types to types and back.
 //
-// Every type has a default name, the one that Go prints. It may serve as the type of a record; behind an interface, where
-// bytes alone would choose the type, only names that were registered count, those known from
-// birth, and what is composed of both.
+// Every type has a default name, the one that Go prints. It may serve as the type of a record;
+// in an interface, where bytes alone would choose the type, only names that were registered
+// count, those known from birth, and what is composed of both.
 type names struct {
 	mu     sync.RWMutex
 	byName map[string]reflect.Type // registered, or known from birth
 	byType map[reflect.Type]string
-	met    map[string]reflect.Type // types met, by their default name; nil for a name that several have
+	inUse  map[string]reflect.Type // types in use, by default name; nil: several have it
 	wire   atomic.Pointer[map[string]*plan]
 	made   map[string]bool // composed types made because some bytes named them
 }
@@ -57,7 +55,7 @@ var born = []reflect.Type{
 func (n *names) init() {
 	n.byName = make(map[string]reflect.Type, len(born))
 	n.byType = make(map[reflect.Type]string, len(born))
-	n.met = map[string]reflect.Type{}
+	n.inUse = map[string]reflect.Type{}
 	n.made = map[string]bool{}
 	for _, t := range born {
 		n.byName[t.String()], n.byType[t] = t, t.String()
@@ -65,9 +63,9 @@ func (n *names) init() {
 	n.wire.Store(&map[string]*plan{})
 }
 
-// Register gives type t a name of its own choice, under which it may stand behind interfaces. t is a
-// struct or any other named type, not a pointer to it. A name or type that is registered differently, or known from birth, is an error; the
-// same pair again is not.
+// Register gives type t a name of its own choice, under which it may be stored in interfaces. t
+// is a struct or any other named type, not a pointer to it. A name or type that is registered
+// differently, or known from birth, is an error; the same pair again is not.
 func (c *Codec) Register(name string, t reflect.Type) error {
 	switch {
 	case t == nil:
@@ -94,8 +92,8 @@ func (c *Codec) Register(name string, t reflect.Type) error {
 		return fmt.Errorf("register %v as %q: it has the name %q already", t, name, other)
 	}
 	n.byName[name], n.byType[t] = t, name
-	if n.met[t.String()] == t {
-		delete(n.met, t.String())
+	if n.inUse[t.String()] == t {
+		delete(n.inUse, t.String())
 	}
 	c.gen.Add(1)
 	return nil
@@ -133,8 +131,8 @@ func badName(name string) string {
 	return ""
 }
 
-// meet notes the default name of a type.
-func (c *Codec) meet(t reflect.Type) {
+// note keeps the default name of a type.
+func (c *Codec) note(t reflect.Type) {
 	n := &c.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -142,19 +140,19 @@ func (c *Codec) meet(t reflect.Type) {
 		return
 	}
 	name := t.String()
-	switch other, ok := n.met[name]; {
+	switch other, ok := n.inUse[name]; {
 	case !ok:
-		n.met[name] = t
+		n.inUse[name] = t
 	case other != nil && other != t:
-		n.met[name] = nil
+		n.inUse[name] = nil
 		c.gen.Add(1)
 	}
 }
 
 // TypeName returns the name for records of type t, which is a struct, not a pointer to it, or any
 // other type; it compiles the plan of t, and so meets all types that it reaches statically. It is
-// driver.ErrUnstorable if another type of the same default name was met, which asks for
-// Register, and for a type of which no value can be stored.
+// driver.ErrUnstorable if another type of the same default name is in use, which asks for
+// Register, and for a type whose values cannot be stored.
 func (c *Codec) TypeName(t reflect.Type) (string, error) {
 	if t == nil {
 		return "", fmt.Errorf("nil: %w", driver.ErrUnstorable)
@@ -167,7 +165,7 @@ func (c *Codec) nameOf(pl *plan) (string, error) {
 	return n.record, n.recordErr
 }
 
-// wireName returns the name of a type behind an interface.
+// wireName returns the name of a type in an interface.
 func (c *Codec) wireName(pl *plan) (string, error) {
 	n := c.named(pl)
 	return n.wire, n.wireErr
@@ -178,9 +176,9 @@ func (c *Codec) named(pl *plan) *namedPlan {
 	if n := pl.named.Load(); n != nil && n.gen == gen {
 		return n
 	}
-	// A type that only comes up behind an interface or as a root has not been met by its plan.
+	// A type that only comes up in an interface or as a root has not been noted with its plan.
 	if pl.typ.Name() == "" && !composed(pl.typ) {
-		c.meet(pl.typ)
+		c.note(pl.typ)
 	}
 	c.names.mu.RLock()
 	n := &namedPlan{gen: gen}
@@ -198,11 +196,6 @@ func (c *Codec) named(pl *plan) *namedPlan {
 	}
 	pl.named.Store(n)
 	return n
-}
-
-// under returns a static error as that of a root of type t.
-func (e *pathError) under(t reflect.Type) error {
-	return &pathError{path: rootName(t) + e.path, msg: e.msg, errs: e.errs}
 }
 
 func composed(t reflect.Type) bool {
@@ -253,7 +246,7 @@ func (n *names) of(t reflect.Type, registered bool, depth int) (string, error) {
 	if other, ok := n.byName[name]; ok {
 		return "", fmt.Errorf("%v has the name of another type, %s, which is registered: use Register: %w", t, fullName(other), driver.ErrUnstorable)
 	}
-	if other, ok := n.met[name]; ok && other != t {
+	if other, ok := n.inUse[name]; ok && other != t {
 		return "", fmt.Errorf("%s has the name %q of another type as well: use Register: %w", fullName(t), name, driver.ErrUnstorable)
 	}
 	return name, nil
@@ -265,138 +258,4 @@ func fullName(t reflect.Type) string {
 		return t.String()
 	}
 	return t.PkgPath() + "." + t.Name()
-}
-
-// Resolve returns the type that a name stands for. registered is true where the name is registered or known from birth: the
-// built-in kinds, time.Time, time.Duration, and slices, arrays, maps and pointers composed of those
-// or of registered types; it is false where a type was only met statically. Any other name is
-// driver.ErrUnknownType.
-func (c *Codec) Resolve(name string) (t reflect.Type, registered bool, err error) {
-	if len(name) > maxComposedName {
-		return nil, false, fmt.Errorf("type %q: the name is longer than %d bytes: %w", shorten(name), maxComposedName, driver.ErrUnknownType)
-	}
-	n := &c.names
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	p := nameParser{n: n, registered: true}
-	t, err = p.parse(name, 0)
-	if err != nil {
-		return nil, false, fmt.Errorf("type %q: %w: %w", shorten(name), err, driver.ErrUnknownType)
-	}
-	return t, p.registered, nil
-}
-
-// wirePlan returns the plan for a name behind an interface.
-func (c *Codec) wirePlan(name []byte) (*plan, error) {
-	if pl, ok := (*c.names.wire.Load())[string(name)]; ok {
-		return pl, nil
-	}
-	t, registered, err := c.Resolve(string(name))
-	if err != nil {
-		return nil, err
-	}
-	if !registered {
-		return nil, fmt.Errorf("type %q behind an interface is not registered: %w", shorten(string(name)), driver.ErrUnknownType)
-	}
-	pl := c.planOf(t)
-	c.names.mu.Lock()
-	defer c.names.mu.Unlock()
-	known := maps.Clone(*c.names.wire.Load())
-	known[string(name)] = pl
-	c.names.wire.Store(&known)
-	return pl, nil
-}
-
-// nameParser reads the name of a composed type.
-type nameParser struct {
-	n          *names
-	registered bool
-}
-
-func (p *nameParser) parse(name string, depth int) (reflect.Type, error) {
-	if t, ok := p.n.byName[name]; ok {
-		return t, nil
-	}
-	if depth > maxNesting {
-		return nil, fmt.Errorf("composed of more than %d", maxNesting)
-	}
-	switch {
-	case strings.HasPrefix(name, "*"):
-		elem, err := p.parse(name[1:], depth+1)
-		if err != nil {
-			return nil, err
-		}
-		return p.make(name, func() reflect.Type { return reflect.PointerTo(elem) })
-	case strings.HasPrefix(name, "[]"):
-		elem, err := p.parse(name[2:], depth+1)
-		if err != nil {
-			return nil, err
-		}
-		return p.make(name, func() reflect.Type { return reflect.SliceOf(elem) })
-	case strings.HasPrefix(name, "["):
-		return p.array(name, depth)
-	case strings.HasPrefix(name, "map["):
-		return p.mapping(name, depth)
-	}
-	if t := p.n.met[name]; t != nil {
-		p.registered = false
-		return t, nil
-	} else if _, ok := p.n.met[name]; ok {
-		return nil, fmt.Errorf("several types have the name %q", shorten(name))
-	}
-	return nil, fmt.Errorf("no type of the name %q is registered", shorten(name))
-}
-
-func (p *nameParser) array(name string, depth int) (reflect.Type, error) {
-	length, rest, ok := strings.Cut(name[1:], "]")
-	size, err := strconv.Atoi(length)
-	if !ok || err != nil || size < 0 || strconv.Itoa(size) != length {
-		return nil, fmt.Errorf("%q is not the length of an array", shorten(length))
-	}
-	elem, err := p.parse(rest, depth+1)
-	if err != nil {
-		return nil, err
-	}
-	if size > maxArray || uintptr(size)*elem.Size() > maxArray {
-		return nil, fmt.Errorf("an array of over %d bytes", maxArray)
-	}
-	return p.make(name, func() reflect.Type { return reflect.ArrayOf(size, elem) })
-}
-
-func (p *nameParser) mapping(name string, depth int) (reflect.Type, error) {
-	end, open := len("map["), 1
-	for ; end < len(name) && open > 0; end++ {
-		switch name[end] {
-		case '[':
-			open++
-		case ']':
-			open--
-		}
-	}
-	if open > 0 {
-		return nil, errors.New("brackets that do not match")
-	}
-	key, err := p.parse(name[len("map["):end-1], depth+1)
-	if err != nil {
-		return nil, err
-	}
-	elem, err := p.parse(name[end:], depth+1)
-	if err != nil {
-		return nil, err
-	}
-	if !key.Comparable() {
-		return nil, fmt.Errorf("%v cannot be the key of a map", key)
-	}
-	return p.make(name, func() reflect.Type { return reflect.MapOf(key, elem) })
-}
-
-// make makes a composed type. Types are never given back, so that bytes may name a limited number only.
-func (p *nameParser) make(name string, t func() reflect.Type) (reflect.Type, error) {
-	if !p.n.made[name] {
-		if len(p.n.made) >= maxComposed {
-			return nil, fmt.Errorf("over %d types composed for names", maxComposed)
-		}
-		p.n.made[name] = true
-	}
-	return t(), nil
 }

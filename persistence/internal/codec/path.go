@@ -1,14 +1,13 @@
 package codec
 
 import (
-	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
 	"unsafe"
 )
 
-// seg is one step of the path from the root to where a walk stands. The walkers keep a stack of
+// seg is one step of the path from the root to where an encoder or decoder is. They keep a stack of
 // them: its length is the depth, and errors are located by it.
 type seg struct {
 	pl  *plan
@@ -91,29 +90,10 @@ func rootName(t reflect.Type) string {
 	return name[strings.LastIndexByte(base, '.')+1:]
 }
 
-// pathError is an error located in an object.
-type pathError struct {
-	path string
-	msg  string
-	errs []error // the sentinel, and a cause where there is one
-}
-
-func (e *pathError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.path)
-	if e.msg != "" {
-		b.WriteString(": ")
-		b.WriteString(e.msg)
+// shorten cuts a name from a record to a length fit for messages.
+func shorten(s string) string {
+	if len(s) > maxKeyLen {
+		return strings.ToValidUTF8(s[:maxKeyLen], "") + "…"
 	}
-	for _, err := range e.errs {
-		b.WriteString(": ")
-		b.WriteString(err.Error())
-	}
-	return b.String()
-}
-
-func (e *pathError) Unwrap() []error { return e.errs }
-
-func errAt(path string, sentinel error, format string, args ...any) *pathError {
-	return &pathError{path: path, msg: fmt.Sprintf(format, args...), errs: []error{sentinel}}
+	return s
 }

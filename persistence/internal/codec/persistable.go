@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// Persistable reports whether struct type t embeds the identity type by value, itself or through structs it embeds by
-// value. An embedding that is ambiguous, by pointer or through an interface is ErrUnstorable. t may
-// be of any kind; all but structs are not persistable.
+// Persistable reports whether struct type t embeds the identity type by value, itself or through
+// structs it embeds by value. An embedding that is ambiguous, by pointer or through an interface
+// is ErrUnstorable. t may be of any kind; all but structs are not persistable.
 func (c *Codec) Persistable(t reflect.Type) (bool, error) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return false, nil

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// vertex is a node of a random graph with everything that makes equal bytes hard: shared and cyclic pointers
-// and maps, pointers as keys, references, interfaces.
+// vertex is a node of a random graph with everything that makes equal bytes hard: shared and
+// cyclic pointers and maps, pointers as keys, references, interfaces.
 type vertex struct {
 	Name  string
 	Edges []*vertex
@@ -30,7 +30,8 @@ type vertex struct {
 	B     []byte
 }
 
-// drawGraph draws the recipe of a graph. What it returns builds that graph, each time out of new memory.
+// drawGraph draws the recipe of a graph. What it returns builds that graph, each time out of new
+// memory.
 func drawGraph(t *rapid.T, tasks []*task) func() *vertex {
 	n := rapid.IntRange(1, 8).Draw(t, "vertices")
 	type recipe struct {

@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/binary"
 	"math"
+	"reflect"
 	"unsafe"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -226,56 +227,6 @@ func (d *decoder) float32(p *uint32) error {
 	return nil
 }
 
-// Bytes. A slice of bytes is msgpack bin, nil or not; an array of bytes is bin of its length.
-
-func encBytes(e *Encoder, p unsafe.Pointer) error {
-	b := *(*[]byte)(p)
-	if b == nil {
-		e.buf = append(e.buf, codeNil)
-		return nil
-	}
-	return e.bin(b)
-}
-
-// bin appends b as msgpack bin.
-func (e *Encoder) bin(b []byte) error {
-	if err := e.room(len(b)); err != nil {
-		return err
-	}
-	e.buf = append(appendBinLen(e.buf, len(b)), b...)
-	return nil
-}
-
-func decBytes(d *decoder, p unsafe.Pointer) error {
-	if d.nilNext() {
-		return nil
-	}
-	b, err := d.content(famBin, 0, "bytes")
-	if err != nil {
-		return err
-	}
-	out := make([]byte, len(b))
-	copy(out, b)
-	*(*[]byte)(p) = out
-	return nil
-}
-
-func buildByteArray(pl *plan) {
-	n := pl.typ.Len()
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
-		b, err := d.content(famBin, 0, "bytes")
-		if err != nil {
-			return err
-		}
-		if len(b) != n {
-			return d.corrupt("%d bytes where %d are wanted", len(b), n)
-		}
-		copy(unsafe.Slice((*byte)(p), n), b)
-		return nil
-	}
-}
-
 func buildNilOnly(pl *plan) {
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		if *(*unsafe.Pointer)(p) != nil {
@@ -290,4 +241,48 @@ func buildNilOnly(pl *plan) {
 		}
 		return nil
 	}
+}
+
+func opOf(k reflect.Kind) op {
+	switch k {
+	case reflect.Bool:
+		return opBool
+	case reflect.Int8:
+		return opInt8
+	case reflect.Int16:
+		return opInt16
+	case reflect.Int32:
+		return opInt32
+	case reflect.Int64:
+		return opInt64
+	case reflect.Int:
+		if unsafe.Sizeof(0) == 4 {
+			return opInt32
+		}
+		return opInt64
+	case reflect.Uint8:
+		return opUint8
+	case reflect.Uint16:
+		return opUint16
+	case reflect.Uint32:
+		return opUint32
+	case reflect.Uint64:
+		return opUint64
+	case reflect.Uint:
+		if unsafe.Sizeof(0) == 4 {
+			return opUint32
+		}
+		return opUint64
+	case reflect.Float32:
+		return opFloat32
+	case reflect.Float64:
+		return opFloat64
+	case reflect.Complex64:
+		return opComplex64
+	case reflect.Complex128:
+		return opComplex128
+	case reflect.String:
+		return opString
+	}
+	return opNone
 }

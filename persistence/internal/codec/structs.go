@@ -56,7 +56,7 @@ func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
 	return e.room(0)
 }
 
-// optionalFields appends a struct of which fields may be left out.
+// optionalFields appends a struct whose fields may be left out.
 func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
 	n := 0
 	for i := range pl.fields {
@@ -132,8 +132,8 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
 
-// unusualName reads a name that is not that of the next field. It returns the field, and makes it the
-// next, or nil where the type has none and the value was skipped; and the encoded name.
+// unusualName reads a name that is not that of the next field. It returns the field, and makes it
+// the next, or nil where the type has none and the value was skipped; and the encoded name.
 func (d *decoder) unusualName(pl *plan, next *int, prev string) (*field, string, error) {
 	start := d.pos
 	d.path[len(d.path)-1].i = -1
@@ -173,12 +173,4 @@ func (d *decoder) unknown(name string) error {
 		d.opts.Unknown(d.where() + "." + shorten(name))
 	}
 	return nil
-}
-
-// shorten cuts a name from a record to a length fit for messages.
-func shorten(s string) string {
-	if len(s) > maxKeyLen {
-		return strings.ToValidUTF8(s[:maxKeyLen], "") + "…"
-	}
-	return s
 }

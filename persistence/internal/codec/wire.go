@@ -47,7 +47,7 @@ const (
 const (
 	extEager   = 1    // payload: the ID referred to by a pointer
 	extLazy    = 2    // payload: the ID referred to by a lazy reference
-	extBackref = 3    // payload: uint32, offset in the body of a pointer or map met before
+	extBackref = 3    // payload: uint32, offset in the body of a pointer or map encoded before
 	extTime    = 0xff // msgpack's own timestamp, type -1
 )
 
@@ -215,7 +215,8 @@ type token struct {
 	head int    // bytes of the head
 }
 
-// payload returns how many bytes of content follow the head itself (those of strings, bytes and extensions).
+// payload returns how many bytes of content follow the head itself (those of strings, bytes and
+// extensions).
 func (t token) payload() uint64 {
 	if t.fam == famStr || t.fam == famBin || t.fam == famExt {
 		return t.n
@@ -245,7 +246,7 @@ func readToken(b []byte) token {
 		t.n = uint64(c & 0x1f)
 		return t
 	}
-	size, ext := 0, false // of the number that follows the code; whether an extension's type follows
+	size, ext := 0, false // of the number after the code; whether an extension's type follows
 	switch c {
 	case codeTrue:
 		t.n = 1
@@ -298,62 +299,4 @@ func readToken(b []byte) token {
 		t.ext = b[t.head-1]
 	}
 	return t
-}
-
-// skip returns the position behind the value at b[pos:], and false if that value is invalid or cut
-// off. It neither recurses nor allocates, whatever the value claims.
-func skip(b []byte, pos int) (int, bool) {
-	for left := uint64(1); left > 0; left-- {
-		t := readToken(b[pos:])
-		rest := uint64(len(b) - pos - t.head)
-		if t.fam == famInvalid || t.payload() > rest {
-			return pos, false
-		}
-		switch t.fam {
-		case famArray:
-			left += t.n
-		case famMap:
-			left += 2 * t.n
-		}
-		pos += t.head + int(t.payload())
-		if left-1 > uint64(len(b)-pos) { // every value takes at least one byte
-			return pos, false
-		}
-	}
-	return pos, true
-}
-
-// wellFormed reports whether b is a sequence of whole msgpack values nested at most maxDepth deep.
-func wellFormed(b []byte, maxDepth int) bool {
-	var open []uint64 // values still to come in each array and map that is open
-	total := uint64(0)
-	for pos := 0; pos < len(b); {
-		t := readToken(b[pos:])
-		if t.fam == famInvalid || t.payload() > uint64(len(b)-pos-t.head) {
-			return false
-		}
-		pos += t.head + int(t.payload())
-		n := uint64(0)
-		switch t.fam {
-		case famArray:
-			n = t.n
-		case famMap:
-			n = 2 * t.n
-		}
-		if k := len(open); k > 0 {
-			open[k-1]--
-			total--
-		}
-		if n > 0 {
-			open = append(open, n)
-			total += n
-		}
-		if len(open) > maxDepth || total > uint64(len(b)-pos) {
-			return false
-		}
-		for len(open) > 0 && open[len(open)-1] == 0 {
-			open = open[:len(open)-1]
-		}
-	}
-	return len(open) == 0
 }

@@ -1,0 +1,53 @@
+package codec
+
+import "unsafe"
+
+// Bytes. A slice of bytes is msgpack bin, nil or not; an array of bytes is bin of its length.
+
+func encBytes(e *Encoder, p unsafe.Pointer) error {
+	b := *(*[]byte)(p)
+	if b == nil {
+		e.buf = append(e.buf, codeNil)
+		return nil
+	}
+	return e.bin(b)
+}
+
+// bin appends b as msgpack bin.
+func (e *Encoder) bin(b []byte) error {
+	if err := e.room(len(b)); err != nil {
+		return err
+	}
+	e.buf = append(appendBinLen(e.buf, len(b)), b...)
+	return nil
+}
+
+func decBytes(d *decoder, p unsafe.Pointer) error {
+	if d.nilNext() {
+		return nil
+	}
+	b, err := d.content(famBin, 0, "bytes")
+	if err != nil {
+		return err
+	}
+	out := make([]byte, len(b))
+	copy(out, b)
+	*(*[]byte)(p) = out
+	return nil
+}
+
+func buildByteArray(pl *plan) {
+	n := pl.typ.Len()
+	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
+	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		b, err := d.content(famBin, 0, "bytes")
+		if err != nil {
+			return err
+		}
+		if len(b) != n {
+			return d.corrupt("%d bytes where %d are wanted", len(b), n)
+		}
+		copy(unsafe.Slice((*byte)(p), n), b)
+		return nil
+	}
+}

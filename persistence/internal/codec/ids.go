@@ -1,0 +1,88 @@
+package codec
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// ids collects the IDs of references.
+type ids struct {
+	list     []driver.ID
+	unsorted bool
+}
+
+func (s *ids) reset() {
+	s.list, s.unsorted = s.list[:0], false
+}
+
+func (s *ids) add(id driver.ID) {
+	if n := len(s.list); n > 0 {
+		switch c := strings.Compare(string(s.list[n-1]), string(id)); {
+		case c == 0:
+			return
+		case c > 0:
+			s.unsorted = true
+		}
+	}
+	s.list = append(s.list, id)
+}
+
+// sort makes the list sorted and distinct.
+func (s *ids) sort() {
+	if s.unsorted {
+		slices.Sort(s.list)
+		s.list = slices.Compact(s.list)
+	}
+}
+
+func (s *ids) append(b []byte) []byte {
+	b = appendArrayLen(b, len(s.list))
+	for _, id := range s.list {
+		b = appendStr(b, string(id))
+	}
+	return b
+}
+
+// idBlock is how many bytes of IDs share one allocation: enough to make thousands of IDs cheap,
+// little enough that one ID kept does not hold the others of a large record in memory.
+const idBlock = 1024
+
+// ids reads an array of IDs, sorted and distinct.
+func (r *headReader) ids() []driver.ID {
+	t := readToken(r.b[r.pos:])
+	if r.bad || t.fam != famArray || t.head != arrayHead(t.n) || t.n > uint64(len(r.b)-r.pos)/2 {
+		r.bad = true
+		return nil
+	}
+	r.pos += t.head
+	if t.n == 0 {
+		return nil
+	}
+	start := r.pos
+	var last []byte
+	for range t.n {
+		id := r.str(driver.MaxIDLen)
+		if r.bad || len(id) == 0 || string(id) <= string(last) {
+			r.bad = true
+			return nil
+		}
+		last = id
+	}
+	// All are there: now they may take memory.
+	list := make([]driver.ID, 0, t.n)
+	block, from := "", start
+	for pos := start; pos < r.pos; {
+		t := readToken(r.b[pos:])
+		next := pos + t.head + int(t.n)
+		if next > from+len(block) {
+			from = pos
+			to := min(r.pos, pos+idBlock)
+			block = string(r.b[from:max(to, next)])
+		}
+		list = append(list, driver.ID(block[pos+t.head-from:next-from]))
+		pos = next
+	}
+	return list
+}
