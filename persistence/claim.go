@@ -101,7 +101,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 		}
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		spec.Edit = func(rec *driver.Record) error {
-			err := s.mayRestate(rec)
+			err := s.checkStateField(rec)
 			if err != nil {
 				bad[rec.ID] = err
 				return err
@@ -111,11 +111,11 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 			return nil
 		}
 	}
-	if err := s.gate.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.leave()
-	recs, err := b.Claim(ctx, dq, spec)
+	var recs []driver.Record
+	err = s.call(ctx, func(driver.Backend) error {
+		recs, err = b.Claim(ctx, dq, spec)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +147,8 @@ func (s *Store) claimer() (driver.Claimer, error) {
 	return b, nil
 }
 
-// mayRestate returns an error where the object of the record would not take a state from its column.
-func (s *Store) mayRestate(rec *driver.Record) error {
+// checkStateField returns an error where the object of the record would not take a state from its column.
+func (s *Store) checkStateField(rec *driver.Record) error {
 	head, err := records.Parse(rec.Data, s.limits)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (s *Store) mayRestate(rec *driver.Record) error {
 	if err != nil {
 		return err
 	}
-	if !s.restatable(t) {
+	if !s.stateIsField(t) {
 		return fmt.Errorf("the state of a %s is no field that could be set: %w", head.Type, errors.ErrUnsupported)
 	}
 	return nil
@@ -188,11 +188,10 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 	c.rec = nil
 	c.mu.Unlock()
 	if rec != nil {
-		if err := c.s.gate.enter(ctx); err != nil {
+		if err := c.s.call(ctx, func(driver.Backend) error { return nil }); err != nil {
 			return nil, err
 		}
-		c.s.gate.leave()
-		ld := &loader{s: c.s, want: want}
+		ld := &loader{c: &c.s.conn, want: want}
 		ld.begin(1)
 		if err := ld.add(rec, nil); err != nil {
 			return nil, err
@@ -223,11 +222,11 @@ func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err := c.s.gate.enter(ctx); err != nil {
+	var until time.Time
+	err = c.s.call(ctx, func(driver.Backend) error {
+		until, err = b.Extend(ctx, c.info.ID, c.token, lease)
 		return err
-	}
-	defer c.s.gate.leave()
-	until, err := b.Extend(ctx, c.info.ID, c.token, lease)
+	})
 	if err != nil {
 		return err
 	}
@@ -241,12 +240,12 @@ func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
 // the claim has not been ended: else ErrConflict. That it has lapsed does not matter as long as that holds. objs need not
 // contain that object.
 func (c *Claim) Save(ctx context.Context, objs ...any) error {
-	return c.save(ctx, saving{op: "save", held: c}, objs)
+	return c.save(ctx, saving{op: "save", claim: c}, objs)
 }
 
 // Complete is Save and Release in one step: all of it happens, or nothing.
 func (c *Claim) Complete(ctx context.Context, objs ...any) error {
-	return c.save(ctx, saving{op: "complete", held: c, done: true}, objs)
+	return c.save(ctx, saving{op: "complete", claim: c, release: true}, objs)
 }
 
 func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
@@ -254,14 +253,14 @@ func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
 		_, err := c.s.save(ctx, how, objs...)
 		return err
 	}
-	m := driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: c.info.ID}, Token: c.token, Release: how.done}
+	m := driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: c.info.ID}, Token: c.token, Release: how.release}
 	_, err := c.s.apply(ctx, []driver.Mutation{m})
 	return c.s.fail(how.op, c.info.ID, err)
 }
 
 // Release ends the claim: others may claim the object at once. ErrConflict where the claim is no longer held, as for Save.
 func (c *Claim) Release(ctx context.Context) error {
-	return c.save(ctx, saving{op: "release", held: c, done: true}, nil)
+	return c.save(ctx, saving{op: "release", claim: c, release: true}, nil)
 }
 
 // Claims streams the claims that there are, of any owner, in the order of the IDs. Lapsed ones are among them until the
@@ -270,7 +269,7 @@ func (c *Claim) Release(ctx context.Context) error {
 func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}, Parts: driver.Info | driver.Fields}
 	_, err := s.claimer()
-	return stream(s, ctx, "claims", q, err, s.newClaim)
+	return stream(&s.conn, ctx, "claims", idPage, q, err, s.newClaim)
 }
 
 // ReleaseExpired ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody
@@ -285,9 +284,10 @@ func (s *Store) releaseExpired(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.gate.enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.gate.leave()
-	return b.ReleaseExpired(ctx)
+	var n int64
+	err = s.call(ctx, func(driver.Backend) error {
+		n, err = b.ReleaseExpired(ctx)
+		return err
+	})
+	return n, err
 }

@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,29 +10,29 @@ import (
 
 // commit writes what differs, and tells the objects once that has succeeded.
 //
-// Saves of other goroutines may have met the same objects. Each save claims the objects it is
-// about to write; one that finds an object claimed waits for that save to land and then looks
-// again: mostly there is nothing left to write.
+// Saves of other goroutines may write the same objects. Each save marks the objects that it is about
+// to write; one that finds an object marked waits for that save to end and then compares again:
+// mostly there is nothing left to write.
 func (sv *saver) commit() error {
-	dirty, fl, err := sv.claim()
+	dirty, mine, err := sv.acquire()
 	if err != nil {
 		return err
 	}
-	defer close(fl.done)
-	defer sv.unclaim(dirty, fl)
+	defer close(mine.done)
+	defer sv.unmark(dirty, mine)
 
 	ms := make([]driver.Mutation, 0, len(dirty)+1)
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	held := sv.saving.held
+	claim := sv.saving.claim
 	for _, it := range dirty {
 		m := sv.mutation(it, now)
 		if ms = append(ms, m); m.Token != 0 {
-			held = nil // it is seen to
+			claim = nil // its record is among those written
 		}
 	}
-	if held != nil {
+	if claim != nil {
 		// The claimed record is not written, or not by this save: the claim is looked at all the same.
-		ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: held.info.ID}, Token: held.token, Release: sv.saving.done})
+		ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: claim.info.ID}, Token: claim.token, Release: sv.saving.release})
 	}
 	if len(ms) == 0 {
 		if err := sv.present(); err != nil {
@@ -43,11 +42,11 @@ func (sv *saver) commit() error {
 		return nil
 	}
 	for _, it := range sv.items {
-		if it.root && it.data == nil && (held == nil || it.id != held.info.ID) {
+		if it.root && it.data == nil && (claim == nil || it.id != claim.info.ID) {
 			ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: it.id}})
 		}
 	}
-	revs, err := sv.s.apply(sv.ctx, ms)
+	revs, err := sv.c.apply(sv.ctx, ms)
 	if err != nil {
 		if errors.Is(err, ErrUncertain) {
 			for _, it := range dirty {
@@ -57,30 +56,51 @@ func (sv *saver) commit() error {
 		return sv.explain(err)
 	}
 	for i, it := range dirty {
-		if it.ident == nil {
-			continue
+		if it.ident != nil {
+			sv.c.learn(it.ident, it.id, revs[i], it.digest, it.refs)
 		}
-		it.ident.mu.Lock()
-		it.ident.learn(it.ident.in(sv.s.ident), it.id, revs[i], it.digest, it.refs)
-		it.ident.mu.Unlock()
 	}
 	sv.use()
 	return nil
 }
 
-// claim claims the objects that differ and returns the items to write, and the flight that holds the
-// claims. An object that another save has meanwhile written as this one would is left out.
+// mutation returns what to write of an item.
+func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
+	m := driver.Mutation{
+		Op: it.op,
+		Rec: driver.Record{
+			ID: it.id, Type: it.typ, State: it.state, Size: int64(len(it.data)),
+			Created: now, Modified: now, Data: it.data, Fields: it.fields,
+		},
+		NewRefs: it.newRefs,
+	}
+	if claim := sv.saving.claim; claim != nil && it.id == claim.info.ID && it.op == driver.Update {
+		m.Token, m.Release = claim.token, sv.saving.release
+	}
+	switch {
+	case it.op == driver.Update && !it.force:
+		m.IfRev = it.base.rev
+	case it.op == driver.Create && (it.force || !sv.s.ids.Unique()):
+		// The ID may have been another record's that was removed: what remembers that
+		// one's revisions must not take this one for it.
+		m.Rec.Revision = now.UnixMicro()
+	}
+	return m
+}
+
+// acquire marks the objects that differ as being written by this save, and returns their items. An
+// object that another save has meanwhile written as this one would is left out.
 //
-// Each attempt is a flight of its own, over when the attempt gives up: who waits for it must not
-// have to wait for the whole save, which may be waiting for him.
-func (sv *saver) claim() ([]*item, *flight, error) {
+// Each attempt has a pendingSave of its own, which ends when the attempt gives up. A save that waits
+// for it must not have to wait for the whole of this save, which may be waiting for that one.
+func (sv *saver) acquire() ([]*item, *pendingSave, error) {
 	for {
-		fl := &flight{done: make(chan struct{})}
-		dirty, other, err := sv.tryClaim(fl)
+		mine := &pendingSave{done: make(chan struct{})}
+		dirty, other, err := sv.tryAcquire(mine)
 		if err == nil && other == nil {
-			return dirty, fl, nil
+			return dirty, mine, nil
 		}
-		close(fl.done)
+		close(mine.done)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -92,10 +112,10 @@ func (sv *saver) claim() ([]*item, *flight, error) {
 	}
 }
 
-// tryClaim claims for fl all the objects that differ or, where another flight has one of them,
-// none, and returns that flight. Nobody waits while holding claims, so saves cannot wait for
-// each other in a circle.
-func (sv *saver) tryClaim(fl *flight) (dirty []*item, other *flight, err error) {
+// tryAcquire marks all the objects that differ or, where another save is writing one of them, none,
+// and returns that save. No save waits while it has marked objects, so saves cannot wait for each
+// other in a circle.
+func (sv *saver) tryAcquire(mine *pendingSave) (dirty []*item, other *pendingSave, err error) {
 	for _, it := range sv.items {
 		if it.data == nil {
 			continue
@@ -104,45 +124,53 @@ func (sv *saver) tryClaim(fl *flight) (dirty []*item, other *flight, err error) 
 			dirty = append(dirty, it)
 			continue
 		}
-		it.ident.mu.Lock()
-		b := it.ident.in(sv.s.ident)
-		current := b.id
-		if current == "" {
-			current = b.pending
-		}
-		switch {
-		case b.flight != nil:
-			other = b.flight
-		case it.force:
-			b.flight = fl
-			dirty = append(dirty, it)
-		case current != it.id || b.tried != it.base.tried:
-			err = errAgain
-		case b.id == it.base.id && b.rev == it.base.rev && b.digest == it.base.digest:
-			b.flight = fl
-			dirty = append(dirty, it)
-		case b.digest == it.digest:
-			it.data = nil // written by another save meanwhile
-		default:
-			err = errAgain
-		}
-		it.ident.mu.Unlock()
-		if other != nil || err != nil {
-			sv.unclaim(dirty, fl)
+		var write bool
+		if write, other, err = sv.mark(it, mine); other != nil || err != nil {
+			sv.unmark(dirty, mine)
 			return nil, other, err
+		}
+		if write {
+			dirty = append(dirty, it)
 		}
 	}
 	return dirty, nil, nil
 }
 
-func (sv *saver) unclaim(items []*item, fl *flight) {
+// mark makes mine the writer of the item's object. It reports false, and drops the item's data, where
+// another save has written the same, and returns the save that is writing the object, if there is one.
+func (sv *saver) mark(it *item, mine *pendingSave) (write bool, other *pendingSave, err error) {
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	e := sv.c.entry(it.ident)
+	current := e.id
+	if current == "" {
+		current = e.pending
+	}
+	switch {
+	case e.writer != nil:
+		return false, e.writer, nil
+	case it.force:
+	case current != it.id || e.tried != it.base.tried:
+		return false, nil, errAgain
+	case e.id == it.base.id && e.rev == it.base.rev && e.digest == it.base.digest:
+	case e.digest == it.digest:
+		it.data = nil
+		return false, nil, nil
+	default:
+		return false, nil, errAgain
+	}
+	e.writer = mine
+	return true, nil, nil
+}
+
+func (sv *saver) unmark(items []*item, mine *pendingSave) {
 	for _, it := range items {
 		if it.ident == nil {
 			continue
 		}
 		it.ident.mu.Lock()
-		if b := it.ident.in(sv.s.ident); b.flight == fl {
-			b.flight = nil
+		if b := sv.c.entry(it.ident); b.writer == mine {
+			b.writer = nil
 		}
 		it.ident.mu.Unlock()
 	}
@@ -155,7 +183,7 @@ func (sv *saver) use() {
 			continue
 		}
 		it.ident.mu.Lock()
-		if b := it.ident.in(sv.s.ident); b.id != "" {
+		if b := sv.c.entry(it.ident); b.id != "" {
 			it.ident.last = b
 		}
 		it.ident.mu.Unlock()
@@ -171,7 +199,7 @@ func (sv *saver) present() error {
 		}
 	}
 	there := make(map[ID]bool, len(ids))
-	err := sv.s.readOnce(sv.ctx, func(r driver.Reader) error {
+	err := sv.c.readOnce(sv.ctx, func(r driver.Reader) error {
 		recs, err := r.Get(sv.ctx, ids, 0)
 		for i := range recs {
 			there[recs[i].ID] = true
@@ -222,111 +250,4 @@ func (sv *saver) explain(err error) error {
 		}
 	}
 	return err
-}
-
-// remember keeps what an uncertain save tried to write of an object. unique says that the store makes no ID twice.
-func (it *item) remember(unique bool) {
-	if it.ident == nil {
-		return
-	}
-	it.ident.mu.Lock()
-	defer it.ident.mu.Unlock()
-	it.ident.in(it.base.store).tried = &attempt{
-		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
-}
-
-// settle finds out whether uncertain saves had succeeded: it reads their records, and equal
-// bytes mean that they had. It returns the items of which that is so.
-func (s *Store) settle(ctx context.Context, items []*item) (landed []*item, err error) {
-	ids := make([]ID, 0, len(items))
-	tried := make([]*attempt, len(items))
-	for i, it := range items {
-		it.ident.mu.Lock()
-		tried[i] = it.ident.in(s.ident).tried
-		it.ident.mu.Unlock()
-		if tried[i] != nil {
-			ids = append(ids, tried[i].id)
-		}
-	}
-	found := make(map[ID]driver.Record, len(ids))
-	err = s.readOnce(ctx, func(r driver.Reader) error {
-		recs, err := r.Get(ctx, ids, loadParts)
-		for _, rec := range recs {
-			found[rec.ID] = rec
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("finding out how the last save ended: %w", err)
-	}
-	var scratch []byte
-	for i, it := range items {
-		if tried[i] == nil {
-			continue
-		}
-		rec, there := found[tried[i].id]
-		var d digest
-		if there {
-			d, scratch = digestOf(scratch, rec.State, rec.Fields, rec.Data)
-		}
-		it.ident.mu.Lock()
-		b := it.ident.in(s.ident)
-		if b.tried == tried[i] {
-			switch {
-			case there && d == b.tried.digest:
-				it.ident.learn(b, rec.ID, rec.Revision, d, b.tried.refs)
-				landed = append(landed, it)
-			case there && b.tried.created: // it is ours, and someone has changed it since
-				it.ident.learn(b, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
-			default:
-				b.tried = nil
-			}
-		}
-		it.ident.mu.Unlock()
-	}
-	return landed, nil
-}
-
-// renew gives another ID to each new object whose ID turned out to be taken, and reports
-// whether it could. skip is how many numbers to leave out, lest the next ones be taken too.
-func (sv *saver) renew(cause error, skip int) (bool, error) {
-	re, ok := errors.AsType[*driver.RecordError](cause)
-	if !ok || !sv.s.ids.Unique() {
-		return false, nil
-	}
-	var made []ID
-	items := make(map[ID]*item)
-	for _, it := range sv.items {
-		if it.made && it.op == driver.Create {
-			made = append(made, it.id)
-			items[it.id] = it
-		}
-	}
-	if items[re.ID] == nil {
-		return false, nil
-	}
-	err := sv.s.readOnce(sv.ctx, func(r driver.Reader) error {
-		recs, err := r.Get(sv.ctx, made, 0)
-		for _, rec := range recs {
-			items[rec.ID].forgetPending(sv.s.ident)
-		}
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	items[re.ID].forgetPending(sv.s.ident)
-	return true, sv.s.numbers.skip(sv.ctx, skip)
-}
-
-// forgetPending makes the object's next save take another ID.
-func (it *item) forgetPending(store storeID) {
-	if it.ident == nil {
-		return
-	}
-	it.ident.mu.Lock()
-	defer it.ident.mu.Unlock()
-	if b := it.ident.in(store); b.pending == it.id && b.flight == nil {
-		b.pending = ""
-	}
 }

@@ -8,18 +8,18 @@ import (
 )
 
 // Count returns how many records q selects; nil: all. Order, After and Limit do not count.
-func (s *Store) Count(ctx context.Context, q *Query) (int64, error) {
-	dq, err := s.compile(q)
+func (c *conn) Count(ctx context.Context, q *Query) (int64, error) {
+	dq, err := c.s.compile(q)
 	if err != nil {
-		return 0, s.fail("count", "", err)
+		return 0, c.s.fail("count", "", err)
 	}
 	var n int64
-	err = s.readOnce(ctx, func(r driver.Reader) error {
+	err = c.readOnce(ctx, func(r driver.Reader) error {
 		var err error
 		n, err = r.Count(ctx, dq)
 		return err
 	})
-	return n, s.fail("count", "", err)
+	return n, c.s.fail("count", "", err)
 }
 
 // A Group is a value of a column and how many records have it. See [Store.CountBy].
@@ -28,26 +28,26 @@ type Group = driver.Group
 // CountBy returns how many of the records that q selects, nil: of all, have each value of a column, in the order of the
 // values, NULL last as nil: CountBy(ctx, "state", nil) is a summary by state. Values are as in [Info].Fields, those
 // of id are IDs. Order, After and Limit do not count.
-func (s *Store) CountBy(ctx context.Context, column string, q *Query) ([]Group, error) {
-	dq, err := s.compile(q)
+func (c *conn) CountBy(ctx context.Context, column string, q *Query) ([]Group, error) {
+	dq, err := c.s.compile(q)
 	if err == nil {
-		err = s.checkColumn(column)
+		err = c.s.checkColumn(column)
 	}
 	if err != nil {
-		return nil, s.fail("count", "", err)
+		return nil, c.s.fail("count", "", err)
 	}
 	var groups []Group
-	err = s.readOnce(ctx, func(r driver.Reader) error {
+	err = c.readOnce(ctx, func(r driver.Reader) error {
 		var err error
-		groups, err = driver.CountBy(ctx, r, s.values, dq, column)
+		groups, err = driver.CountBy(ctx, r, c.s.values, dq, column)
 		return err
 	})
 	if err != nil {
-		return nil, s.fail("count", "", err)
+		return nil, c.s.fail("count", "", err)
 	}
 	order := &driver.Query{Order: []driver.Order{{Column: column}}}
 	slices.SortFunc(groups, func(a, b Group) int {
-		return s.values.Compare(order, &driver.Cursor{Values: []any{a.Value}}, &driver.Cursor{Values: []any{b.Value}})
+		return c.s.values.Compare(order, &driver.Cursor{Values: []any{a.Value}}, &driver.Cursor{Values: []any{b.Value}})
 	})
 	return groups, nil
 }

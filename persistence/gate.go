@@ -52,7 +52,7 @@ func (g *gate) leave() {
 	}
 }
 
-// drain waits for the calls in flight. g.mu is held, and again when it returns.
+// drain waits for the calls in pendingSave. g.mu is held, and again when it returns.
 func (g *gate) drain() {
 	for g.inflight > 0 {
 		if g.drained == nil {
@@ -65,7 +65,7 @@ func (g *gate) drain() {
 	}
 }
 
-// hold makes later calls wait and returns when none is in flight. It reports
+// hold makes later calls wait and returns when none is in pendingSave. It reports
 // false, and does nothing, when the gate is held or closed already.
 func (g *gate) hold() bool {
 	g.mu.Lock()
@@ -91,7 +91,7 @@ func (g *gate) release() bool {
 }
 
 // close ends the gate: calls held back and later ones get ErrClosed. It returns when none is
-// in flight, and reports false when it was closed before.
+// in pendingSave, and reports false when it was closed before.
 func (g *gate) close() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

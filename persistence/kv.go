@@ -8,7 +8,6 @@ import (
 	"iter"
 	"reflect"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/brine-go/brine/idfactory"
@@ -21,10 +20,7 @@ import (
 // a struct, a map, …; one of a named type wants Register. It is safe for concurrent use, by any number of
 // processes. (jobman's key-value pairs.)
 type KV struct {
-	s        *Store
-	prepared atomic.Bool
-	opening  chan struct{}  // has room for the one who opens
-	backend  driver.Backend // nil: not open yet; guarded by opening
+	c conn // of the namespace of the pairs
 }
 
 // A Pair is a key with its value.
@@ -44,7 +40,7 @@ const Absent absent = 0
 // keep any makes every call errors.ErrUnsupported.
 func (s *Store) KV() *KV { return s.kv }
 
-func newKV(s *Store) *KV { return &KV{s: s, opening: make(chan struct{}, 1)} }
+func newKV(s *Store) *KV { return &KV{c: conn{s: s, namespace: driver.Pairs}} }
 
 // Get returns the value of a key, in the form that [Store.Load] gives: ErrNotFound if there is none.
 func (kv *KV) Get(ctx context.Context, key string) (any, error) {
@@ -56,25 +52,25 @@ func (kv *KV) Get(ctx context.Context, key string) (any, error) {
 	if err == nil {
 		v, err = kv.decode(&rec)
 	}
-	return v, kv.s.fail("kv get", ID(key), err)
+	return v, kv.c.s.fail("kv get", ID(key), err)
 }
 
 // Set gives a key a value, whatever it had.
 func (kv *KV) Set(ctx context.Context, key string, value any) error {
 	rec, err := kv.encode(key, value)
 	if err == nil {
-		err = kv.apply(ctx, driver.Mutation{Op: driver.Put, Rec: rec})
+		_, err = kv.c.apply(ctx, []driver.Mutation{{Op: driver.Put, Rec: rec}})
 	}
-	return kv.s.fail("kv set", ID(key), err)
+	return kv.c.s.fail("kv set", ID(key), err)
 }
 
 // Delete removes a key: ErrNotFound if it is not there.
 func (kv *KV) Delete(ctx context.Context, key string) error {
 	err := checkKey(key)
 	if err == nil {
-		err = kv.apply(ctx, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: ID(key)}})
+		_, err = kv.c.apply(ctx, []driver.Mutation{{Op: driver.Delete, Rec: driver.Record{ID: ID(key)}}})
 	}
-	return kv.s.fail("kv delete", ID(key), err)
+	return kv.c.s.fail("kv delete", ID(key), err)
 }
 
 // CompareAndSwap gives a key the value next if its value is old, and reports whether it was. Either may be
@@ -82,7 +78,7 @@ func (kv *KV) Delete(ctx context.Context, key string) error {
 // not int(1) and int64(1), nor a nil and an empty slice.
 func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
 	swapped, err = kv.swap(ctx, key, old, next)
-	return swapped, kv.s.fail("kv swap", ID(key), err)
+	return swapped, kv.c.s.fail("kv swap", ID(key), err)
 }
 
 func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error) {
@@ -117,7 +113,7 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 		default:
 			m.Op, m.IfRev = driver.Create, 0
 		}
-		err = kv.apply(ctx, m)
+		_, err = kv.c.apply(ctx, []driver.Mutation{m})
 		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
 			return err == nil, err
 		}
@@ -126,56 +122,24 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 	return false, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
 }
 
-// Range streams the pairs whose keys begin with the prefix, "": all, in the order of the bytes of their keys. It reads page by page, as
-// [Store.List] does. An error of ErrCorrupt or ErrUnknownType concerns one pair, of which the key is given, and the iteration
-// goes on; any other ends it.
+// Range streams the pairs whose keys begin with the prefix, "": all, in the order of the bytes of
+// their keys. It reads page by page, as [Store.List] does. An error of ErrCorrupt or ErrUnknownType
+// concerns one pair, whose key is given, and the iteration goes on; any other ends it.
 func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
+	q := &driver.Query{Parts: driver.Info | driver.Data}
+	if prefix != "" {
+		q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
+	}
 	return func(yield func(Pair, error) bool) {
-		q := &driver.Query{Parts: driver.Info | driver.Data}
-		if prefix != "" {
-			q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
-		}
-		for q.Limit = firstPage; ; q.Limit = min(4*q.Limit, dataPage) {
-			var recs []driver.Record
-			var bad []error
-			size := 0
-			err := kv.readOnce(ctx, func(r driver.Reader) error {
-				for rec, err := range r.Scan(ctx, q) {
-					if err != nil {
-						if !concernsOneRecord(err) {
-							return err
-						}
-						bad = append(bad, err)
-						continue
-					}
-					recs = append(recs, rec)
-					if size += len(rec.Data); size >= pageBytes {
-						break
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				yield(Pair{}, kv.s.fail("kv range", "", err))
+		for rec, err := range stream(&kv.c, ctx, "kv range", dataPage, q, nil, func(rec *driver.Record) driver.Record { return *rec }) {
+			p := Pair{Key: string(rec.ID), Created: rec.Created, Modified: rec.Modified}
+			if err == nil {
+				p.Value, err = kv.decode(&rec)
+				err = kv.c.s.fail("kv range", rec.ID, err)
+			}
+			if !yield(p, err) {
 				return
 			}
-			for _, err := range bad {
-				if !yield(Pair{}, kv.s.fail("kv range", "", err)) {
-					return
-				}
-			}
-			for i := range recs {
-				rec := &recs[i]
-				p := Pair{Key: string(rec.ID), Created: rec.Created, Modified: rec.Modified}
-				p.Value, err = kv.decode(rec)
-				if !yield(p, kv.s.fail("kv range", rec.ID, err)) {
-					return
-				}
-			}
-			if len(recs) < q.Limit && size < pageBytes {
-				return
-			}
-			q.After = &driver.Cursor{ID: recs[len(recs)-1].ID}
 		}
 	}
 }
@@ -191,7 +155,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	if err := checkKey(key); err != nil {
 		return driver.Record{}, err
 	}
-	enc := records.NewEncoder(kv.s.limits, nil)
+	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
 	e, err := enc.Encode(value)
 	if err != nil {
@@ -205,7 +169,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 }
 
 func (kv *KV) decode(rec *driver.Record) (any, error) {
-	head, err := records.Parse(rec.Data, kv.s.limits)
+	head, err := records.Parse(rec.Data, kv.c.s.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +181,7 @@ func (kv *KV) decode(rec *driver.Record) (any, error) {
 		return nil, fmt.Errorf("%w %q: Register it", ErrUnknownType, head.Type)
 	}
 	ptr := reflect.New(t).Interface()
-	if err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.s.limits}); err != nil {
+	if err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits}); err != nil {
 		return nil, err
 	}
 	return natural(ptr), nil
@@ -227,7 +191,7 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 	if err := checkKey(key); err != nil {
 		return rec, false, err
 	}
-	err = kv.readOnce(ctx, func(r driver.Reader) error {
+	err = kv.c.readOnce(ctx, func(r driver.Reader) error {
 		recs, err := r.Get(ctx, []ID{ID(key)}, driver.Info|driver.Data)
 		if err == nil && len(recs) > 0 {
 			rec, found = recs[0], true
@@ -235,94 +199,4 @@ func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bo
 		return err
 	})
 	return rec, found, err
-}
-
-func (kv *KV) readOnce(ctx context.Context, fn func(driver.Reader) error) error {
-	if err := kv.s.gate.enter(ctx); err != nil {
-		return err
-	}
-	defer kv.s.gate.leave()
-	if _, ok := kv.s.backend.(driver.Namespacer); ok {
-		if err := kv.prepare(ctx); err != nil {
-			return err
-		}
-		return driver.ReadOnce(ctx, kv.s.backend, func(r driver.Reader) error {
-			pairs, err := driver.InNamespace(r, driver.Pairs)
-			if err != nil {
-				return err
-			}
-			return fn(pairs)
-		})
-	}
-	b, err := kv.open(ctx)
-	if err != nil {
-		return err
-	}
-	return driver.ReadOnce(ctx, b, fn)
-}
-
-func (kv *KV) apply(ctx context.Context, m driver.Mutation) error {
-	if err := kv.s.gate.enter(ctx); err != nil {
-		return err
-	}
-	defer kv.s.gate.leave()
-	if _, ok := kv.s.backend.(driver.Namespacer); ok {
-		if err := kv.prepare(ctx); err != nil {
-			return err
-		}
-		m.Namespace = driver.Pairs
-		_, err := kv.s.backend.Apply(ctx, []driver.Mutation{m})
-		return err
-	}
-	b, err := kv.open(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = b.Apply(ctx, []driver.Mutation{m})
-	return err
-}
-
-// prepare makes the namespace of the pairs, once.
-func (kv *KV) prepare(ctx context.Context) error {
-	if kv.prepared.Load() {
-		return nil
-	}
-	err := driver.InitNamespace(ctx, kv.s.backend, driver.Pairs, driver.Schema{})
-	if err == nil {
-		kv.prepared.Store(true)
-	}
-	return err
-}
-
-// open returns the backend of the pairs.
-func (kv *KV) open(ctx context.Context) (driver.Backend, error) {
-	select {
-	case kv.opening <- struct{}{}:
-		defer func() { <-kv.opening }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if kv.backend != nil {
-		return kv.backend, nil
-	}
-	a, ok := kv.s.backend.(driver.Annexer)
-	if !ok {
-		return nil, fmt.Errorf("key-value pairs in this backend: %w", errors.ErrUnsupported)
-	}
-	b, err := a.Annex("kv")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.Init(ctx, driver.Schema{}); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	kv.backend = b
-	return b, nil
-}
-
-// opened returns the backend if it is open. No call is in flight.
-func (kv *KV) opened() driver.Backend {
-	kv.opening <- struct{}{}
-	defer func() { <-kv.opening }()
-	return kv.backend
 }

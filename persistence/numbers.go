@@ -2,14 +2,16 @@ package persistence
 
 import (
 	"context"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // numbers hands out the numbers of the store's counter, which it takes in blocks. The blocks
 // grow with use, so that bulk work pays few round trips and a short run wastes few numbers.
 type numbers struct {
-	s         *Store
+	c         *conn
 	noCounter bool
-	turn      chan struct{} // holds one token: whoever has it may touch the rest
+	lock      *semaphore.Weighted // of weight 1, for what follows: waiting for it ends with a context
 	spans     []span
 	block     int
 }
@@ -22,29 +24,16 @@ const (
 	maxBlock   = 8192
 )
 
-func (n *numbers) init(s *Store, noCounter bool) {
-	n.s, n.noCounter, n.block = s, noCounter, firstBlock
-	n.turn = make(chan struct{}, 1)
-	n.turn <- struct{}{}
+func (n *numbers) init(c *conn, noCounter bool) {
+	n.c, n.noCounter, n.block, n.lock = c, noCounter, firstBlock, semaphore.NewWeighted(1)
 }
-
-func (n *numbers) lock(ctx context.Context) error {
-	select {
-	case <-n.turn:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (n *numbers) unlock() { n.turn <- struct{}{} }
 
 // next returns a number that was never given out before.
 func (n *numbers) next(ctx context.Context) (int64, error) {
-	if err := n.lock(ctx); err != nil {
+	if err := n.lock.Acquire(ctx, 1); err != nil {
 		return 0, err
 	}
-	defer n.unlock()
+	defer n.lock.Release(1)
 	if len(n.spans) == 0 {
 		if err := n.fetch(ctx, n.block); err != nil {
 			return 0, err
@@ -62,19 +51,19 @@ func (n *numbers) next(ctx context.Context) (int64, error) {
 
 // take adds a span of count numbers.
 func (n *numbers) take(ctx context.Context, count int) error {
-	if err := n.lock(ctx); err != nil {
+	if err := n.lock.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.unlock()
+	defer n.lock.Release(1)
 	return n.fetch(ctx, count)
 }
 
 // skip throws the numbers at hand away, and count more: they ran into IDs that are taken.
 func (n *numbers) skip(ctx context.Context, count int) error {
-	if err := n.lock(ctx); err != nil {
+	if err := n.lock.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer n.unlock()
+	defer n.lock.Release(1)
 	n.spans = nil
 	if err := n.fetch(ctx, count); err != nil {
 		return err
@@ -84,25 +73,16 @@ func (n *numbers) skip(ctx context.Context, count int) error {
 }
 
 // forget throws the numbers at hand away after a save, where they were only the next free ones
-// and another process may take them.
+// and another process may take them. Another save that holds the lock forgets them itself.
 func (n *numbers) forget() {
-	if !n.noCounter {
-		return
-	}
-	select {
-	case <-n.turn:
+	if n.noCounter && n.lock.TryAcquire(1) {
 		n.spans, n.block = nil, firstBlock
-		n.unlock()
-	default: // another save is at it, and forgets in its turn
+		n.lock.Release(1)
 	}
 }
 
 func (n *numbers) fetch(ctx context.Context, count int) error {
-	if err := n.s.gate.enter(ctx); err != nil {
-		return err
-	}
-	defer n.s.gate.leave()
-	first, err := n.s.backend.NextIDs(ctx, count)
+	first, err := n.c.nextIDs(ctx, count)
 	if err != nil {
 		return err
 	}

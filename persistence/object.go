@@ -2,9 +2,7 @@ package persistence
 
 import (
 	"reflect"
-	"sync"
 	"sync/atomic"
-	"unique"
 	"unsafe"
 
 	"github.com/brine-go/brine/persistence/internal/codec"
@@ -111,89 +109,4 @@ func Register[T any](name string) {
 	if err := records.Register(name, reflect.TypeFor[T]()); err != nil {
 		panic("persistence: Register: " + err.Error())
 	}
-}
-
-// A storeID is the identity of a store's data. Handles of the same data are equal.
-type storeID = unique.Handle[string]
-
-// An identity is what an object knows of its records, one belonging per store.
-type identity struct {
-	owner *Persistable // the object it was made for, never a copy
-
-	mu   sync.Mutex
-	last *belonging // of the store used last; nil until first saved or loaded
-	one  belonging  // the first store's, which is mostly the only one
-	more []*belonging
-}
-
-// A belonging is what an object knows of its record in one store. It is guarded by the identity's mutex.
-type belonging struct {
-	store  storeID
-	id     ID       // "" until saved or loaded
-	tried  *attempt // the last save, if its outcome is uncertain; beside id, which a save reads with it
-	rev    int64    // 0 in a table without revisions
-	digest digest
-	refs   []ID // referred to by the last known revision: sorted, distinct
-
-	pending ID      // the ID that the object will have once saved; never set together with id
-	flight  *flight // the save that is writing the object
-}
-
-// A flight is a save that has claimed objects; done is closed when it has landed.
-type flight struct{ done chan struct{} }
-
-// An attempt is what a save of uncertain outcome tried to write.
-type attempt struct {
-	id      ID
-	created bool // under an ID of which there is no second
-	digest  digest
-	refs    []ID
-}
-
-// in returns what the object knows of a store. ident.mu is held.
-func (ident *identity) in(store storeID) *belonging {
-	if ident.one.store == store {
-		return &ident.one
-	}
-	for _, b := range ident.more {
-		if b.store == store {
-			return b
-		}
-	}
-	if ident.one.store == (storeID{}) {
-		ident.one.store = store
-		return &ident.one
-	}
-	b := &belonging{store: store}
-	ident.more = append(ident.more, b)
-	return b
-}
-
-// learn makes the record the last known one of the object. ident.mu is held.
-func (ident *identity) learn(b *belonging, id ID, rev int64, d digest, refs []ID) {
-	b.id, b.rev, b.digest, b.refs = id, rev, d, refs
-	b.pending, b.tried = "", nil
-	ident.last = b
-}
-
-// place is a record of a store.
-type place struct {
-	store storeID
-	id    ID
-}
-
-// saved returns the records of the object.
-func (ident *identity) saved() []place {
-	ident.mu.Lock()
-	defer ident.mu.Unlock()
-	var ps []place
-	if ident.one.id != "" {
-		ps = append(ps, place{ident.one.store, ident.one.id})
-	}
-	for _, b := range ident.more {
-		if b.id != "" {
-			ps = append(ps, place{b.store, b.id})
-		}
-	}
-	return ps
 }

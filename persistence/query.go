@@ -26,6 +26,24 @@ type Query struct {
 	Limit int      // at most so many; 0 = no limit
 }
 
+// conds returns all conditions of a query, those of Type and State included.
+func (q *Query) conds() []Cond {
+	where := slices.Clone(q.Where)
+	if q.Type != "" {
+		where = append(where, Eq(driver.ColType, q.Type))
+	}
+	if len(q.State) == 1 {
+		where = append(where, Eq(driver.ColState, q.State[0]))
+	} else if q.State != nil {
+		c := Cond{column: driver.ColState, op: driver.In}
+		for _, st := range q.State {
+			c.values = append(c.values, st)
+		}
+		where = append(where, c)
+	}
+	return where
+}
+
 // A Cond is a condition on a column; make it with [Eq] and its like. It satisfies no NULL but where said.
 // Values are of the column's kind: any Go integer for Int, a time.Time for Time, a string or an ID for id, and so on.
 type Cond struct {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"math/big"
-	"slices"
 	"strings"
 	"time"
 
@@ -198,7 +197,7 @@ func (c Cond) filter() (jsonFilter, error) {
 	return f, nil
 }
 
-// formatValue returns a value of a condition as JSON has it. What looks alike in JSON is told apart by
+// formatValue returns a value of a condition as JSON has it. What looks alike in JSON is reported apart by
 // the kind of the column when the query is run.
 func formatValue(v any) (any, error) {
 	if j, ok := v.(jsonValue); ok {
@@ -296,22 +295,4 @@ func unixSeconds(v json.Number) (time.Time, error) {
 	nanos.Div(new(big.Int).Mul(seconds.Num(), big.NewInt(1e9)), seconds.Denom())
 	whole, rest := new(big.Int).DivMod(nanos, big.NewInt(1e9), new(big.Int))
 	return time.Unix(whole.Int64(), rest.Int64()).UTC(), nil
-}
-
-// conds returns all conditions of a query, those of Type and State included.
-func (q *Query) conds() []Cond {
-	where := slices.Clone(q.Where)
-	if q.Type != "" {
-		where = append(where, Eq(driver.ColType, q.Type))
-	}
-	if len(q.State) == 1 {
-		where = append(where, Eq(driver.ColState, q.State[0]))
-	} else if q.State != nil {
-		c := Cond{column: driver.ColState, op: driver.In}
-		for _, st := range q.State {
-			c.values = append(c.values, st)
-		}
-		where = append(where, c)
-	}
-	return where
 }

@@ -3,7 +3,6 @@ package persistence
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
@@ -47,26 +46,8 @@ func (r Ref[T]) Get(ctx context.Context, rd Reader) (*T, error) {
 	if r.link.ID == "" {
 		return nil, nil
 	}
-	if s := rd.store(); s.ident.Value() != r.link.Store {
+	if s := rd.self().s; s.ident.Value() != r.link.Store {
 		return nil, s.fail("get", r.link.ID, fmt.Errorf("the reference was loaded from another store: %w", ErrDangling))
 	}
 	return Load[T](ctx, rd, r.link.ID)
-}
-
-// A Reader loads objects. *Store is one.
-type Reader interface {
-	Load(ctx context.Context, id ID) (any, error)
-	LoadAll(ctx context.Context, ids ...ID) ([]any, error)
-	store() *Store
-}
-
-// Load loads the record as a T, registered or not, with all it refers to eagerly.
-// A record of another type is ErrType. See [Store.Load].
-func Load[T any](ctx context.Context, r Reader, id ID) (*T, error) {
-	s := r.store()
-	ptrs, err := s.load(ctx, []ID{id}, reflect.TypeFor[T]())
-	if err != nil {
-		return nil, s.fail("load", id, err)
-	}
-	return ptrs[0].(*T), nil
 }

@@ -79,7 +79,7 @@ func (s *Store) reindexed(l loaded) (driver.Mutation, bool) {
 	if o, ok := l.ptr.(Object); ok {
 		ident := o.persistable().identity()
 		ident.mu.Lock()
-		rev = ident.in(s.ident).rev // of the object, which may have been loaded before the record was met
+		rev = s.entry(ident).rev // of the object, which may have been loaded before the record was read
 		ident.mu.Unlock()
 	}
 	fields := s.fields(natural(l.ptr), l.rec.ID)
@@ -114,7 +114,7 @@ func (s *Store) setFields(ctx context.Context, ms []driver.Mutation) error {
 			if !errors.Is(err, ErrConflict) {
 				return err
 			}
-			ptrs, err := s.loadWith(ctx, []ID{m.Rec.ID}, &loader{s: s, met: true})
+			ptrs, err := s.loadWith(ctx, []ID{m.Rec.ID}, &loader{c: &s.conn, unregistered: true})
 			if errors.Is(err, ErrNotFound) || err != nil && concernsOneRecord(err) {
 				break
 			}
@@ -132,7 +132,7 @@ func (s *Store) setFields(ctx context.Context, ms []driver.Mutation) error {
 			if o, ok := ptrs[0].(Object); ok {
 				ident := o.persistable().identity()
 				ident.mu.Lock()
-				m.IfRev = ident.in(s.ident).rev
+				m.IfRev = s.entry(ident).rev
 				ident.mu.Unlock()
 			}
 			m.Rec.Fields = s.fields(natural(ptrs[0]), m.Rec.ID)

@@ -65,15 +65,15 @@ func (s *Store) stateField(t reflect.Type) *stateField {
 
 var staterType = reflect.TypeFor[interface{ State() string }]()
 
-// restatable reports whether the state of objects of type t, a struct, is a field that can be set.
-func (s *Store) restatable(t reflect.Type) bool {
+// stateIsField reports whether the state of objects of type t, a struct, is a field that can be set.
+func (s *Store) stateIsField(t reflect.Type) bool {
 	return s.stateOf == nil && !reflect.PointerTo(t).Implements(staterType) && s.stateField(reflect.PointerTo(t)).set != nil
 }
 
 // setState makes the State field of an object, given by a pointer, what the column says, and reports whether it could.
 func (s *Store) setState(ptr any, state string) bool {
 	t := reflect.TypeOf(ptr)
-	return s.restatable(t.Elem()) && s.stateField(t).set(reflect.ValueOf(ptr), state)
+	return s.stateIsField(t.Elem()) && s.stateField(t).set(reflect.ValueOf(ptr), state)
 }
 
 // compileState returns how to read the state of objects of type t, a struct or a pointer to one.

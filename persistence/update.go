@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -22,103 +23,15 @@ const updateChunk = 256
 //
 // An error of fn ends it, with what was done before saved. Records that cannot be loaded are left as they are,
 // and reported together at the end. (jobman's update_objects.)
-func (s *Store) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
-	u := &updater{s: s, fn: fn}
-	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
-	return n, s.fail("update", "", join(err, u.unreadable))
-}
-
-// RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
-// changes meanwhile goes only if q still selects it. What refers to them is left dangling. One so damaged that nobody can tell whether q selects
-// it stays, and is reported at the end: Remove takes it away. (APScheduler's remove_all_jobs, jobman's flush.)
-func (s *Store) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
-	var unreadable []error
-	err = s.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) {
-		done, err := s.removeChunk(ctx, dq, ids)
-		if err == nil || !concernsOneRecord(err) {
-			return done, err
-		}
-		for i := range ids { // all but those that cannot be read
-			n, err := s.removeChunk(ctx, dq, ids[i:i+1])
-			if err != nil && !concernsOneRecord(err) {
-				return done, err
-			}
-			if done += n; err != nil {
-				unreadable = append(unreadable, err)
-			}
-		}
-		return done, nil
-	}, &n)
-	return n, s.fail("remove", "", join(err, unreadable))
-}
-
-// inChunks calls fn with the IDs that q selects, some hundred at a time, and adds to n what it returns. Records that are not even listed
-// are reported together at the end.
-func (s *Store) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []ID) (int64, error), n *int64) error {
-	dq, err := s.compile(q)
-	if err != nil {
-		return err
-	}
-	all := s.List(ctx, q)
-	var unlisted []error
-	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order
-		var ids []ID
-		for id, err := range all {
-			if err != nil {
-				if !concernsOneRecord(err) {
-					return err
-				}
-				unlisted = append(unlisted, err)
-				continue
-			}
-			ids = append(ids, id)
-		}
-		all = func(yield func(ID, error) bool) {
-			for _, id := range ids {
-				if !yield(id, nil) {
-					return
-				}
-			}
-		}
-	}
-	var chunk []ID
-	flush := func() error {
-		done, err := fn(dq, chunk)
-		*n += done
-		chunk = chunk[:0]
-		return err
-	}
-	for id, err := range all {
-		if err != nil {
-			if !concernsOneRecord(err) {
-				return join(err, unlisted)
-			}
-			unlisted = append(unlisted, err)
-			continue
-		}
-		if chunk = append(chunk, id); len(chunk) == updateChunk {
-			if err := flush(); err != nil {
-				return join(err, unlisted)
-			}
-		}
-	}
-	if len(chunk) > 0 {
-		err = flush()
-	}
-	return join(err, unlisted)
-}
-
-// join returns err, which may be nil, with what is wrong with single records.
-func join(err error, others []error) error {
-	if len(others) == 0 {
-		return err
-	}
-	return errors.Join(append([]error{err}, others...)...)
+func (c *conn) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
+	u := &updater{c: c, fn: fn}
+	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
+	return n, c.s.fail("update", "", join(err, u.unreadable))
 }
 
 // An updater is one Update.
 type updater struct {
-	s          *Store
+	c          *conn
 	fn         func(obj any) error
 	unreadable []error
 }
@@ -126,7 +39,7 @@ type updater struct {
 // chunk updates some objects in one step or, where that fails for one of them, each by itself.
 func (u *updater) chunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
 	n, err := u.step(ctx, dq, ids)
-	if err == nil || len(ids) == 1 && !errors.Is(err, ErrConflict) || !mayPass(err) {
+	if err == nil || len(ids) == 1 && !errors.Is(err, ErrConflict) || !worthOneByOne(err) {
 		return n, u.note(err)
 	}
 	var done int64
@@ -146,8 +59,8 @@ func (u *updater) chunk(ctx context.Context, dq *driver.Query, ids []ID) (int64,
 	return done, nil
 }
 
-// mayPass reports whether err concerns one of several objects, so that the others are worth a try.
-func mayPass(err error) bool {
+// worthOneByOne reports whether err concerns one of several objects, so that the others are worth a try.
+func worthOneByOne(err error) bool {
 	var stop *stopError
 	return !errors.As(err, &stop) && (errors.Is(err, ErrConflict) || concernsOneRecord(err))
 }
@@ -175,7 +88,7 @@ var errWriting = errors.New("saving what the function made of the objects")
 
 // step loads those of the records that dq selects, calls fn and saves, all in one.
 func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
-	roots, err := u.s.loadMatching(ctx, dq, ids)
+	roots, err := u.c.loadMatching(ctx, dq, ids)
 	if err != nil {
 		return 0, err
 	}
@@ -188,25 +101,25 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 			stop = &stopError{fmt.Errorf("%s: %w", n.rec.ID, err)}
 			break
 		}
-		var was belonging
+		var was entry
 		if _, ok := obj.(Object); !ok {
-			was = n.belonging()
+			was = n.entry()
 		}
 		objs, how.known = append(objs, obj), append(how.known, was)
 	}
-	if _, err := u.s.save(ctx, how, objs...); err != nil {
+	if _, err := u.c.save(ctx, how, objs...); err != nil {
 		return 0, fmt.Errorf("%w: %w", errWriting, err)
 	}
 	return int64(len(objs)), stop
 }
 
 // loadMatching loads those of the records with the IDs that dq selects, as they stand at one moment.
-func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
-	ld := &loader{s: s}
+func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
+	ld := &loader{c: c}
 	var roots []driver.Record
-	err := s.view(ctx, func(r driver.Reader) error {
+	err := c.view(ctx, func(r driver.Reader) error {
 		var err error
-		if roots, err = s.matching(ctx, r, dq, ids, loadParts); err != nil {
+		if roots, err = c.matching(ctx, r, dq, ids, loadParts); err != nil {
 			return err
 		}
 		return ld.follow(ctx, r, roots)
@@ -225,7 +138,7 @@ func (s *Store) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([
 }
 
 // matching returns those of the records with the IDs that dq selects, in the order of ids.
-func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
+func (c *conn) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
 	for _, c := range dq.Where {
 		parts |= driver.PartOf(c.Column)
 	}
@@ -233,7 +146,7 @@ func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query,
 	if err != nil {
 		return nil, err
 	}
-	recs = slices.DeleteFunc(recs, func(rec driver.Record) bool { return !s.values.Match(dq, &rec) })
+	recs = slices.DeleteFunc(recs, func(rec driver.Record) bool { return !c.s.values.Match(dq, &rec) })
 	place := make(map[ID]int, len(ids))
 	for i, id := range ids {
 		place[id] = i
@@ -242,27 +155,51 @@ func (s *Store) matching(ctx context.Context, r driver.Reader, dq *driver.Query,
 	return recs, nil
 }
 
-// removeChunk removes those of the records that dq selects.
-func (s *Store) removeChunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
-	var err error
-	for range maxAttempts {
-		var ms []driver.Mutation
-		err = s.readOnce(ctx, func(r driver.Reader) error {
-			recs, err := s.matching(ctx, r, dq, ids, driver.Version)
-			for _, rec := range recs {
-				ms = append(ms, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: rec.ID}, IfRev: rec.Revision})
+// inChunks calls fn with the IDs that q selects, updateChunk at a time, and adds to n what it returns.
+// Records that cannot even be listed are reported together at the end.
+func (c *conn) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []ID) (int64, error), n *int64) error {
+	dq, err := c.s.compile(q)
+	if err != nil {
+		return err
+	}
+	size := updateChunk
+	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order: list them first
+		size = math.MaxInt
+	}
+	var ids []ID
+	flush := func() error {
+		for chunk := range slices.Chunk(ids, updateChunk) {
+			done, err := fn(dq, chunk)
+			if *n += done; err != nil {
+				return err
 			}
-			return err
-		})
-		if err != nil || len(ms) == 0 {
-			return 0, err
 		}
-		if _, err = s.apply(ctx, ms); err == nil {
-			return int64(len(ms)), nil
+		ids = ids[:0]
+		return nil
+	}
+	var unlisted []error
+	for id, err := range c.List(ctx, q) {
+		switch {
+		case err == nil:
+			ids = append(ids, id)
+		case concernsOneRecord(err):
+			unlisted = append(unlisted, err)
+		default:
+			return join(err, unlisted)
 		}
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-			return 0, err
+		if len(ids) >= size {
+			if err := flush(); err != nil {
+				return join(err, unlisted)
+			}
 		}
 	}
-	return 0, err
+	return join(flush(), unlisted)
+}
+
+// join returns err, which may be nil, with what is wrong with single records.
+func join(err error, others []error) error {
+	if len(others) == 0 {
+		return err
+	}
+	return errors.Join(append([]error{err}, others...)...)
 }

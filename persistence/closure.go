@@ -1,0 +1,144 @@
+package persistence
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
+)
+
+// A node is a record of the closure that a load fetches, and the object made of it.
+type node struct {
+	rec  *driver.Record
+	head codec.Header
+	from *node
+	ptr  any // to a zero value of the record's type until it is decoded
+}
+
+// loadParts is what is read of a record to load it.
+const loadParts = driver.Version | driver.Fields | driver.Data
+
+// A loader loads objects in one identity scope.
+type loader struct {
+	c            *conn
+	want         reflect.Type // the type that the caller names; nil: none
+	unregistered bool         // roots may be of types that the process knows without Register
+	nodes        map[ID]*node
+	order        []*node      // by waves: each node behind the one that refers to it
+	room         []node       // for those to come
+	last         resolved     // the type of the last node
+	known        func(ID) any // objects of an earlier load in the scope; nil: none
+}
+
+// A resolved name of a type.
+type resolved struct {
+	name       string
+	t          reflect.Type
+	registered bool
+}
+
+// fetch reads the records with the IDs and all that they refer to eagerly, wave by wave.
+func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
+	recs, err := r.Get(ctx, ids, loadParts)
+	if err != nil {
+		return err
+	}
+	found := make(map[ID]int, len(recs))
+	for i := range recs {
+		found[recs[i].ID] = i
+	}
+	roots := make([]driver.Record, len(ids))
+	for i, id := range ids {
+		at, ok := found[id]
+		if !ok {
+			return &driver.RecordError{ID: id, Err: ErrNotFound}
+		}
+		roots[i] = recs[at]
+	}
+	return ld.follow(ctx, r, roots)
+}
+
+// follow makes the closure: the roots, which it keeps, and all that they refer to eagerly and that is
+// not known yet.
+func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Record) error {
+	ld.begin(len(roots))
+	for i := range roots {
+		rec := &roots[i]
+		if ld.nodes[rec.ID] == nil {
+			if err := ld.add(rec, nil); err != nil {
+				return err
+			}
+		}
+	}
+	referrers := make(map[ID]*node)
+	for wave := ld.order; ; {
+		clear(referrers)
+		next := ld.unread(wave, referrers)
+		if len(next) == 0 {
+			return nil
+		}
+		done := len(ld.order)
+		if err := ld.readWave(ctx, r, next, referrers); err != nil {
+			return err
+		}
+		wave = ld.order[done:]
+	}
+}
+
+// unread returns the IDs that a wave refers to eagerly and that are not read yet, and enters a
+// referrer of each in referrers.
+func (ld *loader) unread(wave []*node, referrers map[ID]*node) (ids []ID) {
+	for _, n := range wave {
+		for _, id := range n.head.Eager {
+			if ld.nodes[id] != nil || referrers[id] != nil || ld.known != nil && ld.known(id) != nil {
+				continue
+			}
+			referrers[id] = n
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// readWave reads the records with the IDs, each of which has a referrer: ErrDangling if one is absent.
+func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, referrers map[ID]*node) error {
+	recs, err := r.Get(ctx, ids, loadParts)
+	if err != nil {
+		return err
+	}
+	ld.room = make([]node, len(recs))
+	for i := range recs {
+		if err := ld.add(&recs[i], referrers[recs[i].ID]); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		if len(recs) < len(ids) && ld.nodes[id] == nil {
+			return &driver.RecordError{ID: referrers[id].rec.ID, Ref: id, Err: ErrDangling}
+		}
+	}
+	return nil
+}
+
+// begin makes an empty closure, of n records or so.
+func (ld *loader) begin(n int) {
+	ld.order, ld.nodes = make([]*node, 0, n), make(map[ID]*node, n)
+	ld.room = make([]node, n)
+}
+
+func (ld *loader) add(rec *driver.Record, from *node) error {
+	head, err := records.Parse(rec.Data, ld.c.s.limits)
+	if err != nil {
+		return &driver.RecordError{ID: rec.ID, Err: err}
+	}
+	if len(ld.room) == 0 {
+		ld.room = make([]node, 1)
+	}
+	n := &ld.room[0]
+	ld.room = ld.room[1:]
+	*n = node{rec: rec, head: head, from: from}
+	ld.nodes[rec.ID] = n
+	ld.order = append(ld.order, n)
+	return nil
+}

@@ -1,0 +1,83 @@
+package persistence
+
+import (
+	"sync"
+	"unique"
+)
+
+// A storeID is the identity of a store's data. Handles of the same data are equal.
+type storeID = unique.Handle[string]
+
+// An identity is what an object knows of its records: one entry for each store.
+type identity struct {
+	owner *Persistable // the object it was made for, never a copy
+
+	mu   sync.Mutex
+	last *entry // of the store used last; nil until first saved or loaded
+	one  entry  // of the first store, which is mostly the only one
+	more []*entry
+}
+
+// An entry is what an object knows of its record in one store. The identity's mutex guards it.
+type entry struct {
+	store  storeID
+	id     ID       // "" until saved or loaded
+	tried  *attempt // the last save, if its outcome is uncertain; beside id, which a save reads with it
+	rev    int64    // 0 in a table without revisions
+	digest digest
+	refs   []ID // referred to by the last known revision: sorted, distinct
+
+	pending ID           // the ID that the object will have once saved; never set together with id
+	writer  *pendingSave // the save that is writing the object
+}
+
+// A pendingSave is a save that is writing objects; done is closed at its end.
+type pendingSave struct{ done chan struct{} }
+
+// in returns what the object knows of a store. ident.mu is held.
+func (ident *identity) in(store storeID) *entry {
+	if ident.one.store == store {
+		return &ident.one
+	}
+	for _, b := range ident.more {
+		if b.store == store {
+			return b
+		}
+	}
+	if ident.one.store == (storeID{}) {
+		ident.one.store = store
+		return &ident.one
+	}
+	b := &entry{store: store}
+	ident.more = append(ident.more, b)
+	return b
+}
+
+// learn makes the record the last known one of the object. ident.mu is held.
+func (ident *identity) learn(b *entry, id ID, rev int64, d digest, refs []ID) {
+	b.id, b.rev, b.digest, b.refs = id, rev, d, refs
+	b.pending, b.tried = "", nil
+	ident.last = b
+}
+
+// A recordKey names a record of a store.
+type recordKey struct {
+	store storeID
+	id    ID
+}
+
+// saved returns the records of the object.
+func (ident *identity) saved() []recordKey {
+	ident.mu.Lock()
+	defer ident.mu.Unlock()
+	var ps []recordKey
+	if ident.one.id != "" {
+		ps = append(ps, recordKey{ident.one.store, ident.one.id})
+	}
+	for _, b := range ident.more {
+		if b.id != "" {
+			ps = append(ps, recordKey{b.store, b.id})
+		}
+	}
+	return ps
+}

@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/brine-go/brine/idfactory"
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// newID makes an ID for an object that has none, and makes it the object's pending one: whichever
+// save comes across the object meanwhile uses the same.
+func (c *conn) newID(ctx context.Context, it *item) (ID, error) {
+	id, err := c.s.ids.NewID(ctx, it.obj, c.s.numbers.next)
+	if err != nil {
+		return "", err
+	}
+	if err := idfactory.Validate(id, c.s.ids.Integral()); err != nil {
+		return "", fmt.Errorf("the ID factory made %q for %T: %w: %w", id, it.obj, ErrInvalidID, err)
+	}
+	if it.ident == nil {
+		return id, nil
+	}
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	b := c.entry(it.ident)
+	if b.id != "" || b.tried != nil {
+		return "", errAgain // another save was faster
+	}
+	if b.pending == "" {
+		b.pending = id
+	}
+	return b.pending, nil
+}
+
+// renew gives another ID to each new object whose ID turned out to be taken, and reports
+// whether it could. skip is how many numbers to leave out, lest the next ones be taken too.
+func (sv *saver) renew(cause error, skip int) (bool, error) {
+	re, ok := errors.AsType[*driver.RecordError](cause)
+	if !ok || !sv.s.ids.Unique() {
+		return false, nil
+	}
+	var made []ID
+	items := make(map[ID]*item)
+	for _, it := range sv.items {
+		if it.made && it.op == driver.Create {
+			made = append(made, it.id)
+			items[it.id] = it
+		}
+	}
+	if items[re.ID] == nil {
+		return false, nil
+	}
+	err := sv.c.readOnce(sv.ctx, func(r driver.Reader) error {
+		recs, err := r.Get(sv.ctx, made, 0)
+		for _, rec := range recs {
+			items[rec.ID].forgetPending(sv.s.ident)
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	items[re.ID].forgetPending(sv.s.ident)
+	return true, sv.s.numbers.skip(sv.ctx, skip)
+}
+
+// forgetPending makes the object's next save take another ID.
+func (it *item) forgetPending(store storeID) {
+	if it.ident == nil {
+		return
+	}
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	if b := it.ident.in(store); b.pending == it.id && b.writer == nil {
+		b.pending = ""
+	}
+}

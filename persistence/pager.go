@@ -1,0 +1,136 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Pages grow from the first size to the last, so that looking at a few records is cheap and
+// running through all of them takes few round trips.
+const (
+	firstPage = 128
+	idPage    = 4096
+	dataPage  = 512
+	pageBytes = 8 << 20 // of data in a page of records; one more record may stand beyond it. No more than a driver.SingleReader gives at once
+)
+
+// A pager runs a query page by page, each page in a view of its own.
+type pager struct {
+	c     *conn
+	query driver.Query // for the next page
+	limit int          // of the whole query; 0: none
+	next  int          // the size of the next page
+	size  int          // of the largest one
+	into  sink
+	more  func(driver.Reader) error // goes on reading in the view of a page that has records; nil: nothing
+
+	// Of the last page:
+	n, bytes int
+	last     driver.Record
+	bad      []error // of records that cannot be read, which do not count; each is reported once
+
+	hint     readHint    // whether more read on in the last page
+	reported map[ID]bool // damaged records may turn up on every page of an order
+}
+
+// A sink is given the records of a page, for the length of the call, and reported where a page begins; one that has to be read again
+// begins again.
+type sink interface {
+	begin(most int) // so many records, or fewer
+	row(rec *driver.Record)
+}
+
+func (c *conn) newPager(q *driver.Query, size int, into sink, more func(driver.Reader) error) *pager {
+	p := &pager{c: c, query: *q, limit: q.Limit, next: min(firstPage, size), size: size, into: into, more: more}
+	if p.limit == 0 || p.limit > p.next || q.Parts&driver.Data != 0 { // there may be a second page
+		c.s.wantOrder(&p.query)
+	}
+	return p
+}
+
+// wantOrder adds the columns of its order to what a query wants, so that a cursor can be made of a record.
+func (s *Store) wantOrder(q *driver.Query) {
+	for _, o := range q.Order {
+		if o.Column == driver.ColID || q.Wants(o.Column) {
+			continue
+		}
+		if q.Columns == nil {
+			var all []string
+			for name := range s.columns {
+				if q.Wants(name) {
+					all = append(all, name)
+				}
+			}
+			slices.Sort(all)
+			q.Columns = all
+		}
+		q.Columns = append(slices.Clip(q.Columns), o.Column)
+		q.Parts |= driver.PartOf(o.Column)
+	}
+}
+
+// read reads a page and reports whether there may be another one. Errors that concern one record are in p.bad; any other ends it.
+func (p *pager) read(ctx context.Context) (more bool, err error) {
+	if p.query.Limit = p.next; p.limit > 0 {
+		p.query.Limit = min(p.next, p.limit)
+	}
+	scan := func(r driver.Reader) error { return p.scan(ctx, r) }
+	if p.more == nil {
+		err = p.c.readOnce(ctx, scan)
+	} else {
+		err = p.c.read(ctx, &p.hint, scan)
+	}
+	if err != nil {
+		return false, err
+	}
+	p.bad = slices.DeleteFunc(p.bad, p.reportedBefore)
+	if p.n < p.query.Limit && p.bytes < pageBytes || p.limit > 0 && p.n >= p.limit {
+		return false, nil
+	}
+	if p.limit > 0 {
+		p.limit -= p.n
+	}
+	p.query.After = p.c.s.values.Cursor(&p.query, &p.last)
+	p.next = min(4*p.next, p.size)
+	return true, nil
+}
+
+func (p *pager) scan(ctx context.Context, r driver.Reader) error {
+	p.into.begin(p.query.Limit)
+	p.n, p.bytes, p.bad = 0, 0, nil
+	for rec, err := range r.Scan(ctx, &p.query) {
+		if err != nil {
+			if !concernsOneRecord(err) {
+				return err
+			}
+			p.bad = append(p.bad, err)
+			continue
+		}
+		p.last = rec
+		p.into.row(&p.last)
+		if p.n, p.bytes = p.n+1, p.bytes+len(rec.Data); p.bytes >= pageBytes {
+			break
+		}
+	}
+	if p.more != nil && p.n > 0 {
+		return p.more(r)
+	}
+	return nil
+}
+
+// reportedBefore reports whether a damaged record has been met before.
+func (p *pager) reportedBefore(err error) bool {
+	re, ok := errors.AsType[*driver.RecordError](err)
+	if !ok {
+		return false
+	}
+	before := p.reported[re.ID]
+	if p.reported == nil {
+		p.reported = make(map[ID]bool)
+	}
+	p.reported[re.ID] = true
+	return before
+}

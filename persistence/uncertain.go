@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// An attempt is what a save of uncertain outcome tried to write.
+type attempt struct {
+	id      ID
+	created bool // under an ID of which there is no second
+	digest  digest
+	refs    []ID
+}
+
+// remember keeps what an uncertain save tried to write of an object. unique says that the store makes no ID twice.
+func (it *item) remember(unique bool) {
+	if it.ident == nil {
+		return
+	}
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	it.ident.in(it.base.store).tried = &attempt{
+		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
+}
+
+// resolveUncertain finds out whether uncertain saves had succeeded: it reads their records, and equal
+// bytes mean that they had. It returns the items of which that is so.
+func (c *conn) resolveUncertain(ctx context.Context, items []*item) (committed []*item, err error) {
+	ids := make([]ID, 0, len(items))
+	tried := make([]*attempt, len(items))
+	for i, it := range items {
+		it.ident.mu.Lock()
+		tried[i] = c.entry(it.ident).tried
+		it.ident.mu.Unlock()
+		if tried[i] != nil {
+			ids = append(ids, tried[i].id)
+		}
+	}
+	found := make(map[ID]driver.Record, len(ids))
+	err = c.readOnce(ctx, func(r driver.Reader) error {
+		recs, err := r.Get(ctx, ids, loadParts)
+		for _, rec := range recs {
+			found[rec.ID] = rec
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding out how the last save ended: %w", err)
+	}
+	var scratch []byte
+	for i, it := range items {
+		if tried[i] == nil {
+			continue
+		}
+		rec, there := found[tried[i].id]
+		var d digest
+		if there {
+			d, scratch = digestOf(scratch, rec.State, rec.Fields, rec.Data)
+		}
+		it.ident.mu.Lock()
+		b := c.entry(it.ident)
+		if b.tried == tried[i] {
+			switch {
+			case there && d == b.tried.digest:
+				it.ident.learn(b, rec.ID, rec.Revision, d, b.tried.refs)
+				committed = append(committed, it)
+			case there && b.tried.created: // it is ours, and someone has changed it since
+				it.ident.learn(b, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
+			default:
+				b.tried = nil
+			}
+		}
+		it.ident.mu.Unlock()
+	}
+	return committed, nil
+}

@@ -1,0 +1,213 @@
+package persistence
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
+)
+
+// An item is an object on the worklist of a save, and what the save found of it.
+type item struct {
+	obj   any
+	ident *identity // nil: a plain value
+	root  bool
+	op    driver.Op // what to do if it differs: Create, Update
+	force bool      // Insert, Replace: do it whatever the object knows of the store
+	id    ID
+	made  bool // id was made by the store's factory, for this or an earlier attempt
+
+	base entry // what was known when the item went on the list
+
+	typ     string
+	state   string
+	fields  []any
+	data    []byte // nil: nothing to write
+	digest  digest
+	refs    []ID // sorted, distinct
+	newRefs []ID // those that the last known revision lacked and this save does not create
+}
+
+// enlistRoot puts root i on the worklist.
+func (sv *saver) enlistRoot(i int, obj any) error {
+	t := typeOf(obj)
+	if v := reflect.ValueOf(obj); t == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("nil is no object: %w", ErrUnstorable)
+	}
+	if _, err := records.TypeName(t); err != nil {
+		return err
+	}
+	o, ok := obj.(Object)
+	if !ok {
+		it := sv.addRoot(obj, nil)
+		if sv.saving.known != nil {
+			it.base = sv.saving.known[i]
+		}
+		return sv.identify(it)
+	}
+	ident := o.persistable().identity()
+	if it := sv.seen[ident]; it != nil {
+		sv.roots = append(sv.roots, it)
+		return nil
+	}
+	return sv.identify(sv.addRoot(obj, ident))
+}
+
+func (sv *saver) addRoot(obj any, ident *identity) *item {
+	it := sv.add(obj, ident)
+	it.root = true
+	sv.roots = append(sv.roots, it)
+	return it
+}
+
+// add puts an object on the worklist.
+func (sv *saver) add(obj any, ident *identity) *item {
+	if len(sv.slab) == 0 {
+		sv.slab = make([]item, min(max(4, 2*len(sv.items)), 256))
+	}
+	it := &sv.slab[0]
+	sv.slab = sv.slab[1:]
+	it.obj, it.ident = obj, ident
+	sv.items = append(sv.items, it)
+	if ident != nil {
+		sv.seen[ident] = it
+	}
+	return it
+}
+
+// identify finds what is known of the item's record and gives it an ID.
+func (sv *saver) identify(it *item) error {
+	if it.ident != nil {
+		it.ident.mu.Lock()
+		it.base = *sv.c.entry(it.ident)
+		it.ident.mu.Unlock()
+		if it.base.tried != nil {
+			sv.unsure = append(sv.unsure, it)
+		}
+	}
+	switch {
+	case it.root && sv.saving.rootOp != 0:
+		it.op, it.id, it.force = sv.saving.rootOp, sv.saving.under, true
+		if it.base.id != it.id {
+			it.base.refs = nil // those of another record
+		}
+	case it.base.id != "":
+		it.op, it.id = driver.Update, it.base.id
+	default:
+		it.op, it.made = driver.Create, true
+		if it.id = it.base.pending; it.id == "" {
+			id, err := sv.c.newID(sv.ctx, it)
+			if err != nil {
+				return err
+			}
+			it.id = id
+		}
+	}
+	if it.op == driver.Create {
+		sv.created[it.id] = struct{}{}
+	}
+	return nil
+}
+
+// Ref implements codec.Resolver: it puts the object referred to on the worklist, where the save
+// wants it, and returns its ID.
+func (sv *saver) Ref(obj any) (ID, error) {
+	ident := obj.(Object).persistable().identity()
+	if !sv.saving.deep && (sv.saving.rootOp == 0 || ident != sv.roots[0].ident) {
+		ident.mu.Lock()
+		b := sv.c.entry(ident)
+		id, sure := b.id, b.tried == nil
+		ident.mu.Unlock()
+		if id != "" && sure {
+			return id, nil
+		}
+	}
+	if it := sv.seen[ident]; it != nil {
+		return it.id, nil
+	}
+	it := sv.add(obj, ident)
+	if sv.err = sv.identify(it); sv.err != nil {
+		return "", sv.err
+	}
+	return it.id, nil
+}
+
+// Lazy implements codec.Resolver.
+func (sv *saver) Lazy(l *codec.Link) (ID, error) {
+	if l.Obj != nil {
+		return sv.Ref(l.Obj)
+	}
+	if l.Store != sv.s.ident.Value() {
+		return "", fmt.Errorf("the lazy reference to %q was loaded from another store and is not copied along: %w", l.ID, ErrDangling)
+	}
+	return l.ID, nil
+}
+
+// encode encodes an item and keeps the bytes if they differ from the last known ones.
+func (sv *saver) encode(enc *codec.Encoder, it *item) error {
+	e, err := enc.Encode(it.obj)
+	if err != nil {
+		if sv.err != nil {
+			return sv.err
+		}
+		return err
+	}
+	it.typ = e.Type
+	if it.state, err = sv.s.state(it.obj, it.id); err != nil {
+		return err
+	}
+	it.fields = sv.s.fields(it.obj, it.id)
+	it.digest, sv.scratch = digestOf(sv.scratch, it.state, it.fields, e.Data)
+	known := it.base.id == it.id && it.digest == it.base.digest
+	if known && (!it.force || it.op == driver.Create && sv.saving.committed) {
+		return nil
+	}
+	it.data = slices.Clone(e.Data)
+	it.refs = e.Eager
+	if len(e.Lazy) > 0 {
+		it.refs = union(e.Eager, e.Lazy)
+	}
+	if slices.Equal(it.refs, it.base.refs) {
+		it.refs = it.base.refs
+		return nil
+	}
+	it.refs = slices.Clone(it.refs)
+	it.newRefs = difference(it.refs, it.base.refs)
+	return nil
+}
+
+// union returns the elements of two sorted lists of distinct IDs, as such a list of its own.
+func union(a, b []ID) []ID {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	all := make([]ID, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch c := strings.Compare(string(a[0]), string(b[0])); {
+		case c < 0:
+			all, a = append(all, a[0]), a[1:]
+		case c > 0:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+// difference returns what stands in the sorted list a and not in the sorted list b.
+func difference(a, b []ID) []ID {
+	var diff []ID
+	for _, id := range a {
+		for len(b) > 0 && b[0] < id {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != id {
+			diff = append(diff, id)
+		}
+	}
+	return diff
+}
