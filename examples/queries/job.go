@@ -23,7 +23,8 @@ type Result struct {
 
 // columns are the four ways to make an extra field.
 var columns = []extrafields.Field{
-	// A typed function; the column is NULL for objects that are no jobs. An index makes queries on it fast.
+	// A typed function; the column is NULL for objects that are no jobs. An index makes queries on
+	// it fast.
 	extrafields.Of("owner", func(j *Job) string { return j.Owner }).Indexed(),
 	// A path into the object, whatever its type, and what to store where it leads to nothing.
 	extrafields.Get("site", extrafields.Text, `Meta["site"]`).Default("home"),

@@ -1,5 +1,5 @@
-// Queries shows how to find objects without reading them: extra fields become columns of the store, and
-// queries select, sort and count by them, alike on every backend.
+// Queries shows how to find objects without reading them: extra fields become columns of the store,
+// and queries select, sort and count by them, alike on every backend.
 //
 //	go run ./examples/queries
 //	go run ./examples/queries -store sqlite:jobs.db
@@ -9,25 +9,29 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"log"
-	"os"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence"
 	_ "github.com/brine-go/brine/persistence/all"
 )
 
-func main() {
-	store := flag.String("store", "mem:", "`URL` of the store")
-	flag.Parse()
-	if err := run(context.Background(), *store, os.Stdout); err != nil {
-		log.Fatal(err)
+var app = cli.Program{Name: "queries"}
+
+func main() { app.Main(run) }
+
+func run(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	flags := app.Flags()
+	store := flags.String("store", "mem:", "`URL` of the store")
+	if err := app.Parse(flags, args, stdout); err != nil {
+		return err
 	}
+	return answer(ctx, *store, stdout)
 }
 
-func run(ctx context.Context, url string, out io.Writer) error {
+// answer saves five jobs and prints what the queries find.
+func answer(ctx context.Context, url string, out io.Writer) error {
 	store, err := persistence.MakeStore(ctx, url, &persistence.Options{ExtraFields: columns})
 	if err != nil {
 		return err
@@ -58,7 +62,7 @@ func run(ctx context.Context, url string, out io.Writer) error {
 			Where: []persistence.Cond{persistence.In("owner", "ann", "cid")}, Limit: 1}},
 	} {
 		fmt.Fprintf(out, "%s:\n", q.title)
-		// All loads the objects as well; List and Stat read columns only, however large the objects are.
+		// All loads the objects as well; List and Stat read columns only, however large they are.
 		for id, err := range store.List(ctx, &q.query) {
 			if err != nil {
 				return err
@@ -68,8 +72,8 @@ func run(ctx context.Context, url string, out io.Writer) error {
 				return err
 			}
 			f := info.Fields
-			fmt.Fprintf(out, "  %-3s %-7s owner=%-4v site=%-6v code=%-6v seconds=%v\n",
-				id, info.State, f["owner"], f["site"], f["code"], f["seconds"])
+			fmt.Fprintf(out, "  %-3s %-7s owner=%-4s site=%-6s code=%-5s seconds=%s\n",
+				id, info.State, text(f["owner"]), text(f["site"]), text(f["code"]), text(f["seconds"]))
 		}
 	}
 
@@ -91,4 +95,12 @@ func run(ctx context.Context, url string, out io.Writer) error {
 		fmt.Fprintf(out, "  %s took %v s\n", job.Name, job.Results[0].Seconds)
 	}
 	return nil
+}
+
+// text returns the value of a column. A column is NULL, here nil, where an object has no such value.
+func text(v any) string {
+	if v == nil {
+		return "NULL"
+	}
+	return fmt.Sprint(v)
 }
