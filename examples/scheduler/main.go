@@ -1,5 +1,6 @@
-// Scheduler runs jobs at the times of cron expressions. Any number of processes, on any number of machines, share the jobs of
-// one store: each due time of a job is run by one of them, and whichever is killed, the others go on.
+// Scheduler runs jobs at the times of cron expressions. Any number of processes, on any number of
+// machines, share the jobs of one store: each due time of a job is run by one of them, and if one
+// is killed, the others go on.
 //
 //	go build -o s ./examples/scheduler
 //	./s add tick '* * * * * *' 'a second has passed'
@@ -9,9 +10,10 @@
 //	kill -9 %2
 //	./s remove tick
 //
-// A run is a line of JSON. One that was cut by a kill is run again by another process, once the lease of the killed one has
-// passed, and says so: the line has the attempt that it repeats. All other runs happen exactly once, unless a process stands
-// still for longer than its lease. Due times that nobody was there to run are run late, none is left out.
+// A run prints a line of JSON. A run that was cut short by a kill is repeated by another process
+// when the lease of the killed one has ended; its line names the attempt that it repeats. All other
+// runs happen exactly once, unless a process is suspended for longer than its lease. If no process
+// runs at a due time, that run happens late; none is left out.
 //
 // With -store the jobs are elsewhere: file:DIR, or postgres://… and mysql://… for several machines.
 //
@@ -19,45 +21,31 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	neturl "net/url"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, cancel) // the second signal kills
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "scheduler:", err)
-		}
-		os.Exit(1)
-	}
+var app = cli.Program{
+	Name:     "scheduler",
+	Commands: []string{"add NAME SPEC [TEXT...]", "list", "remove NAME", "run"},
 }
 
-const usage = "usage: scheduler [flags] add NAME SPEC [TEXT] | list | remove NAME | run"
+func main() { app.Main(run) }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("scheduler", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, usage)
-		flags.PrintDefaults()
-	}
+	flags := app.Flags()
 	storeURL := flags.String("store", "", "`URL` of the store (default: an SQLite file in the user's cache folder)")
 	out := flags.String("out", "", "`FILE` to which run appends a line for each run (default: standard output)")
 	s := &scheduler{}
@@ -65,58 +53,43 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.DurationVar(&s.lease, "lease", 10*time.Second, "after which jobs of a process that was killed are run by others")
 	flags.DurationVar(&s.poll, "poll", time.Second, "how often at least to look for new jobs")
 	flags.DurationVar(&s.takes, "takes", 0, "how long a run takes")
-	if err := flags.Parse(args); err != nil {
+	if err := app.Parse(flags, args, stdout); err != nil {
 		return err
 	}
 	if s.workers < 1 || s.lease < time.Millisecond || s.poll < time.Millisecond {
-		return errors.New("-workers, -lease and -poll want to be more than nothing")
+		return cli.UsageErrorf("-workers is 1 or more, -lease and -poll are 1ms or more")
 	}
-	if *storeURL == "" {
-		*storeURL = defaultStore()
+	*storeURL = cmp.Or(*storeURL, cli.DefaultStore("scheduler.db"))
+	if err := cli.CheckShared(*storeURL); err != nil {
+		return err
 	}
 	if s.store, err = openStore(ctx, *storeURL); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
-	switch words := flags.Args(); {
-	case len(words) >= 3 && words[0] == "add":
-		return add(ctx, s.store, words[1], words[2], strings.Join(words[3:], " "))
-	case len(words) == 1 && words[0] == "list":
+	switch command := flags.Args(); command[0] {
+	case "add":
+		return add(ctx, s.store, command[1], command[2], strings.Join(command[3:], " "))
+	case "list":
 		return list(ctx, s.store, stdout)
-	case len(words) == 2 && words[0] == "remove":
-		return s.store.Remove(ctx, words[1])
-	case len(words) == 1 && words[0] == "run":
-		if *out != "" {
-			// Lines of several processes do not mix: each is one write to the end of the file.
-			f, err := os.OpenFile(*out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			stdout = f
-		}
-		s.out = slog.New(slog.NewJSONHandler(stdout, nil))
-		s.warn = slog.New(slog.NewTextHandler(stderr, nil))
-		if err := s.run(ctx); ctx.Err() == nil {
+	case "remove":
+		return remove(ctx, s.store, command[1])
+	}
+	if *out != "" {
+		// Lines of several processes do not mix: each is one write to the end of the file.
+		f, err := os.OpenFile(*out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
 			return err
 		}
-		return nil // it was told to stop
+		defer f.Close()
+		stdout = f
 	}
-	flags.Usage()
-	return flag.ErrHelp
-}
-
-// defaultStore is a file that all runs of the program share.
-func defaultStore() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
+	s.out = slog.New(slog.NewJSONHandler(stdout, nil))
+	s.warn = slog.New(slog.NewTextHandler(stderr, nil))
+	if err := s.run(ctx); ctx.Err() == nil {
+		return err
 	}
-	path := filepath.ToSlash(filepath.Join(dir, "brine", "scheduler.db"))
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // C:/…
-	}
-	return (&neturl.URL{Scheme: "sqlite", Path: path}).String()
+	return nil // it was told to stop
 }
 
 func add(ctx context.Context, store *jobstore.Store[Job], name, spec, text string) (err error) {
@@ -124,10 +97,22 @@ func add(ctx context.Context, store *jobstore.Store[Job], name, spec, text strin
 	if job.Next, err = job.after(time.Now()); err != nil {
 		return err
 	}
-	return store.Add(ctx, job)
+	err = store.Add(ctx, job)
+	if errors.Is(err, jobstore.ErrConflictingID) {
+		return fmt.Errorf("there is a job named %q already", name)
+	}
+	return err
 }
 
-// list prints the jobs as a table. Jobs that cannot be read are an error behind it.
+func remove(ctx context.Context, store *jobstore.Store[Job], name string) error {
+	err := store.Remove(ctx, name)
+	if errors.Is(err, jobstore.ErrJobLookup) {
+		return fmt.Errorf("no job is named %q", name)
+	}
+	return err
+}
+
+// list prints the jobs as a table, and then returns an error for those that cannot be read.
 func list(ctx context.Context, store *jobstore.Store[Job], stdout io.Writer) error {
 	jobs, err := store.All(ctx)
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)

@@ -23,8 +23,8 @@ type Job struct {
 	Last Attempt   // to run the job
 }
 
-// An Attempt to run a job is saved before anything else is done. Who finds one for the due time that he is about to run
-// knows that it was cut.
+// An Attempt to run a job is saved before anything else is done. A process that finds one for the
+// due time that it is about to run knows that the attempt was cut short.
 type Attempt struct {
 	Due   time.Time
 	By    int       // the process
@@ -40,10 +40,12 @@ func openStore(ctx context.Context, url string) (*jobstore.Store[Job], error) {
 	})
 }
 
-// parser takes what crontab does, seconds in front if wanted, @daily and @every 5m, and a zone: CRON_TZ=Europe/Berlin 0 6 * * *.
+// parser accepts the expressions of crontab, optionally with seconds first, @daily and @every 5m,
+// and with a time zone: CRON_TZ=Europe/Berlin 0 6 * * *.
 var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 
-// after returns the first time of the job behind t; the zero time, which pauses it, if there is none for years.
+// after returns the first time of the job after t. If there is none for years it returns the zero
+// time, which pauses the job.
 func (j *Job) after(t time.Time) (time.Time, error) {
 	schedule, err := parser.Parse(j.Spec)
 	if err != nil {

@@ -23,10 +23,11 @@ type scheduler struct {
 	takes   time.Duration // how long a run takes
 }
 
-// shortest is how long to wait at least when nothing can be acquired though something is due: others are at it.
+// shortest is the least time to wait when a job is due but others have acquired it.
 const shortest = 20 * time.Millisecond
 
-// run runs jobs until ctx ends, and then finishes those it has begun. It returns why it ended: an error of ctx, too.
+// run runs jobs until ctx ends, and then finishes those it has begun. It always returns an error,
+// that of ctx if there is no other.
 func (s *scheduler) run(ctx context.Context) error {
 	owner := fmt.Sprint("process ", os.Getpid())
 	for ctx.Err() == nil {
@@ -76,8 +77,8 @@ func (s *scheduler) runJob(ctx context.Context, a *jobstore.Acquired[Job]) error
 	job, due := a.Job(), a.Job().Next
 	before := job.Last
 	job.Last = Attempt{Due: due, By: os.Getpid(), Until: a.Until()}
-	// First the attempt, then the run, then the new time. A kill between the first two and one between the last two look the same: both
-	// leave a run to be repeated, which tells that it is one.
+	// First the attempt, then the run, then the new time. A kill between the first two and one
+	// between the last two cannot be told apart: after both, the run is repeated, and says so.
 	if err := a.Save(ctx); err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func (s *scheduler) keep(ctx context.Context, a *jobstore.Acquired[Job]) (stop f
 	return func() { cancel(); wg.Wait() }
 }
 
-// done saves the time at which the job is due next, and lets go of it.
+// done saves the time at which the job is due next, and releases it.
 func (s *scheduler) done(ctx context.Context, a *jobstore.Acquired[Job], due time.Time) error {
 	for {
 		if job := a.Job(); job.Next.Equal(due) {
@@ -126,7 +127,8 @@ func (s *scheduler) done(ctx context.Context, a *jobstore.Acquired[Job], due tim
 		if !errors.Is(err, jobstore.ErrConflict) {
 			return err
 		}
-		// The job is not ours any more, and then neither is it here; or somebody has changed it, while we had it.
+		// Either this process has lost the job, and then Extend fails; or somebody has changed the
+		// job, and then the change is to be kept.
 		if err := a.Extend(ctx, s.lease); err != nil {
 			return err
 		}

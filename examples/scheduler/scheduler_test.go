@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
@@ -270,23 +272,51 @@ func TestTheProgramAddsListsAndRemovesJobs(t *testing.T) {
 		{"list", "every two", true},
 		{"list", "-01-01T00:00:00", true},
 		{"list", "never", true},
-		{"add|tick|@hourly", "there is a job of that ID already", false},
+		{"add|tick|@hourly", `there is a job named "tick" already`, false},
 		{"add|bad|61 * * * * *", "61", false},
 		{"add|bad|CRON_TZ=Mars/Olympus * * * * *", "Mars/Olympus", false},
 		{"remove|tick", "", true},
-		{"remove|tick", "there is no job of that ID", false},
-		{"dance", "help", false},
-		{"-workers|0|run", "-workers", false},
+		{"remove|tick", `no job is named "tick"`, false},
 	} {
 		out, err := do(strings.Split(test.args, "|")...)
 		if err != nil {
 			out = err.Error()
 		}
-		if (err == nil) != test.ok || !strings.Contains(out, test.want) {
+		if (err == nil) != test.ok || !strings.Contains(out, test.want) || strings.Contains(out, "brine:") {
 			t.Errorf("%s: got %q, %v, want %q", test.args, out, err, test.want)
 		}
 	}
 	if out, err := do("list"); err != nil || strings.Contains(out, "tick") || strings.Contains(out, "bad") {
 		t.Errorf("got %s, %v", out, err)
+	}
+}
+
+func TestAWrongCommandLineIsRefusedBeforeAStoreIsCreated(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":               "a command is missing",
+		"dance":          `unknown command "dance"`,
+		"add":            "add: NAME is missing",
+		"add x":          "add: SPEC is missing",
+		"list extra":     `list: unexpected argument "extra"`,
+		"remove":         "remove: NAME is missing",
+		"-tape run":      "not defined: -tape",
+		"-workers 0 run": "-workers is 1 or more",
+		"-poll 0s run":   "-poll are 1ms or more",
+	} {
+		file := filepath.Join(t.TempDir(), "jobs.db")
+		args := append([]string{"-store", "sqlite:" + filepath.ToSlash(file)}, strings.Fields(args)...)
+		var out bytes.Buffer
+		code := app.Exit(t.Context(), run(t.Context(), args, &out, &out), &out)
+		if code != cli.ExitUsage || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "usage:") {
+			t.Errorf("%v: exit code %d, want 2; printed %q, want %q alone", args[2:], code, &out, want)
+		}
+		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v: a store was created (%v)", args[2:], err)
+		}
+	}
+	err := run(t.Context(), []string{"-store", "mem:", "list"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "memory of one process") {
+		t.Errorf("a store in memory: error is %v", err)
 	}
 }
