@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/brine-go/brine/persistence"
 )
 
 // lose ends the claim of an engine, as if it had lapsed and somebody had reaped it, and returns the key of the engine.
@@ -139,26 +137,6 @@ func TestWhilePausedNobodyTakesAnythingNew(t *testing.T) {
 		must("resume")
 		if found, err := r.round(b.Context(), step); !found || err != nil || called != 1 {
 			b.Errorf("a round after that: %v, %v, the role did its work %d times", found, err, called)
-		}
-	})
-}
-
-func TestBadArgumentsAreRefused(t *testing.T) {
-	benches(t, []string{"sqlite"}, func(b *bench) {
-		for _, c := range []struct{ args, want string }{
-			{"dance", `cannot do "dance"`},
-			{"manager worker", `unexpected argument "worker"`},
-			{"-engines 0", "1 or more"},
-			{"-lease 0s", "1ms or more"},
-			{"-store mem: worker", "memory of one process"},
-			{"-from nowhere/at/all -lease 1m -engines 1 status extra", `unexpected argument "extra"`},
-		} {
-			if out, err := b.program(strings.Fields(c.args)...); err == nil || !strings.Contains(out, c.want) {
-				b.Errorf("%s: %v, output lacks %q:\n%s", c.args, err, c.want, out)
-			}
-		}
-		if n, err := b.store.Count(b.Context(), &persistence.Query{Type: sourceType}); n != 0 || err != nil {
-			b.Errorf("%d sources are stored (%v), want none", n, err)
 		}
 	})
 }

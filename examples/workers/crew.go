@@ -140,7 +140,7 @@ func (c *crew) watch(ctx context.Context, store *persistence.Store, out io.Write
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: start again to go on", ctx.Err())
+			return ctx.Err()
 		case m := <-c.ended:
 			fmt.Fprintf(out, "%s with pid %d has ended (%s)\n", m.role, m.cmd.Process.Pid, m.cmd.ProcessState)
 			if err := c.lacks(m); err != nil {

@@ -10,9 +10,10 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// count returns how many jobs there are in each state.
-func count(ctx context.Context, store *persistence.Store) (map[State]int64, error) {
-	groups, err := store.CountBy(ctx, "state", jobs(nil))
+// count returns how many jobs there are in each state, or how many batches. Both are records of
+// type Job.
+func count(ctx context.Context, store *persistence.Store, batches bool) (map[State]int64, error) {
+	groups, err := store.CountBy(ctx, "state", jobs(nil, persistence.Eq("is_batch", batches)))
 	if err != nil {
 		return nil, err
 	}
@@ -23,26 +24,43 @@ func count(ctx context.Context, store *persistence.Store) (map[State]int64, erro
 	return n, nil
 }
 
-// progress says how many jobs there are in each state, batches among them, and whether all are finished.
+// unfinished returns how many of the jobs or batches counted are neither completed nor failed.
+func unfinished(n map[State]int64) (sum int64) {
+	for state, k := range n {
+		if state != Completed && state != Failed {
+			sum += k
+		}
+	}
+	return sum
+}
+
+// progress says how many jobs there are in each state and how many batches, and whether all are
+// finished.
 func progress(ctx context.Context, store *persistence.Store) (line string, done bool, err error) {
-	// The sources first: the last jobs are there before a source is drained.
+	// The sources first: the last jobs are stored before a source is drained. The batches last: no
+	// new batch is made of jobs that are finished.
 	full, err := store.Count(ctx, &persistence.Query{Type: sourceType, Where: []persistence.Cond{persistence.Eq("drained", false)}})
 	if err != nil {
 		return "", false, err
 	}
-	n, err := count(ctx, store)
+	n, err := count(ctx, store, false)
 	if err != nil {
 		return "", false, err
 	}
-	done = full == 0
+	batches, err := count(ctx, store, true)
+	if err != nil {
+		return "", false, err
+	}
+	var made int64
+	for _, k := range batches {
+		made += k
+	}
+	done = full == 0 && unfinished(n) == 0 && unfinished(batches) == 0
 	var parts []string
 	for _, s := range states {
 		parts = append(parts, fmt.Sprintf("%s %-4d", s, n[s]))
-		if s != Completed && s != Failed && n[s] > 0 {
-			done = false
-		}
 	}
-	line = strings.TrimSpace(strings.Join(parts, " "))
+	line = fmt.Sprintf("%s and %d batches, %d unfinished", strings.Join(parts, " "), made, unfinished(batches))
 	if p, err := paused(ctx, store); err != nil {
 		return "", false, err
 	} else if p {
@@ -62,7 +80,11 @@ func status(ctx context.Context, store *persistence.Store, out io.Writer) error 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s has claimed %v (%s), until %s\n", c.Owner(), c.Info().Fields["job_key"], c.Info().State, c.Until().Format(time.TimeOnly))
+		what := string(c.Info().ID) // of a source
+		if key, ok := c.Info().Fields["job_key"].(string); ok {
+			what = fmt.Sprintf("%s (%s)", key, c.Info().State)
+		}
+		fmt.Fprintf(out, "%s has claimed %s, until %s\n", c.Owner(), what, c.Until().Format(time.TimeOnly))
 	}
 	return summary(ctx, store, out)
 }
