@@ -11,7 +11,11 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// demo saves tasks before the start of a daemon, during it and after, watches them being done, and stops the daemon.
+// whatIsLeft is the advice when the demonstration ends early.
+const whatIsLeft = "what is left can be taken up: see the commands status, start and stop"
+
+// demo saves tasks before the start of a daemon, during it and after, watches them being done, and
+// stops the daemon.
 func demo(ctx context.Context, store *persistence.Store, logFile string, takes time.Duration, out io.Writer) error {
 	const before, all = 5, 20
 	fmt.Fprintf(out, "store %s\n", store.URL())
@@ -44,7 +48,7 @@ func demo(ctx context.Context, store *persistence.Store, logFile string, takes t
 	}
 	fmt.Fprintf(out, "daemon with pid %d, its log is %s\n", daemon.pid, logFile)
 	if err := watch(ctx, store, daemon, added, out); err != nil {
-		return fmt.Errorf("%w (what is left can be taken up: see the words status, start and stop)", err)
+		return fmt.Errorf("%w (%s)", err, whatIsLeft)
 	}
 	if err := stop(ctx, store, out); err != nil {
 		return err

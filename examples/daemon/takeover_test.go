@@ -140,28 +140,6 @@ func TestStopDoesNotWaitForDeadDaemons(t *testing.T) {
 	}
 }
 
-func TestWhatCannotWorkIsRefused(t *testing.T) {
-	t.Parallel()
-	url := "sqlite:" + filepath.ToSlash(t.TempDir()) + "/tasks.db"
-	for _, c := range []struct {
-		name, want string
-		args       []string
-	}{
-		{"a store in memory", "memory of one process", []string{"-store", "mem:", "start"}},
-		{"a database in memory", "memory of one process", []string{"-store", "sqlite::memory:"}},
-		{"an unknown word", `cannot do "sing"`, []string{"-store", url, "sing"}},
-		{"nothing to add", `cannot do "add"`, []string{"-store", url, "add"}},
-		{"a word too many", `unexpected argument "now"`, []string{"-store", url, "stop", "now"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			if out, err := program(t, c.args...); err == nil || !strings.Contains(out, c.want) {
-				t.Errorf("%v, output lacks %q:\n%s", err, c.want, out)
-			}
-		})
-	}
-}
-
 func TestADaemonThatCannotBeginIsReported(t *testing.T) {
 	t.Parallel()
 	store := open(t, "mem:") // it would have one of its own
