@@ -1,10 +1,10 @@
 package main
 
 import (
-	"flag"
-	"fmt"
 	"io"
 	"runtime"
+
+	"github.com/brine-go/brine/examples/internal/cli"
 )
 
 // config is what the command line says.
@@ -17,30 +17,23 @@ type config struct {
 	dot      bool
 }
 
-func parseFlags(args []string, stderr io.Writer) (config, error) {
-	var c config
-	flags := flag.NewFlagSet("taskgraph", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+func parseFlags(args []string, stdout io.Writer) (*config, error) {
+	c := &config{}
+	flags := app.Flags()
 	flags.StringVar(&c.store, "store", "", "`URL` of the store: sqlite:FILE, file:FOLDER or mem: (default: an SQLite file in the user's cache folder)")
 	flags.StringVar(&c.workflow, "workflow", "", "simulate the recorded workflow in `FILE` (WfFormat 1.5, .json or .json.gz) instead of vetting packages")
 	flags.Float64Var(&c.scale, "scale", 0.001, "simulated tasks take their recorded time times this, 0 to 1")
 	flags.IntVar(&c.workers, "workers", runtime.NumCPU(), "tasks that run at once")
 	flags.BoolVar(&c.reset, "reset", false, "forget the workflow that the store holds and begin anew")
 	flags.BoolVar(&c.dot, "dot", false, "print the graph for Graphviz and run nothing")
-	if err := flags.Parse(args); err != nil {
-		return c, err
+	if err := app.Parse(flags, args, stdout); err != nil {
+		return nil, err
 	}
-	var err error
 	switch {
-	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case !(c.scale >= 0 && c.scale <= 1):
-		err = fmt.Errorf("-scale is %g, want 0 to 1", c.scale)
+		return nil, cli.UsageErrorf("-scale is %g, want 0 to 1", c.scale)
 	case c.workers < 1:
-		err = fmt.Errorf("-workers is %d, want 1 or more", c.workers)
+		return nil, cli.UsageErrorf("-workers is %d, want 1 or more", c.workers)
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "taskgraph:", err)
-	}
-	return c, err
+	return c, nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/brine-go/brine/url"
+
+	"github.com/brine-go/brine/examples/internal/cli"
 )
 
 // writeModule writes a Go module of three packages: c imports b, which imports a.
@@ -53,7 +55,7 @@ func TestThePackagesOfAModuleAreVetted(t *testing.T) {
 	bad := "package b\n\nimport (\n\t\"fmt\"\n\n\t\"example.org/chain/a\"\n)\n\nfunc B() { a.A(); fmt.Printf(\"%d\", \"text\") }\n"
 	writeFile(t, filepath.Join(dir, "b", "b.go"), bad)
 
-	r := execute(t, in(dir, program(t, "-store", store))).must(t, exitFailed)
+	r := execute(t, in(dir, program(t, "-store", store))).must(t, cli.ExitFailed)
 	for _, want := range []string{"workflow example.org/chain\n", "FAILED example.org/chain/b", "wrong type"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("output lacks %q:\n%s", want, r.stderr)
@@ -71,7 +73,7 @@ func TestThePackagesOfAModuleAreVetted(t *testing.T) {
 	})
 
 	writeFile(t, filepath.Join(dir, "b", "b.go"), strings.Replace(bad, "%d", "%s", 1))
-	r = execute(t, in(dir, program(t, "-store", store))).must(t, exitOK)
+	r = execute(t, in(dir, program(t, "-store", store))).must(t, cli.ExitOK)
 	if want := "1 failed in the last run: tried again, and 1 that waited"; !strings.Contains(r.stderr, want) {
 		t.Errorf("output lacks %q:\n%s", want, r.stderr)
 	}
@@ -98,7 +100,7 @@ func TestThePackagesOfAModuleAreVetted(t *testing.T) {
 	}
 
 	writeFile(t, filepath.Join(dir, "d", "d.go"), "package d\n")
-	r = execute(t, in(dir, program(t, "-store", store))).must(t, exitFailed)
+	r = execute(t, in(dir, program(t, "-store", store))).must(t, cli.ExitFailed)
 	if want := "1 new, such as example.org/chain/d"; !strings.Contains(r.stderr, want) || !strings.Contains(r.stderr, "-reset") {
 		t.Errorf("output lacks %q or -reset:\n%s", want, r.stderr)
 	}
@@ -122,7 +124,7 @@ func TestAPackageThatDoesNotCompileIsAFailedTask(t *testing.T) {
 	t.Parallel()
 	dir, store := writeModule(t), stores(t)["file"]
 	writeFile(t, filepath.Join(dir, "c", "c.go"), "package c\n\nfunc {\n")
-	r := execute(t, in(dir, program(t, "-store", store))).must(t, exitFailed)
+	r := execute(t, in(dir, program(t, "-store", store))).must(t, cli.ExitFailed)
 	if !strings.Contains(r.stdout, "2  DONE") || !strings.Contains(r.stderr, "c.go:3") {
 		t.Errorf("output lacks two tasks done or the place of the mistake:\n%s%s", r.stderr, r.stdout)
 	}
@@ -134,7 +136,7 @@ func TestAFolderOutsideOfModulesIsRefused(t *testing.T) {
 	cmd := program(t, "-store", "mem:")
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(cmd.Env, "GOWORK=off", "GO111MODULE=on")
-	if r := execute(t, cmd).must(t, exitFailed); !strings.Contains(r.stderr, "in no Go module") {
+	if r := execute(t, cmd).must(t, cli.ExitFailed); !strings.Contains(r.stderr, "in no Go module") {
 		t.Errorf("output does not say so:\n%s", r.stderr)
 	}
 }

@@ -58,7 +58,7 @@ func execute(t *testing.T, cmd *exec.Cmd) result {
 func start(t *testing.T, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, &stdout, &stderr)
+	code := app.Exit(t.Context(), run(t.Context(), args, &stdout, &stderr), &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 

@@ -1,72 +1,46 @@
 // Taskgraph runs a graph of tasks that survives whatever happens to the program: every task, file
-// and machine is an object in a store, every change of state is saved, and a run
-// that was killed goes on where it stood.
+// and machine is an object in a store, every change of state is saved, and a run that was killed
+// goes on from where it was.
 //
 //	go run ./examples/taskgraph
 //
-// runs go vet on each package of the Go module it is started in, each one after those that it imports, and keeps
-// the graph in an SQLite file. Stop it with Ctrl-C or kill -9 and start it again: what is DONE is not run twice.
+// runs go vet on each package of the Go module in which it is started, each package after those that
+// it imports, and keeps the graph in an SQLite file. Stop it with Ctrl-C or kill -9 and start it
+// again: what is DONE is not run twice.
 //
 //	go run ./examples/taskgraph -store file:/tmp/tasks
 //	go run ./examples/taskgraph -workflow instance.json.gz -scale 0.001
 //	go run ./examples/taskgraph -dot | dot -Tsvg >graph.svg
 //
-// Read model.go first (the objects), then store.go (saving, finding, loading) and runner.go (goroutines and objects).
+// Read model.go first (the objects), then store.go (saving, finding, loading) and runner.go
+// (goroutines and objects).
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"slices"
-	"syscall"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence"
 )
 
-// Exit codes.
-const (
-	exitOK          = 0
-	exitFailed      = 1 // a task failed, or something else went wrong
-	exitUsage       = 2
-	exitInterrupted = 130 // as shells have it
-)
+var app = cli.Program{Name: "taskgraph"}
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second Ctrl-C kills
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+func main() { app.Main(run) }
+
+// run is the program.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c, err := parseFlags(args, stdout)
+	if err != nil {
+		return err
+	}
+	return cli.Interrupted(ctx, c.run(ctx, stdout, stderr), "resume by running it again")
 }
 
-// run is the program; it returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
-		return exitUsage
-	}
-	allDone, err := c.run(ctx, stdout, stderr)
-	switch {
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "\ninterrupted: resume by running it again")
-		return exitInterrupted
-	case err != nil:
-		fmt.Fprintln(stderr, "taskgraph:", err)
-		return exitFailed
-	case !allDone:
-		return exitFailed
-	}
-	return exitOK
-}
-
-func (c *config) run(ctx context.Context, stdout, stderr io.Writer) (allDone bool, err error) {
+// run returns an error if a task could not be done, too.
+func (c *config) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	var fresh *Workflow
 	if c.workflow != "" {
 		fresh, err = readWorkflow(c.workflow)
@@ -74,17 +48,17 @@ func (c *config) run(ctx context.Context, stdout, stderr io.Writer) (allDone boo
 		fresh, err = goModule(ctx)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	if c.dot {
-		return true, writeDot(stdout, fresh)
+		return writeDot(stdout, fresh)
 	}
 	if c.store == "" {
 		c.store = defaultStore(fresh.Source)
 	}
 	store, err := openStore(ctx, c.store)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	fmt.Fprintf(stderr, "workflow %s\nstore    %s\n", fresh.Name, store.URL())
@@ -94,20 +68,31 @@ func (c *config) run(ctx context.Context, stdout, stderr io.Writer) (allDone boo
 	if c.reset {
 		n, err := reset(ctx, store)
 		if err != nil {
-			return false, err
+			return err
 		}
 		fmt.Fprintf(stderr, "reset: %d objects removed\n", n)
 	}
 	w, found, err := restore(ctx, store, fresh)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := c.runTasks(ctx, stderr, store, w, found); err != nil {
-		return false, err
+		return err
 	}
 	printFailures(stderr, w)
-	allDone = !slices.ContainsFunc(w.Tasks, func(t *Task) bool { return t.State != Done })
-	return allDone, summarize(ctx, stdout, store, w)
+	if err := summarize(ctx, stdout, store, w); err != nil {
+		return err
+	}
+	left := 0
+	for _, t := range w.Tasks {
+		if t.State != Done {
+			left++
+		}
+	}
+	if left > 0 {
+		return fmt.Errorf("%d of %d tasks are not done", left, len(w.Tasks))
+	}
+	return nil
 }
 
 // runTasks runs what is left to run of the workflow.

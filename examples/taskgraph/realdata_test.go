@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/brine-go/brine/examples/internal/cli"
 )
 
 // TestRecordedWorkflows runs real workflows, whose tasks and files others have counted.
@@ -31,7 +33,7 @@ func TestRecordedWorkflows(t *testing.T) {
 		for backend, url := range stores(t) {
 			t.Run(c.file+" on "+backend, func(t *testing.T) {
 				t.Parallel()
-				r := start(t, "-store", url, "-workflow", filepath.Join(dir, c.file), "-scale", "0").must(t, exitOK)
+				r := start(t, "-store", url, "-workflow", filepath.Join(dir, c.file), "-scale", "0").must(t, cli.ExitOK)
 				for _, want := range []string{
 					fmt.Sprintf("tasks %d, files %d, machines %d\n", c.tasks, c.files, c.machines), fmt.Sprintf("%d  DONE\n", c.tasks),
 				} {

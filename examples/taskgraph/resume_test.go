@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brine-go/brine/examples/internal/cli"
 )
 
 // A kill says when to stop the program.
@@ -109,7 +111,7 @@ func TestAKilledRunIsResumed(t *testing.T) {
 					t.Error("no task was running when the program was killed")
 				}
 
-				r := execute(t, program(t, "-store", url, "-workflow", file, "-scale", "0")).must(t, exitOK)
+				r := execute(t, program(t, "-store", url, "-workflow", file, "-scale", "0")).must(t, cli.ExitOK)
 				if want := fmt.Sprintf("%d running when the last run was killed", running); running > 0 && !strings.Contains(r.stderr, want) {
 					t.Errorf("output lacks %q:\n%s", want, r.stderr)
 				}
@@ -146,8 +148,8 @@ func TestAnInterruptedRunIsResumed(t *testing.T) {
 				fmt.Fprintln(&rest, stderr.Text())
 			}
 			_ = cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-				t.Errorf("exit code is %d, want %d", code, exitInterrupted)
+			if code := cmd.ProcessState.ExitCode(); code != cli.ExitInterrupted {
+				t.Errorf("exit code is %d, want %d", code, cli.ExitInterrupted)
 			}
 			if want := "resume by running it again"; !strings.Contains(rest.String(), want) {
 				t.Errorf("output lacks %q:\n%s", want, &rest)
@@ -161,7 +163,7 @@ func TestAnInterruptedRunIsResumed(t *testing.T) {
 					attempts[name]++
 				}
 			}
-			execute(t, program(t, "-store", url, "-workflow", file, "-scale", "0")).must(t, exitOK)
+			execute(t, program(t, "-store", url, "-workflow", file, "-scale", "0")).must(t, cli.ExitOK)
 			for name, task := range byName(stored(t, url)) {
 				if task.State != Done || task.Attempts != attempts[name] {
 					t.Errorf("%s is %s after %d attempts, want DONE after %d", name, task.State, task.Attempts, attempts[name])

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	neturl "net/url"
-	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence"
 	_ "github.com/brine-go/brine/persistence/all" // mem:, file: and sqlite: URLs
 )
@@ -21,18 +19,9 @@ func openStore(ctx context.Context, url string) (*persistence.Store, error) {
 
 // defaultStore returns the URL of an SQLite file in the user's cache folder, one for each source of tasks.
 func defaultStore(source string) string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
 	hash := fnv.New32a()
 	fmt.Fprint(hash, source)
-	name := fmt.Sprintf("taskgraph-%s-%08x.db", filepath.Base(source), hash.Sum32())
-	path := filepath.ToSlash(filepath.Join(dir, "brine", name))
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // C:/…
-	}
-	return (&neturl.URL{Scheme: "sqlite", Path: path}).String()
+	return cli.DefaultStore(fmt.Sprintf("taskgraph-%s-%08x.db", filepath.Base(source), hash.Sum32()))
 }
 
 // errOther is wrapped by the errors about a store that holds something else than what is to be run.

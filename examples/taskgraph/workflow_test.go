@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -20,7 +21,7 @@ func TestAWorkflowRunsOnceOnEveryBackend(t *testing.T) {
 	for backend, url := range stores(t) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, exitOK)
+			r := start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
 			for _, want := range []string{"stored: 6 tasks", "SIMULATED", "6/6  DONE"} {
 				if !strings.Contains(r.stderr, want) {
 					t.Errorf("progress lacks %q:\n%s", want, r.stderr)
@@ -31,7 +32,7 @@ func TestAWorkflowRunsOnceOnEveryBackend(t *testing.T) {
 					t.Errorf("summary lacks %q:\n%s", want, r.stdout)
 				}
 			}
-			r = start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, exitOK)
+			r = start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
 			if want := "finished already: all 6 tasks are done"; !strings.Contains(r.stderr, want) {
 				t.Errorf("second run lacks %q:\n%s", want, r.stderr)
 			}
@@ -85,7 +86,7 @@ func checkGraph(t *testing.T, w *Workflow) {
 
 func TestMemoryCannotBeResumed(t *testing.T) {
 	t.Parallel()
-	r := start(t, "-store", "mem:", "-workflow", small, "-scale", "0").must(t, exitOK)
+	r := start(t, "-store", "mem:", "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
 	if want := "nothing can be resumed"; !strings.Contains(r.stderr, want) {
 		t.Errorf("output lacks %q:\n%s", want, r.stderr)
 	}
@@ -106,8 +107,8 @@ func TestResetForgetsTheWorkflowAlone(t *testing.T) {
 			if err := store.Close(); err != nil {
 				t.Fatal(err)
 			}
-			start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, exitOK)
-			r := start(t, "-store", url, "-workflow", small, "-scale", "0", "-reset").must(t, exitOK)
+			start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
+			r := start(t, "-store", url, "-workflow", small, "-scale", "0", "-reset").must(t, cli.ExitOK)
 			for _, want := range []string{"reset: 14 objects removed", "stored: 6 tasks", "6/6  DONE"} {
 				if !strings.Contains(r.stderr, want) {
 					t.Errorf("output lacks %q:\n%s", want, r.stderr)
@@ -132,7 +133,7 @@ func TestResetForgetsTheWorkflowAlone(t *testing.T) {
 func TestAStoreOfAnotherWorkflowIsRefused(t *testing.T) {
 	t.Parallel()
 	url := stores(t)["sqlite"]
-	start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, exitOK)
+	start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
 	text, err := os.ReadFile(small)
 	if err != nil {
 		t.Fatal(err)
@@ -151,12 +152,12 @@ func TestAStoreOfAnotherWorkflowIsRefused(t *testing.T) {
 			if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, "-store", url, "-workflow", file).must(t, exitFailed)
+			r := start(t, "-store", url, "-workflow", file).must(t, cli.ExitFailed)
 			if !strings.Contains(r.stderr, c.want) || !strings.Contains(r.stderr, "-reset") {
 				t.Errorf("output lacks %q or -reset:\n%s", c.want, r.stderr)
 			}
 			checkGraph(t, stored(t, url))
-			start(t, "-store", url, "-workflow", small).must(t, exitOK)
+			start(t, "-store", url, "-workflow", small).must(t, cli.ExitOK)
 		})
 	}
 }
@@ -190,13 +191,13 @@ func TestBadWorkflowFilesAreRefused(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, "-store", "mem:", "-workflow", file).must(t, exitFailed)
+			r := start(t, "-store", "mem:", "-workflow", file).must(t, cli.ExitFailed)
 			if !strings.Contains(r.stderr, c.want) || !strings.Contains(r.stderr, "bad.json") {
 				t.Errorf("output lacks %q or the file's name:\n%s", c.want, r.stderr)
 			}
 		})
 	}
-	r := start(t, "-store", "mem:", "-workflow", filepath.Join(t.TempDir(), "none.json")).must(t, exitFailed)
+	r := start(t, "-store", "mem:", "-workflow", filepath.Join(t.TempDir(), "none.json")).must(t, cli.ExitFailed)
 	if !strings.Contains(r.stderr, "none.json") {
 		t.Errorf("output lacks the name of the missing file:\n%s", r.stderr)
 	}
@@ -229,7 +230,7 @@ func TestACompressedWorkflowIsTheSame(t *testing.T) {
 
 func TestDotDrawsTheGraph(t *testing.T) {
 	t.Parallel()
-	r := start(t, "-dot", "-workflow", small).must(t, exitOK)
+	r := start(t, "-dot", "-workflow", small).must(t, cli.ExitOK)
 	want := `digraph "soup" {
 	rankdir=LR
 	node [shape=box]
@@ -263,13 +264,13 @@ func TestBadArgumentsAreRefused(t *testing.T) {
 		{"a negative scale", []string{"-scale", "-1"}, "-scale is -1"},
 		{"no number as scale", []string{"-scale", "NaN"}, "-scale is NaN"},
 		{"no workers", []string{"-workers", "0"}, "-workers is 0"},
-		{"an unknown flag", []string{"-quick"}, "-quick"},
+		{"an unknown flag", []string{"-quick"}, "not defined: -quick"},
 	} {
-		if r := start(t, c.args...).must(t, exitUsage); !strings.Contains(r.stderr, c.want) {
-			t.Errorf("%s: output lacks %q:\n%s", c.name, c.want, r.stderr)
+		if r := start(t, c.args...).must(t, cli.ExitUsage); !strings.Contains(r.stderr, c.want) || strings.Contains(r.stderr, "-store") {
+			t.Errorf("%s: output is not %q alone:\n%s", c.name, c.want, r.stderr)
 		}
 	}
-	if r := start(t, "-store", "tape:/dev/st0", "-workflow", small).must(t, exitFailed); !strings.Contains(r.stderr, "sqlite") {
+	if r := start(t, "-store", "tape:/dev/st0", "-workflow", small).must(t, cli.ExitFailed); !strings.Contains(r.stderr, "sqlite") {
 		t.Errorf("an unknown scheme does not name the known ones:\n%s", r.stderr)
 	}
 }
