@@ -33,9 +33,9 @@ func status(ctx context.Context, store *persistence.Store, out io.Writer) error 
 	}
 	for _, d := range ds {
 		state := string(d.State)
-		if (sightings{}).gone(d) {
+		if (observations{}).gone(d) {
 			state = "DEAD" // it had no time to say so
-		} else if time.Since(d.Beat) > patience {
+		} else if time.Since(d.Beat) > maxSilence {
 			state = "SILENT" // probably dead, if its clock is right
 		}
 		fmt.Fprintf(out, "daemon %s %s, pid %d on %s, last sign %s ago\n",
@@ -68,10 +68,11 @@ func progress(ctx context.Context, store *persistence.Store) (line string, left 
 	return strings.Join(parts, " "), left, nil
 }
 
-// stop asks every daemon of the store to stop, wherever it runs, and returns when they have ended. A signal would do
-// (a daemon takes SIGTERM the same way), but only on this machine, and not on Windows.
+// stop asks every daemon of the store to stop, wherever it runs, and returns when they have ended.
+// A signal would do (a daemon takes SIGTERM the same way), but only on this machine, and not on
+// Windows.
 func stop(ctx context.Context, store *persistence.Store, out io.Writer) error {
-	seen := sightings{}
+	seen := observations{}
 	pids := map[int]bool{} // those on this machine
 	for {
 		ds, err := active(ctx, store)
@@ -96,7 +97,7 @@ func stop(ctx context.Context, store *persistence.Store, out io.Writer) error {
 			}
 			_, err := store.SaveOnly(ctx, d)
 			if errors.Is(err, persistence.ErrConflict) {
-				continue // its heart has beaten meanwhile: look again
+				continue // it has renewed its Beat meanwhile: try again
 			} else if err != nil {
 				return err
 			}
@@ -106,8 +107,8 @@ func stop(ctx context.Context, store *persistence.Store, out io.Writer) error {
 			return err
 		}
 	}
-	// They have written that they stop, and now close the store. That takes no time; but a process may be listed for longer,
-	// if whoever started it does not ask how it ended.
+	// They have written that they stop, and now close the store, which takes no time. A process
+	// stays listed for longer if its parent does not wait for it.
 	end := time.Now().Add(time.Second)
 	for pid := range pids {
 		for alive(pid) && time.Now().Before(end) {

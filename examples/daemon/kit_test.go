@@ -19,7 +19,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// mainEnv makes the test binary the program itself. It is set for all that a test starts, so for the daemons too.
+// mainEnv makes the test binary the program itself. It is set for all that a test starts, so for
+// the daemons too.
 const mainEnv = "DAEMON_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -172,7 +173,8 @@ func until(t *testing.T, what string, come func() bool) {
 	}
 }
 
-// tasks returns all tasks of a store by their names, and fails the test where one has its name twice.
+// tasks returns all tasks of a store by their names, and fails the test where one has its name
+// twice.
 func tasks(t *testing.T, store *persistence.Store) map[string]*Task {
 	t.Helper()
 	found := map[string]*Task{}

@@ -34,8 +34,8 @@ type Task struct {
 	By       *Daemon // who has it, or had it last; nil while it waits
 }
 
-// A Daemon is a process in the background. Only its own process writes the record, but for the State: others ask it to
-// stop through that.
+// A Daemon is a process in the background. Only its own process writes the record, but for the
+// State: others ask it to stop through that.
 type Daemon struct {
 	persistence.Persistable
 	State   State
@@ -57,9 +57,9 @@ func init() {
 }
 
 const (
-	poll     = 100 * time.Millisecond // how often to look whether there is something new
-	beat     = 500 * time.Millisecond // how often a daemon shows that it lives
-	patience = 5 * time.Second        // how long a daemon may be silent before others take it for dead
+	poll       = 100 * time.Millisecond // how often to look whether there is something new
+	beat       = 500 * time.Millisecond // how often a daemon shows that it lives
+	maxSilence = 5 * time.Second        // how long a daemon may be silent before others take it for dead
 )
 
 // active returns the daemons that have not ended, as far as they could tell.
@@ -85,28 +85,29 @@ func hostname() string {
 	return name
 }
 
-// sightings tell dead daemons from living ones. They go by this process's own clock: that of another machine may be
-// wrong, but that its Beat changes can be seen from everywhere.
-type sightings map[persistence.ID]sighting
+// observations tell dead daemons from living ones, by the clock of this process: that of another
+// machine may be wrong, but every process can see that its Beat changes.
+type observations map[persistence.ID]observation
 
-type sighting struct {
+type observation struct {
 	beat time.Time // the daemon's
 	at   time.Time // when this process saw it first
 }
 
-// gone reports whether the daemon, which was loaded just now, has ended. Far away it takes some looking before that is known.
+// gone reports whether the daemon, which was loaded just now, has ended. For a daemon on another
+// machine it takes several calls, over the time of maxSilence, before that is known.
 //
-// It may be wrong, as any such guess: a daemon that only slept will be surprised by ErrConflict when it saves its task.
-func (s sightings) gone(d *Daemon) bool {
+// It may be wrong: a daemon that was only suspended gets ErrConflict when it saves its task.
+func (s observations) gone(d *Daemon) bool {
 	if d.State == Stopped || d.State == Lost || d.Host == hostname() && !alive(d.Pid) {
 		return true
 	}
 	last, ok := s[d.PersistentID()]
 	if !ok || !last.beat.Equal(d.Beat) {
-		s[d.PersistentID()] = sighting{d.Beat, time.Now()}
+		s[d.PersistentID()] = observation{d.Beat, time.Now()}
 		return false
 	}
-	return time.Since(last.at) > patience
+	return time.Since(last.at) > maxSilence
 }
 
 // alive reports whether this machine has a process of that number. It may be another one by now.

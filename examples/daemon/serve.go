@@ -11,8 +11,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// serve is the daemon: it takes task after task until ctx ends (by a signal) or its record says that it shall
-// stop. The task at hand is finished and saved first.
+// serve is the daemon: it takes task after task until ctx ends (by a signal) or its record says
+// that it shall stop. The task at hand is finished and saved first.
 func serve(ctx context.Context, store *persistence.Store) error {
 	now := time.Now().UTC()
 	me := &Daemon{State: Running, Host: hostname(), Pid: os.Getpid(), Started: now, Beat: now}
@@ -23,16 +23,17 @@ func serve(ctx context.Context, store *persistence.Store) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 
-	// Two goroutines, and each object belongs to one of them: the daemon's own record to the heart, the tasks to the
-	// worker. They refer to me, but saving them with SaveOnly reads nothing of it but its ID.
-	w := &worker{store: store, me: me, seen: sightings{}}
+	// Two goroutines, and each object belongs to one of them: the daemon's own record to
+	// keepBeating, the tasks to the worker. The tasks refer to me, but saving them with SaveOnly
+	// reads only its ID.
+	w := &worker{store: store, me: me, seen: observations{}}
 	quit := make(chan struct{})
 	latest := me
-	var heart sync.WaitGroup
-	heart.Go(func() { latest = keepBeating(store, me, quit, stop) })
+	var beating sync.WaitGroup
+	beating.Go(func() { latest = keepBeating(store, me, quit, stop) })
 	err := w.work(ctx)
 	close(quit)
-	heart.Wait()
+	beating.Wait()
 
 	err = errors.Join(err, persist(func() (err error) {
 		latest, err = update(store, latest, func(d *Daemon) { d.State = Stopped })
@@ -42,8 +43,8 @@ func serve(ctx context.Context, store *persistence.Store) error {
 	return err
 }
 
-// keepBeating renews the record of the daemon until quit is closed, and calls stop when the record says
-// that it shall stop. It returns the record as last saved.
+// keepBeating renews the record of the daemon until quit is closed, and calls stop when the record
+// says that it shall stop. It returns the record as last saved.
 func keepBeating(store *persistence.Store, d *Daemon, quit <-chan struct{}, stop func()) *Daemon {
 	for {
 		select {
@@ -60,8 +61,8 @@ func keepBeating(store *persistence.Store, d *Daemon, quit <-chan struct{}, stop
 	}
 }
 
-// update changes and saves the record of the daemon. If someone else has written it meanwhile, it loads that,
-// changes it instead and returns it: nobody's change is lost.
+// update changes and saves the record of the daemon. If someone else has written it meanwhile, it
+// loads that, changes it instead and returns it: nobody's change is lost.
 func update(store *persistence.Store, d *Daemon, change func(*Daemon)) (*Daemon, error) {
 	ctx := context.Background()
 	for {
@@ -82,7 +83,7 @@ func update(store *persistence.Store, d *Daemon, change func(*Daemon)) (*Daemon,
 type worker struct {
 	store *persistence.Store
 	me    *Daemon // what its tasks refer to
-	seen  sightings
+	seen  observations
 }
 
 func (w *worker) work(ctx context.Context) error {
@@ -101,8 +102,8 @@ func (w *worker) work(ctx context.Context) error {
 	return nil
 }
 
-// take makes a task this daemon's own and returns it: one that a dead daemon has left, or else one that waits. nil:
-// there is none.
+// take makes a task this daemon's own and returns it: one that a dead daemon has left, or else one
+// that waits. It returns nil if there is none.
 func (w *worker) take() (*Task, error) {
 	ctx := context.Background()
 	for _, q := range []persistence.Query{
@@ -118,7 +119,8 @@ func (w *worker) take() (*Task, error) {
 				if !w.seen.gone(owner) {
 					continue
 				}
-				// One save of both: should its owner beat in this moment, it conflicts and the task stays where it is.
+				// Both are saved in one step: if the owner renews its Beat at this moment, the save
+				// conflicts and the owner keeps the task.
 				if owner.State != Stopped {
 					owner.State = Lost
 				}
@@ -136,7 +138,7 @@ func (w *worker) take() (*Task, error) {
 	return nil, nil
 }
 
-// perform does the work of a task. What ends the daemon politely does not break it off.
+// perform does the work of a task. A daemon that is told to stop finishes it first.
 func (w *worker) perform(t *Task) error {
 	log.Printf("%s begins, attempt %d", t.Name, t.Attempts)
 	time.Sleep(t.Takes) // a real daemon would run a command here, say
@@ -152,7 +154,7 @@ func (w *worker) perform(t *Task) error {
 	return err
 }
 
-// persist calls f until it succeeds, for ten seconds: a server that restarts is no reason to give up.
+// persist calls f until it succeeds, for ten seconds at most, in case a server restarts.
 func persist(f func() error) error {
 	var err error
 	for range 20 {

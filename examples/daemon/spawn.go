@@ -13,8 +13,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// storeEnv names the store where -store does not. The daemon is told that way: a URL may hold a password, and
-// everybody on the machine can read the arguments of a process.
+// storeEnv names the store where -store does not. The daemon is told that way: a URL may hold a
+// password, and everybody on the machine can read the arguments of a process.
 const storeEnv = "DAEMON_STORE"
 
 // A child is the daemon that this process has started.
@@ -23,11 +23,11 @@ type child struct {
 	ended <-chan *os.ProcessState // gets how it ended
 }
 
-// spawn starts this program once more, as the daemon, and returns when that has shown up in the store. Other goroutines
-// may use the store all the while: their calls wait during the start.
+// spawn starts this program once more, as the daemon, and returns when the record of that is in
+// the store. Other goroutines may use the store all the while: their calls wait during the start.
 //
-// The daemon outlives this process. Under go run the file of the program is removed at its end, which
-// does not bother a process that runs already.
+// The daemon outlives this process. Under go run the file of the program is removed at its end,
+// which does not bother a process that runs already.
 func spawn(ctx context.Context, store *persistence.Store, logFile string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -46,8 +46,8 @@ func spawn(ctx context.Context, store *persistence.Store, logFile string) (*chil
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = detached()
 
-	// From here to PostFork this process holds no connection, file or lock of the store, so the new one
-	// inherits none and meets none.
+	// From here to PostFork this process holds no connection, file or lock of the store, so the new
+	// one inherits none and waits for none.
 	err = store.PreFork()
 	if err == nil {
 		err = cmd.Start()

@@ -20,7 +20,7 @@ func elsewhere(t *testing.T, store *persistence.Store) (*worker, *Task) {
 	if _, err := store.Save(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
-	return &worker{store: store, me: d, seen: sightings{}}, task
+	return &worker{store: store, me: d, seen: observations{}}, task
 }
 
 func newWorker(t *testing.T, store *persistence.Store) *worker {
@@ -29,7 +29,7 @@ func newWorker(t *testing.T, store *persistence.Store) *worker {
 	if _, err := store.Save(t.Context(), me); err != nil {
 		t.Fatal(err)
 	}
-	return &worker{store: store, me: me, seen: sightings{}}
+	return &worker{store: store, me: me, seen: observations{}}
 }
 
 func mustTake(t *testing.T, w *worker) *Task {
@@ -41,10 +41,10 @@ func mustTake(t *testing.T, w *worker) *Task {
 	return task
 }
 
-// age makes the worker's memory older than its patience.
-func (s sightings) age() {
+// age makes the worker's memory older than its maxSilence.
+func (s observations) age() {
 	for id, last := range s {
-		s[id] = sighting{last.beat, last.at.Add(-2 * patience)}
+		s[id] = observation{last.beat, last.at.Add(-2 * maxSilence)}
 	}
 }
 

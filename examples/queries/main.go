@@ -97,7 +97,8 @@ func answer(ctx context.Context, url string, out io.Writer) error {
 	return nil
 }
 
-// text returns the value of a column. A column is NULL, here nil, where an object has no such value.
+// text returns the value of a column. A column is NULL, here nil, where an object has no such
+// value.
 func text(v any) string {
 	if v == nil {
 		return "NULL"

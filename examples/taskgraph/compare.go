@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// difference says in what the tasks of two workflows differ; "" if in nothing that matters to a run.
+// difference says in what the tasks of two workflows differ; "" if in nothing that matters to a
+// run.
 func difference(stored, fresh *Workflow) string {
 	was, is := shape(stored), shape(fresh)
 	var diffs []string

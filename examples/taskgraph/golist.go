@@ -44,7 +44,7 @@ func goModule(ctx context.Context) (*Workflow, error) {
 	tasks := make(map[string]*Task)
 	dec := json.NewDecoder(bytes.NewReader(out))
 	for {
-		// -deps lists a package behind all that it imports, so their tasks are there.
+		// -deps lists a package after all that it imports, so their tasks are there.
 		var p goPackage
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			break

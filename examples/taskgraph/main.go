@@ -4,9 +4,9 @@
 //
 //	go run ./examples/taskgraph
 //
-// runs go vet on each package of the Go module in which it is started, each package after those that
-// it imports, and keeps the graph in an SQLite file. Stop it with Ctrl-C or kill -9 and start it
-// again: what is DONE is not run twice.
+// runs go vet on each package of the Go module in which it is started, each package after those
+// that it imports, and keeps the graph in an SQLite file. Stop it with Ctrl-C or kill -9 and start
+// it again: what is DONE is not run twice.
 //
 //	go run ./examples/taskgraph -store file:/tmp/tasks
 //	go run ./examples/taskgraph -workflow instance.json.gz -scale 0.001

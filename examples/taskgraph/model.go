@@ -74,8 +74,8 @@ type Machine struct {
 	CPUs int
 }
 
-// The names that the types have in a store, for ever: the program may rename its types and still read its old
-// stores. Without them the types would be called main.Task and so on.
+// The names that the types have in a store, for ever: the program may rename its types and still
+// read its old stores. Without them the types would be called main.Task and so on.
 const (
 	typePrefix   = "taskgraph."
 	workflowType = typePrefix + "Workflow"
@@ -91,7 +91,8 @@ func init() {
 	persistence.Register[Machine](machineType)
 }
 
-// columns are what the store keeps beside each object, to search and count by without reading objects.
+// columns are what the store keeps beside each object, to search and count by without reading
+// objects.
 var columns = []extrafields.Field{
 	extrafields.Get("name", extrafields.Text, "Name"), // of all four types
 	extrafields.Of("kind", func(t *Task) string { return t.Kind }),

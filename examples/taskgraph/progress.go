@@ -16,8 +16,8 @@ type progress interface {
 	close()
 }
 
-// newProgress returns a bar if w is a terminal, else something that prints a line for each task that ended.
-// done of all tasks are done already.
+// newProgress returns a bar if w is a terminal, else something that prints a line for each task
+// that ended. done of all tasks are done already.
 func newProgress(w io.Writer, done, all int) progress {
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {

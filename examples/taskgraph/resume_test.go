@@ -42,7 +42,8 @@ func (k kill) wait(t *testing.T, stderr *bufio.Scanner) (reported []string) {
 
 const shortTasks, longTasks = 40, 20
 
-// startWorkflow starts the program on a workflow that it cannot finish, for the last tasks take an hour.
+// startWorkflow starts the program on a workflow that it cannot finish, for the last tasks take an
+// hour.
 func startWorkflow(t *testing.T, file, url string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := program(t, "-store", url, "-workflow", file, "-scale", "1", "-workers", "3")

@@ -15,16 +15,18 @@ import (
 // How goroutines and objects go together: a Store is safe for concurrent use, objects are not. So
 // every object has one owner at a time, which alone may change it, and there are no locks:
 //
-//   - The goroutine that calls run owns the graph: who waits for whom, and the tasks that nobody runs.
-//   - A task sent to a worker is the worker's until it comes back. Names, dependencies, files and machines
-//     do not change while tasks run, so everybody may read them.
-//   - Whoever owns a task saves it, with SaveOnly. Save would read all that the task reaches, which is
-//     the whole graph, while other workers are changing their parts of it. SaveOnly reads the
-//     objects it is given and of those they refer to just the IDs. It costs one small write, however large the graph.
-//     (The column "machine" also reads the machine's name: extra fields must not follow pointers to things that change.)
+//   - The goroutine that calls run owns the graph: which task waits for which, and the tasks that
+//     do not run.
+//   - A task sent to a worker belongs to the worker until it comes back. Names, dependencies, files
+//     and machines do not change while tasks run, so every goroutine may read them.
+//   - The owner of a task saves it, with SaveOnly. Save would read all that the task reaches, which
+//     is the whole graph, while other workers are changing their parts of it. SaveOnly reads the
+//     objects that it is given, and only the IDs of those that they refer to. It costs one small
+//     write, however large the graph is. (The column "machine" also reads the machine's name: extra
+//     fields must not follow pointers to things that change.)
 //
-// A task is saved as RUNNING before its work begins and as DONE before anyone hears of it. So one that was
-// reported DONE is DONE after a kill, and one that was RUNNING then is known to have been broken off.
+// A task is saved as RUNNING before its work begins and as DONE before it is reported. So a task
+// that was reported DONE is DONE after a kill, and one that is RUNNING then was cut short.
 type runner struct {
 	store    *persistence.Store
 	workers  int

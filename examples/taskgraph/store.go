@@ -17,7 +17,8 @@ func openStore(ctx context.Context, url string) (*persistence.Store, error) {
 	return persistence.MakeStore(ctx, url, &persistence.Options{ExtraFields: columns})
 }
 
-// defaultStore returns the URL of an SQLite file in the user's cache folder, one for each source of tasks.
+// defaultStore returns the URL of an SQLite file in the user's cache folder, one for each source of
+// tasks.
 func defaultStore(source string) string {
 	hash := fnv.New32a()
 	fmt.Fprint(hash, source)
@@ -27,7 +28,8 @@ func defaultStore(source string) string {
 // errOther is wrapped by the errors about a store that holds something else than what is to be run.
 var errOther = errors.New("give -reset to forget it and begin anew, or another -store")
 
-// restore returns the workflow that the store holds, as the last run left it, or stores fresh and returns that.
+// restore returns the workflow that the store holds, as the last run left it, or stores fresh and
+// returns that.
 func restore(ctx context.Context, store *persistence.Store, fresh *Workflow) (w *Workflow, found bool, err error) {
 	var ids []persistence.ID
 	for id, err := range store.List(ctx, &persistence.Query{Type: workflowType}) {
@@ -38,7 +40,8 @@ func restore(ctx context.Context, store *persistence.Store, fresh *Workflow) (w 
 	}
 	switch len(ids) {
 	case 0:
-		// One Save stores the root and all that can be reached from it: all or nothing, whenever the program is killed.
+		// One Save stores the root and all that can be reached from it: all or nothing, whenever
+		// the program is killed.
 		_, err := store.Save(ctx, fresh)
 		return fresh, false, err
 	case 1:
@@ -82,8 +85,8 @@ func reset(ctx context.Context, store *persistence.Store) (removed int, err erro
 	return len(ids), store.Remove(ctx, ids...)
 }
 
-// renew makes the tasks ready that the last run did not finish, saves those, and returns how many there
-// were in each state.
+// renew makes the tasks ready that the last run did not finish, saves those, and returns how many
+// there were in each state.
 func renew(ctx context.Context, store *persistence.Store, w *Workflow) (was map[State]int, err error) {
 	was = make(map[State]int)
 	var changed []any
@@ -98,8 +101,8 @@ func renew(ctx context.Context, store *persistence.Store, w *Workflow) (was map[
 	return was, err
 }
 
-// here returns the machine among those of the workflow that the program runs on. One that the workflow does
-// not know yet is added and saved.
+// here returns the machine among those of the workflow that the program runs on. One that the
+// workflow does not know yet is added and saved.
 func here(ctx context.Context, store *persistence.Store, w *Workflow) (*Machine, error) {
 	this := thisMachine()
 	for _, m := range w.Machines {

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// wfInstance is a recorded execution of a workflow in WfFormat 1.5 (https://wfcommons.org), as far as
-// it matters here.
+// wfInstance is a recorded execution of a workflow in WfFormat 1.5 (https://wfcommons.org), as far
+// as it matters here.
 type wfInstance struct {
 	Name          string `json:"name"`
 	SchemaVersion string `json:"schemaVersion"`

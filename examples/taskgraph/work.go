@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// vet returns the work of a task that is a Go package: go vet of it. dir is the folder of its module.
+// vet returns the work of a task that is a Go package: go vet of it. dir is the folder of its
+// module.
 func vet(dir string) func(context.Context, *Task) error {
 	return func(ctx context.Context, t *Task) error {
 		cmd := exec.CommandContext(ctx, "go", "vet", t.Name)
@@ -21,7 +22,8 @@ func vet(dir string) func(context.Context, *Task) error {
 		if err == nil {
 			return nil
 		}
-		// Ctrl-C goes to all programs of the terminal: go vet may end before this program has noticed.
+		// Ctrl-C goes to all programs of the terminal: go vet may end before this program has
+		// noticed.
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -34,7 +36,8 @@ func vet(dir string) func(context.Context, *Task) error {
 	}
 }
 
-// simulate returns the work of a task of a recorded workflow: to take the time that it took then, times scale.
+// simulate returns the work of a task of a recorded workflow: to take the time that it took then,
+// times scale.
 func simulate(scale float64) func(context.Context, *Task) error {
 	return func(ctx context.Context, t *Task) error {
 		select {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// lose ends the claim of an engine, as if it had lapsed and somebody had reaped it, and returns the key of the engine.
+// lose ends the claim of an engine, as if it had expired and somebody had released it, and returns
+// the key of the engine.
 func (b *bench) lose() (owner string) {
 	b.Helper()
 	for c, err := range b.store.Claims(b.Context()) {

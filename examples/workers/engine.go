@@ -15,12 +15,13 @@ import (
 const maxAttempts = 5
 
 var (
-	errLost   = fmt.Errorf("the claim is no longer held: %w", persistence.ErrConflict)
+	errLost   = fmt.Errorf("the claim is lost: %w", persistence.ErrConflict)
 	errEnding = errors.New("this engine is to end")
 )
 
-// execute is a round of an engine: it claims a job or a batch, one that is ready or that a dead engine has left, and runs it. An engine that
-// lives keeps its claim, so a RUNNING job that can be claimed is nobody's.
+// execute is a round of an engine: it claims a job or a batch that is ready, or that a dead engine
+// has left, and runs it. A living engine keeps its claim, so a RUNNING job that can be claimed has
+// no engine.
 func (r *role) execute(ctx context.Context) (found bool, err error) {
 	ready := jobs([]State{Pending, Running}, persistence.Eq("parent_batch_key", ""))
 	claims, err := r.claim(ctx, ready, 1, Running)
@@ -34,10 +35,10 @@ func (r *role) execute(ctx context.Context) (found bool, err error) {
 	return true, r.perform(ctx, claims[0], j)
 }
 
-// perform runs a job or a batch under its claim. Once somebody else has claimed it, all that this engine writes is refused with ErrConflict, the
-// jobs of the batch included.
+// perform runs a job or a batch under its claim. Once somebody else has claimed it, all that this
+// engine writes is refused with ErrConflict, the jobs of the batch included.
 func (r *role) perform(ctx context.Context, c *persistence.Claim, j *Job) error {
-	work, stop := r.hold(ctx, c)
+	work, stop := r.keepClaim(ctx, c)
 	defer stop()
 	save := context.WithoutCancel(ctx) // an engine that is told to end still saves what there is
 	run := r.runOne
@@ -72,8 +73,8 @@ func (r *role) runOne(work, save context.Context, c *persistence.Claim, j *Job) 
 	return nil
 }
 
-// runBatch runs the jobs of a batch that are not executed yet, and saves each when it has ended: should this engine die, the next one
-// goes on from there.
+// runBatch runs the jobs of a batch that are not executed yet, and saves each when it has ended:
+// if this engine dies, the next one goes on from there.
 func (r *role) runBatch(work, save context.Context, c *persistence.Claim, batch *Job) error {
 	if err := r.begin(save, c, batch); err != nil {
 		return err
@@ -133,8 +134,9 @@ func (j *Job) giveBack() {
 	}
 }
 
-// hold keeps a claim from lapsing until stop is called. The context that it returns ends with ctx, and when the claim is lost.
-func (r *role) hold(ctx context.Context, c *persistence.Claim) (work context.Context, stop func()) {
+// keepClaim keeps a claim from lapsing until stop is called. The context that it returns ends with
+// ctx, and when the claim is lost.
+func (r *role) keepClaim(ctx context.Context, c *persistence.Claim) (work context.Context, stop func()) {
 	work, cancel := context.WithCancelCause(ctx)
 	quit, stopped := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// job is what the commands of the tests do: note that they have begun, wait for a file, and note that they have ended. They end
-// with the folder, too: nothing is left behind.
+// job is what the commands of the tests do: note that they have begun, wait for a file, and note
+// that they have ended. They end with the folder, too: nothing is left behind.
 func job(dir, name, how string) {
 	note := func(what string) {
 		f, err := os.OpenFile(filepath.Join(dir, "notes"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

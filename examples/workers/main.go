@@ -1,7 +1,7 @@
 // Workers is a batch system of three roles, as jobman is: the manager takes jobs from a source and,
 // when they have ended, completes and purges them; workers make jobs ready and put small ones
-// together into batches; engines run them. Each role is a process of its own, most roles are several
-// processes, and they share nothing but the store. They pass jobs to each other by claims.
+// together into batches; engines run them. Each role is a process of its own, most roles are
+// several processes, and they share nothing but the store. They pass jobs to each other by claims.
 //
 //	go run ./examples/workers
 //	go run ./examples/workers -from FOLDER
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, _ io.Writer) (err error) {
 	if err := cli.CheckShared(*storeURL); err != nil {
 		return err
 	}
-	ctx, cancel := leash(ctx)
+	ctx, cancel := endWithStdin(ctx)
 	defer cancel()
 	// UUIDs of version 7, so that jobs are in the order in which they were made, and a source can
 	// have an ID of its own.
@@ -107,13 +107,13 @@ func (r *role) all(ctx context.Context, from string, n int, count map[string]int
 	if err := refill(ctx, r.store, from, n); err != nil {
 		return err
 	}
-	c, err := hire(r.store, count, []string{"-lease", r.lease.String(), "-batch", fmt.Sprint(r.batch),
+	g, err := startGroup(r.store, count, []string{"-lease", r.lease.String(), "-batch", fmt.Sprint(r.batch),
 		"-keep", r.keep.String(), fmt.Sprintf("-v=%t", r.verbose)})
 	if err != nil {
 		return err
 	}
-	err = cli.Interrupted(ctx, c.watch(ctx, r.store, stdout), "start it again to go on")
-	if err := errors.Join(err, c.dismiss()); err != nil {
+	err = cli.Interrupted(ctx, g.watch(ctx, r.store, stdout), "start it again to go on")
+	if err := errors.Join(err, g.stop()); err != nil {
 		return err
 	}
 	return summary(ctx, r.store, stdout)

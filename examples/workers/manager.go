@@ -11,8 +11,8 @@ import (
 // intake is how many jobs the manager takes from a source at once.
 const intake = 20
 
-// manage is a round of the manager: it takes jobs from the sources, says of executed ones what has become of them, and
-// purges old ones. There may be several managers.
+// manage is a round of the manager: it takes jobs from the sources, marks executed ones as
+// completed or failed, and purges old ones. There may be several managers.
 func (r *role) manage(ctx context.Context) (found bool, err error) {
 	took, err := r.receive(ctx)
 	if err != nil {
@@ -25,8 +25,9 @@ func (r *role) manage(ctx context.Context) (found bool, err error) {
 	return false, r.purge(ctx)
 }
 
-// receive takes jobs from a source. It claims the source, so that no other manager takes the same ones; and the source and the
-// jobs are saved in one step, so that a manager may die at any point and none is lost or taken twice.
+// receive takes jobs from a source. It claims the source, so that no other manager takes the same
+// ones; and the source and the jobs are saved in one step, so that a manager may die at any point
+// and none is lost or taken twice.
 func (r *role) receive(ctx context.Context) (found bool, err error) {
 	claims, err := r.claim(ctx, &persistence.Query{
 		Type: sourceType, Where: []persistence.Cond{persistence.Eq("drained", false)}}, 1, "")
@@ -50,9 +51,10 @@ func (r *role) receive(ctx context.Context) (found bool, err error) {
 	return true, c.Complete(ctx, objs...)
 }
 
-// tick ends the life of executed jobs. No claims here: should two managers do it at once, revisions tell the one who is late.
+// tick marks executed jobs as completed or failed. It needs no claims: if two managers do it at
+// once, the later one gets ErrConflict.
 func (r *role) tick(ctx context.Context) (found bool, err error) {
-	// A batch and its jobs in one step, so that none of them is purged while the batch still needs it.
+	// A batch and its jobs in one step: no job is purged while its batch still needs it.
 	batches := jobs([]State{Executed}, persistence.Eq("is_batch", true))
 	for batch, err := range persistence.All[Job](ctx, r.store, batches) {
 		if err != nil {

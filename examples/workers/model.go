@@ -10,10 +10,11 @@ import (
 // A State is how far a job has come: jobman's status.
 type State string
 
-// The states, in the order of a job's life. A job goes from one to the next; what an engine leaves goes back.
+// The states, in the order of a job's life. A job goes from one to the next; what an engine leaves
+// goes back.
 const (
 	Received  State = "RECEIVED"  // the manager has taken it from its source
-	Batched   State = "BATCHED"   // a worker has put it into a batch, which runs in its stead
+	Batched   State = "BATCHED"   // a worker has put it into a batch, which runs in its place
 	Pending   State = "PENDING"   // a worker has made it ready: an engine may run it
 	Running   State = "RUNNING"   // an engine runs it; if nobody has claimed it, that engine is dead
 	Executed  State = "EXECUTED"  // it has ended, well or badly
@@ -23,7 +24,8 @@ const (
 
 var states = []State{Received, Batched, Pending, Running, Executed, Completed, Failed}
 
-// A Job is a piece of work, or a batch of such. What is not a column can be of any type, for it is in the record only.
+// A Job is a piece of work, or a batch of such. A field that is no column can be of any type: it
+// is only in the record.
 type Job struct {
 	persistence.Persistable
 	Key     string
@@ -59,7 +61,8 @@ type SourceMeta struct {
 	File   string // "" if it came from no file
 }
 
-// BatchMeta lists the jobs of a batch. The references are lazy: whoever loads a batch to see how far it is does not load its jobs.
+// BatchMeta lists the jobs of a batch. The references are lazy: loading a batch does not load
+// its jobs.
 type BatchMeta struct {
 	SubJobs []persistence.Ref[Job]
 }
@@ -96,8 +99,8 @@ func init() {
 	persistence.Register[Source](sourceType)
 }
 
-// The columns besides those that every store has; state is one of these already. What the roles ask for most, the jobs in some state, has an
-// index by itself.
+// The columns besides those that every store has; state is one of these already. The most
+// frequent query, for the jobs in some state, needs no index here: the store has one.
 var columns = []extrafields.Field{
 	extrafields.Of("job_key", func(j *Job) string { return j.Key }),
 	extrafields.Of("source_key", func(j *Job) string { return j.SourceKey }),

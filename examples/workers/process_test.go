@@ -24,7 +24,7 @@ func (b *bench) program(args ...string) (string, error) {
 type process struct {
 	cmd   *exec.Cmd
 	role  bool      // it ends only when it is told to
-	leash io.Closer // how it is told
+	stdin io.Closer // how it is told
 	out   lockedBuffer
 	once  sync.Once
 	err   error
@@ -37,8 +37,8 @@ func (b *bench) launch(args ...string) *process {
 		b.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, args...), role: len(args) > 0 && roles[args[len(args)-1]] != nil}
-	p.cmd.Env = append(os.Environ(), storeEnv+"="+b.url, leashEnv+"=1") // should this process be killed, nothing stays
-	if p.leash, err = p.cmd.StdinPipe(); err != nil {
+	p.cmd.Env = append(os.Environ(), storeEnv+"="+b.url, stdinEnv+"=1") // should this process be killed, nothing stays
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		b.Fatal(err)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
@@ -55,13 +55,14 @@ func (b *bench) launch(args ...string) *process {
 	return p
 }
 
-// end ends the process, by SIGKILL or by what it obeys, or waits for its end where it ends by itself.
+// end ends the process, by SIGKILL or by what it obeys, or waits for its end where it ends by
+// itself.
 func (p *process) end(kill bool) error {
 	p.once.Do(func() {
 		if kill {
 			_ = p.cmd.Process.Kill()
 		} else if p.role {
-			_ = p.leash.Close()
+			_ = p.stdin.Close()
 		}
 		p.err = p.cmd.Wait()
 	})

@@ -21,7 +21,7 @@ type role struct {
 	verbose bool
 }
 
-// What the processes are called on the command line, and what each does in one round.
+// The roles by their names on the command line, and what each does in one round.
 var roles = map[string]func(*role, context.Context) (found bool, err error){
 	"manager": (*role).manage,
 	"worker":  (*role).prepare,
@@ -29,12 +29,12 @@ var roles = map[string]func(*role, context.Context) (found bool, err error){
 }
 
 const (
-	poll     = 100 * time.Millisecond // how often to look whether there is something new
-	patience = 30                     // how many rounds in a row may go wrong
+	poll        = 100 * time.Millisecond // how often to look whether there is something new
+	maxFailures = 30                     // how many rounds in a row may go wrong
 )
 
-// work does round after round until ctx ends: at once if the last one has found something to do, else after a while. A server that
-// restarts is no reason to give up.
+// work does round after round until ctx ends: at once if the last one has found something to do,
+// else after a while. A server that restarts is no reason to give up.
 func (r *role) work(ctx context.Context, name string) error {
 	r.key = fmt.Sprintf("%s-%d", name, os.Getpid())
 	wrong := 0
@@ -46,7 +46,7 @@ func (r *role) work(ctx context.Context, name string) error {
 			found = false
 			if errors.Is(err, persistence.ErrConflict) {
 				log.Printf("%s: too late: %v", r.key, err) // someone else has taken over: that is what claims are for
-			} else if wrong++; wrong > patience {
+			} else if wrong++; wrong > maxFailures {
 				return err
 			} else {
 				log.Printf("%s: %v", r.key, err)
@@ -66,8 +66,9 @@ func (r *role) round(ctx context.Context, step func(*role, context.Context) (boo
 	return step(r, ctx)
 }
 
-// claim claims up to n objects that q selects and, if to is not "", gives them that state in the same step. Those that it could not
-// give a state, because they cannot be read, do not hold up the others.
+// claim claims up to n objects that q selects and, if to is not "", gives them that state in the
+// same step. Those that it could not give a state, because they cannot be read, do not keep the
+// others back.
 func (r *role) claim(ctx context.Context, q *persistence.Query, n int, to State) ([]*persistence.Claim, error) {
 	claims, err := r.store.Claim(ctx, q, persistence.ClaimOptions{Owner: r.key, Lease: r.lease, Limit: n, State: string(to)})
 	if err != nil && len(claims) > 0 {
@@ -83,7 +84,7 @@ func (r *role) logf(format string, args ...any) {
 	}
 }
 
-// pausedKey is a switch that all processes look at before they take something new: there is such a pair, or there is none.
+// pausedKey is the key of a pair that exists while the processes are to take nothing new.
 const pausedKey = "workers/paused"
 
 func paused(ctx context.Context, store *persistence.Store) (bool, error) {
@@ -94,7 +95,8 @@ func paused(ctx context.Context, store *persistence.Store) (bool, error) {
 	return err == nil, err
 }
 
-// pause turns the switch on or off, and reports whether it was the other way before. Of several that do it at once, one did it.
+// pause stores the pair or removes it, and reports whether that changed anything. If several
+// processes do it at once, it is true for one of them.
 func pause(ctx context.Context, store *persistence.Store, on bool) (changed bool, err error) {
 	if on {
 		return store.KV().CompareAndSwap(ctx, pausedKey, persistence.Absent, true)

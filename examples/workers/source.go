@@ -12,8 +12,9 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A Source is where jobs come from: a folder of job files (JSON, as in JobSpec), or a counter that makes jobs.
-// How far it was read is kept in the record, and is saved together with the jobs read: both, or neither.
+// A Source is where jobs come from: a folder of job files (JSON, as in JobSpec), or a counter that
+// makes jobs. How far it was read is kept in the record, and is saved together with the jobs read:
+// both, or neither.
 type Source struct {
 	persistence.Persistable
 	Key     string
@@ -24,8 +25,9 @@ type Source struct {
 	Drained bool   // there is nothing more to take
 }
 
-// refill makes the store's source of that folder ("": the counter) have jobs again: what is new in the folder, or, where the
-// counter has ended, n more. A counter that has not ended is left as it is: what an earlier run began comes first.
+// refill makes the store's source of that folder ("": the counter) have jobs again: what is new in
+// the folder, or, where the counter has ended, n more. A counter that has not ended is left as it
+// is: what an earlier run began comes first.
 func refill(ctx context.Context, store *persistence.Store, dir string, n int) error {
 	s := &Source{Key: "counter", Total: n}
 	if dir != "" {
@@ -55,7 +57,7 @@ func refill(ctx context.Context, store *persistence.Store, dir string, n int) er
 	return err
 }
 
-// next takes up to n jobs, and marks a source of which nothing is left as drained.
+// next takes up to n jobs, and marks a source that has no more as drained.
 func (s *Source) next(n int) ([]*Job, error) {
 	var taken []*Job
 	take := func(spec JobSpec, name, file string) {

@@ -15,9 +15,9 @@ import (
 // maxResult is how much of what a command prints is kept: the last bytes.
 const maxResult = 4 << 10
 
-// run does what the spec says, and returns what came of it. A command that an engine killed by kill -9 has left behind may run on while another
-// engine repeats the job. It finds the fencing token of its claim in the environment: whatever it writes to can turn the one away that
-// comes with a lower token than was seen before.
+// run does what the spec says, and returns the result. When an engine is killed by kill -9, its
+// command may run on while another engine repeats the job. Each finds the fencing token of its
+// claim in the environment: what it writes to can refuse a token lower than one that it has seen.
 func (s JobSpec) run(ctx context.Context, key string, token int64) (result string, err error) {
 	if len(s.Command) == 0 {
 		return s.hash(ctx, key)

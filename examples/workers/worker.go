@@ -7,14 +7,14 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// prepare is a round of a worker: it claims jobs that were received, puts those that are batchable together into a batch, and makes that and
-// the others ready for the engines.
+// prepare is a round of a worker: it claims jobs that were received, puts those that are batchable
+// together into a batch, and makes that and the others ready for the engines.
 func (r *role) prepare(ctx context.Context) (found bool, err error) {
 	claims, err := r.claim(ctx, jobs([]State{Received}), r.batch, "")
 	if err != nil || len(claims) == 0 {
 		return false, err
 	}
-	var held []*persistence.Claim
+	var claimed []*persistence.Claim
 	var objs []any
 	var small []*Job
 	for _, c := range claims {
@@ -27,9 +27,9 @@ func (r *role) prepare(ctx context.Context) (found bool, err error) {
 		if j.Batchable {
 			small = append(small, j)
 		}
-		held, objs = append(held, c), append(objs, j)
+		claimed, objs = append(claimed, c), append(objs, j)
 	}
-	if len(held) == 0 {
+	if len(claimed) == 0 {
 		return true, nil
 	}
 	if len(small) > 1 {
@@ -41,13 +41,14 @@ func (r *role) prepare(ctx context.Context) (found bool, err error) {
 		objs = append(objs, batch)
 		r.logf("%s: a batch of %d jobs", batch.Key, len(small))
 	}
-	// One step: the batch is there and its jobs belong to it, or nothing has happened. The first claim has to hold for that. So have the
-	// others, for whoever claims a job raises its revision, and that of the job as it was loaded is then too low.
-	save := context.WithoutCancel(ctx) // a worker that is told to end still lets go of its claims
-	if err := held[0].Complete(save, objs...); err != nil {
+	// One step: the batch is stored and its jobs refer to it, or nothing has happened. Complete
+	// fails if the first claim is lost, and also if another one is: a new claim raises the revision
+	// of its job, so the save of the job as it was loaded conflicts.
+	save := context.WithoutCancel(ctx) // a worker that is told to end still releases its claims
+	if err := claimed[0].Complete(save, objs...); err != nil {
 		return false, err
 	}
-	for _, c := range held[1:] {
+	for _, c := range claimed[1:] {
 		if err := c.Release(save); err != nil {
 			return false, err // it lapses by itself
 		}

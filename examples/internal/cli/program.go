@@ -25,8 +25,8 @@ const (
 type Program struct {
 	Name string
 
-	// Commands are the commands with their arguments, in the notation of a usage line: "add NAME...",
-	// "list [OWNER]". A program without commands accepts flags only.
+	// Commands are the commands with their arguments, in the notation of a usage line: "add
+	// NAME...", "list [OWNER]". A program without commands accepts flags only.
 	Commands []string
 
 	// Default says what the program does without a command, as in "it lists all". If it is empty

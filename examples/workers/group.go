@@ -14,54 +14,54 @@ import (
 )
 
 const (
-	storeEnv = "WORKERS_STORE" // names the store where -store does not: unlike arguments, not everybody can read it
-	leashEnv = "WORKERS_LEASH" // says that the process is to end at the end of its standard input
+	storeEnv = "WORKERS_STORE"          // names the store where -store does not: unlike arguments, not everybody can read it
+	stdinEnv = "WORKERS_END_WITH_STDIN" // says that the process is to end at the end of its standard input
 )
 
-// A member is a process of the crew.
+// A member is a process of the group.
 type member struct {
 	role  string
 	cmd   *exec.Cmd
-	leash io.Closer // its standard input: it ends when this is closed, or when this process has died
+	stdin io.Closer // its standard input: it ends when this is closed, or when this process has died
 }
 
-// A crew is what processes there are, by role.
-type crew struct {
+// A group is the processes that this one has started, for all roles.
+type group struct {
 	members []*member
 	ended   chan *member // gets each once
 }
 
-// hire starts this program once more for each member, with the role as its argument.
-func hire(store *persistence.Store, count map[string]int, args []string) (*crew, error) {
+// startGroup starts this program once more for each member, with the role as its argument.
+func startGroup(store *persistence.Store, count map[string]int, args []string) (*group, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	c := &crew{}
+	g := &group{}
 	for _, role := range []string{"manager", "worker", "engine"} {
 		for range count[role] {
 			cmd := exec.Command(self, append(args[:len(args):len(args)], role)...)
-			cmd.Env = append(os.Environ(), storeEnv+"="+store.URL().DSN(), leashEnv+"=1")
+			cmd.Env = append(os.Environ(), storeEnv+"="+store.URL().DSN(), stdinEnv+"=1")
 			cmd.Stderr = os.Stderr // a file, so it can be shared
-			c.members = append(c.members, &member{role: role, cmd: cmd})
+			g.members = append(g.members, &member{role: role, cmd: cmd})
 		}
 	}
-	c.ended = make(chan *member, len(c.members))
+	g.ended = make(chan *member, len(g.members))
 	// From here to PostFork this process holds no connection, file or lock of the store.
 	err = store.PreFork()
-	for _, m := range c.members {
+	for _, m := range g.members {
 		if err == nil {
-			err = m.start(c.ended)
+			err = m.start(g.ended)
 		}
 	}
 	if err := errors.Join(err, store.PostFork()); err != nil {
-		return nil, errors.Join(err, c.dismiss())
+		return nil, errors.Join(err, g.stop())
 	}
-	return c, nil
+	return g, nil
 }
 
 func (m *member) start(ended chan<- *member) (err error) {
-	if m.leash, err = m.cmd.StdinPipe(); err != nil {
+	if m.stdin, err = m.cmd.StdinPipe(); err != nil {
 		return err
 	}
 	if err := m.cmd.Start(); err != nil {
@@ -74,11 +74,11 @@ func (m *member) start(ended chan<- *member) (err error) {
 	return nil
 }
 
-// lacks removes a member that has ended, and returns an error if it was the last one of its role.
-func (c *crew) lacks(gone *member) error {
+// remove removes a member that has ended, and returns an error if it was the last one of its role.
+func (g *group) remove(gone *member) error {
 	left := 0
-	kept := c.members[:0]
-	for _, m := range c.members {
+	kept := g.members[:0]
+	for _, m := range g.members {
 		if m != gone {
 			kept = append(kept, m)
 			if m.role == gone.role {
@@ -86,18 +86,18 @@ func (c *crew) lacks(gone *member) error {
 			}
 		}
 	}
-	if c.members = kept; left == 0 {
+	if g.members = kept; left == 0 {
 		return fmt.Errorf("there is no %s any more: the last one has ended (%s)", gone.role, gone.cmd.ProcessState)
 	}
 	return nil
 }
 
-// dismiss ends all that are left, and waits for that.
-func (c *crew) dismiss() error {
+// stop ends all that are left, and waits for that.
+func (g *group) stop() error {
 	left := 0
-	for _, m := range c.members {
-		if m.leash != nil {
-			_ = m.leash.Close()
+	for _, m := range g.members {
+		if m.stdin != nil {
+			_ = m.stdin.Close()
 		}
 		if m.cmd.Process != nil {
 			left++
@@ -107,13 +107,13 @@ func (c *crew) dismiss() error {
 	late := time.After(20 * time.Second)
 	for left > 0 {
 		select {
-		case m := <-c.ended:
+		case m := <-g.ended:
 			left--
 			if !m.cmd.ProcessState.Success() {
 				errs = append(errs, fmt.Errorf("%s with pid %d: %s", m.role, m.cmd.Process.Pid, m.cmd.ProcessState))
 			}
 		case <-late:
-			for _, m := range c.members {
+			for _, m := range g.members {
 				if m.cmd.Process != nil {
 					_ = m.cmd.Process.Kill() // of no effect where it has ended
 				}
@@ -125,7 +125,7 @@ func (c *crew) dismiss() error {
 }
 
 // watch prints how far the jobs are, until all are finished.
-func (c *crew) watch(ctx context.Context, store *persistence.Store, out io.Writer) error {
+func (g *group) watch(ctx context.Context, store *persistence.Store, out io.Writer) error {
 	last := ""
 	for {
 		line, done, err := progress(ctx, store)
@@ -141,9 +141,9 @@ func (c *crew) watch(ctx context.Context, store *persistence.Store, out io.Write
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case m := <-c.ended:
+		case m := <-g.ended:
 			fmt.Fprintf(out, "%s with pid %d has ended (%s)\n", m.role, m.cmd.Process.Pid, m.cmd.ProcessState)
-			if err := c.lacks(m); err != nil {
+			if err := g.remove(m); err != nil {
 				return err
 			}
 		case <-time.After(3 * poll):
@@ -151,11 +151,11 @@ func (c *crew) watch(ctx context.Context, store *persistence.Store, out io.Write
 	}
 }
 
-// leash ends ctx when this process was started by hire and its standard input ends.
-func leash(ctx context.Context) (context.Context, context.CancelFunc) {
+// endWithStdin ends ctx when this process was started by startGroup and its standard input ends.
+func endWithStdin(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	if strings.TrimSpace(os.Getenv(leashEnv)) != "" {
-		_ = os.Unsetenv(leashEnv) // not for what this process starts
+	if strings.TrimSpace(os.Getenv(stdinEnv)) != "" {
+		_ = os.Unsetenv(stdinEnv) // not for what this process starts
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			cancel()
