@@ -15,27 +15,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/brine-go/brine/examples/internal/clitest"
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
 )
 
-// mainEnv makes the test binary the program itself. It is set for all that a test starts, so for
-// the daemons too.
-const mainEnv = "DAEMON_TEST_MAIN"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(mainEnv) != "" {
-		main()
-		os.Exit(0)
-	}
-	for name, value := range map[string]string{
-		mainEnv:  "1",
-		"GORACE": "atexit_sleep_ms=0 " + os.Getenv("GORACE"), // else every process would take a second to end
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			panic(err)
-		}
-	}
+	clitest.Reexec(main)
 	log.SetOutput(io.Discard)
 	testserver.Main(m, func() {
 		if err := goleak.Find(); err != nil {

@@ -3,56 +3,32 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/brine-go/brine/examples/internal/cli"
+	"github.com/brine-go/brine/examples/internal/clitest"
 )
 
 func TestWhatCannotWorkIsRefusedBeforeAStoreIsCreated(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name, args, want string
-		code             int
-	}{
-		{"a store in memory", "-store mem: start", "memory of one process", cli.ExitFailed},
-		{"a database in memory", "-store sqlite::memory:", "memory of one process", cli.ExitFailed},
-		{"an unknown command", "sing", `unknown command "sing"`, cli.ExitUsage},
-		{"nothing to add", "add", "add: NAME is missing", cli.ExitUsage},
-		{"an argument too many", "stop now", `stop: unexpected argument "now"`, cli.ExitUsage},
-		{"an unknown flag", "-tape stop", "not defined: -tape", cli.ExitUsage},
-		{"a duration that is none", "-takes long add red", `invalid value "long"`, cli.ExitUsage},
-	} {
-		file := filepath.Join(t.TempDir(), "tasks.db")
-		args := append([]string{"-store", "sqlite:" + filepath.ToSlash(file)}, strings.Fields(c.args)...)
-		var out bytes.Buffer
-		code := app.Exit(t.Context(), run(t.Context(), args, &out, &out), &out)
-		if code != c.code || strings.Count(out.String(), c.want) != 1 || strings.Contains(out.String(), "usage:") {
-			t.Errorf("%s: exit code %d, want %d; printed %q, want %q alone", c.name, code, c.code, &out, c.want)
-		}
-		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: a store was created (%v)", c.name, err)
-		}
-	}
+	clitest.Refused(t, app, run, []clitest.Refusal{
+		{Args: "-store mem: start", Code: cli.ExitFailed, Text: "memory of one process"},
+		{Args: "-store sqlite::memory:", Code: cli.ExitFailed, Text: "memory of one process"},
+		{Args: "sing", Code: cli.ExitUsage, Text: `unknown command "sing"`},
+		{Args: "add", Code: cli.ExitUsage, Text: "add: NAME is missing"},
+		{Args: "stop now", Code: cli.ExitUsage, Text: `stop: unexpected argument "now"`},
+		{Args: "-tape stop", Code: cli.ExitUsage, Text: "not defined: -tape"},
+		{Args: "-takes long add red", Code: cli.ExitUsage, Text: `invalid value "long"`},
+	})
 }
 
 func TestHelpDoesNotShowThePasswordOfTheStore(t *testing.T) {
-	t.Setenv(storeEnv, "postgres://ann:secret@host/tasks")
-	var out strings.Builder
-	if code := app.Exit(t.Context(), run(t.Context(), []string{"-h"}, &out, &out), io.Discard); code != cli.ExitOK {
-		t.Errorf("exit code %d, want 0", code)
-	}
-	if s := out.String(); !strings.Contains(s, "add NAME...") || strings.Contains(s, "secret") {
-		t.Errorf("printed %s", s)
-	}
+	clitest.HelpHidesTheStore(t, app, run, storeEnv)
 }
 
 func TestAnInterruptedDemonstrationSaysWhatIsLeft(t *testing.T) {

@@ -16,18 +16,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/brine-go/brine/examples/internal/clitest"
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-const mainEnv = "SCHEDULER_TEST_MAIN"
-
-// TestMain makes the test binary the program itself where a test starts it as such.
 func TestMain(m *testing.M) {
-	if os.Getenv(mainEnv) != "" {
-		main()
-		os.Exit(0)
-	}
+	clitest.Reexec(main)
 	testserver.Main(m, func() {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -88,7 +83,6 @@ func launch(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, append(args, "run")...), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), mainEnv+"=1")
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

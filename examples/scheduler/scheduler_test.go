@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/examples/internal/cli"
+	"github.com/brine-go/brine/examples/internal/clitest"
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
@@ -293,30 +293,16 @@ func TestTheProgramAddsListsAndRemovesJobs(t *testing.T) {
 
 func TestAWrongCommandLineIsRefusedBeforeAStoreIsCreated(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]string{
-		"":               "a command is missing",
-		"dance":          `unknown command "dance"`,
-		"add":            "add: NAME is missing",
-		"add x":          "add: SPEC is missing",
-		"list extra":     `list: unexpected argument "extra"`,
-		"remove":         "remove: NAME is missing",
-		"-tape run":      "not defined: -tape",
-		"-workers 0 run": "-workers is 1 or more",
-		"-poll 0s run":   "-poll are 1ms or more",
-	} {
-		file := filepath.Join(t.TempDir(), "jobs.db")
-		args := append([]string{"-store", "sqlite:" + filepath.ToSlash(file)}, strings.Fields(args)...)
-		var out bytes.Buffer
-		code := app.Exit(t.Context(), run(t.Context(), args, &out, &out), &out)
-		if code != cli.ExitUsage || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "usage:") {
-			t.Errorf("%v: exit code %d, want 2; printed %q, want %q alone", args[2:], code, &out, want)
-		}
-		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%v: a store was created (%v)", args[2:], err)
-		}
-	}
-	err := run(t.Context(), []string{"-store", "mem:", "list"}, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "memory of one process") {
-		t.Errorf("a store in memory: error is %v", err)
-	}
+	clitest.Refused(t, app, run, []clitest.Refusal{
+		{Args: "", Code: cli.ExitUsage, Text: "a command is missing"},
+		{Args: "dance", Code: cli.ExitUsage, Text: `unknown command "dance"`},
+		{Args: "add", Code: cli.ExitUsage, Text: "add: NAME is missing"},
+		{Args: "add x", Code: cli.ExitUsage, Text: "add: SPEC is missing"},
+		{Args: "list extra", Code: cli.ExitUsage, Text: `list: unexpected argument "extra"`},
+		{Args: "remove", Code: cli.ExitUsage, Text: "remove: NAME is missing"},
+		{Args: "-tape run", Code: cli.ExitUsage, Text: "not defined: -tape"},
+		{Args: "-workers 0 run", Code: cli.ExitUsage, Text: "-workers is 1 or more"},
+		{Args: "-poll 0s run", Code: cli.ExitUsage, Text: "-poll are 1ms or more"},
+		{Args: "-store mem: list", Code: cli.ExitFailed, Text: "memory of one process"},
+	})
 }

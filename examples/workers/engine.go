@@ -30,7 +30,7 @@ func (r *role) execute(ctx context.Context) (found bool, err error) {
 	}
 	j, err := persistence.LoadClaimed[Job](ctx, claims[0])
 	if err != nil {
-		return false, err // the claim stays: nobody tries it again before it has lapsed
+		return false, err // the claim stays: nobody tries it again before it has expired
 	}
 	return true, r.perform(ctx, claims[0], j)
 }
@@ -134,7 +134,7 @@ func (j *Job) giveBack() {
 	}
 }
 
-// keepClaim keeps a claim from lapsing until stop is called. The context that it returns ends with
+// keepClaim keeps a claim from expiring until stop is called. The context that it returns ends with
 // ctx, and when the claim is lost.
 func (r *role) keepClaim(ctx context.Context, c *persistence.Claim) (work context.Context, stop func()) {
 	work, cancel := context.WithCancelCause(ctx)

@@ -14,31 +14,18 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/brine-go/brine/examples/internal/clitest"
 	"github.com/brine-go/brine/idfactory"
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
 )
 
-// mainEnv makes the test binary the program itself. It is set for all that a test starts.
-const mainEnv = "WORKERS_TEST_MAIN"
-
 func TestMain(m *testing.M) {
-	switch {
-	case len(os.Args) == 5 && os.Args[1] == "job":
+	if len(os.Args) == 5 && os.Args[1] == "job" {
 		job(os.Args[2], os.Args[3], os.Args[4])
 		return
-	case os.Getenv(mainEnv) != "":
-		main()
-		return
 	}
-	for name, value := range map[string]string{
-		mainEnv:  "1",
-		"GORACE": "atexit_sleep_ms=0 " + os.Getenv("GORACE"), // else every process would take a second to end
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			panic(err)
-		}
-	}
+	clitest.Reexec(main)
 	log.SetOutput(io.Discard)
 	testserver.Main(m, func() {
 		if err := goleak.Find(); err != nil {

@@ -37,7 +37,7 @@ func (r *role) receive(ctx context.Context) (found bool, err error) {
 	c := claims[0]
 	src, err := persistence.LoadClaimed[Source](ctx, c)
 	if err != nil {
-		return false, err // the claim stays: nobody tries it again before it has lapsed
+		return false, err // the claim stays: nobody tries it again before it has expired
 	}
 	taken, err := src.next(intake)
 	if err != nil {

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -14,47 +10,27 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/examples/internal/cli"
+	"github.com/brine-go/brine/examples/internal/clitest"
 	"github.com/brine-go/brine/persistence"
 )
 
 func TestBadArgumentsAreRefusedBeforeAStoreIsCreated(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		args, want string
-		code       int
-	}{
-		{"dance", `unknown command "dance"`, cli.ExitUsage},
-		{"manager worker", `manager: unexpected argument "worker"`, cli.ExitUsage},
-		{"-from nowhere/at/all -lease 1m -engines 1 status extra", `status: unexpected argument "extra"`, cli.ExitUsage},
-		{"-tape", "not defined: -tape", cli.ExitUsage},
-		{"-engines 0", "1 or more", cli.ExitUsage},
-		{"-lease 0s", "1ms or more", cli.ExitUsage},
-		{"-from nowhere/at/all", "-from: open nowhere/at/all: ", cli.ExitFailed},
-		{"-from kit_test.go", "kit_test.go: ", cli.ExitFailed},
-		{"-store mem: worker", "memory of one process", cli.ExitFailed},
-	} {
-		file := filepath.Join(t.TempDir(), "jobs.db")
-		var out strings.Builder
-		args := append([]string{"-store", "sqlite:" + filepath.ToSlash(file)}, strings.Fields(c.args)...)
-		code := app.Exit(t.Context(), run(t.Context(), args, &out, &out), &out)
-		if code != c.code || !strings.Contains(out.String(), c.want) || strings.Contains(out.String(), "usage:") {
-			t.Errorf("%s: exit code %d, want %d; printed %q, want %q alone", c.args, code, c.code, &out, c.want)
-		}
-		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: a store was created (%v)", c.args, err)
-		}
-	}
+	clitest.Refused(t, app, run, []clitest.Refusal{
+		{Args: "dance", Code: cli.ExitUsage, Text: `unknown command "dance"`},
+		{Args: "manager worker", Code: cli.ExitUsage, Text: `manager: unexpected argument "worker"`},
+		{Args: "-from nowhere/at/all -lease 1m -engines 1 status extra", Code: cli.ExitUsage, Text: `status: unexpected argument "extra"`},
+		{Args: "-tape", Code: cli.ExitUsage, Text: "not defined: -tape"},
+		{Args: "-engines 0", Code: cli.ExitUsage, Text: "-engines and -batch are 1 or more"},
+		{Args: "-lease 0s", Code: cli.ExitUsage, Text: "1ms or more"},
+		{Args: "-from nowhere/at/all", Code: cli.ExitFailed, Text: "-from: open nowhere/at/all: "},
+		{Args: "-from kit_test.go", Code: cli.ExitFailed, Text: "kit_test.go: "},
+		{Args: "-store mem: worker", Code: cli.ExitFailed, Text: "memory of one process"},
+	})
 }
 
 func TestHelpDoesNotShowThePasswordOfTheStore(t *testing.T) {
-	t.Setenv(storeEnv, "postgres://ann:secret@host/jobs")
-	var out strings.Builder
-	if code := app.Exit(t.Context(), run(t.Context(), []string{"-h"}, &out, &out), io.Discard); code != cli.ExitOK {
-		t.Errorf("exit code %d, want 0", code)
-	}
-	if s := out.String(); !strings.Contains(s, "-store URL") || strings.Contains(s, "secret") {
-		t.Errorf("printed %s", s)
-	}
+	clitest.HelpHidesTheStore(t, app, run, storeEnv)
 }
 
 func TestJobsAndBatchesAreCountedApart(t *testing.T) {

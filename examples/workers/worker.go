@@ -19,7 +19,7 @@ func (r *role) prepare(ctx context.Context) (found bool, err error) {
 	var small []*Job
 	for _, c := range claims {
 		j, err := persistence.LoadClaimed[Job](ctx, c)
-		if err != nil { // the claim stays: nobody tries it again before it has lapsed
+		if err != nil { // the claim stays: nobody tries it again before it has expired
 			log.Printf("%s: %v", r.key, err)
 			continue
 		}
@@ -50,7 +50,7 @@ func (r *role) prepare(ctx context.Context) (found bool, err error) {
 	}
 	for _, c := range claimed[1:] {
 		if err := c.Release(save); err != nil {
-			return false, err // it lapses by itself
+			return false, err // it expires by itself
 		}
 	}
 	return true, nil
