@@ -12,8 +12,12 @@ import (
 
 // testLimits: what the contract allows works, however much of it there is.
 func testLimits(t *testing.T, s *suite) {
-	s.forInteger(t, "a batch of ten thousand", func(t *testing.T, k *kit) { testBigBatch(t, k, 10_000) })
-	s.forText(t, "a batch of thousands with text IDs", func(t *testing.T, k *kit) { testBigBatch(t, k, 2400) })
+	numbers, texts := 10_000, 2400
+	if testing.Short() {
+		numbers, texts = 1200, 600
+	}
+	s.forInteger(t, "a batch of ten thousand", func(t *testing.T, k *kit) { testBigBatch(t, k, numbers) })
+	s.forText(t, "a batch of thousands with text IDs", func(t *testing.T, k *kit) { testBigBatch(t, k, texts) })
 	s.forText(t, "texts of full length", testLongTexts)
 	s.forText(t, "a hundred columns", testManyColumns)
 	s.forText(t, "data of 8 MiB", func(t *testing.T, k *kit) {
