@@ -48,8 +48,11 @@ func crowdChild() int {
 func TestKilledCrowdLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	rounds := 10
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
+	case testing.Short():
+		rounds = 3
 	}
 	path := file(t)
 	acknowledged := map[driver.ID]string{}

@@ -116,8 +116,11 @@ func writerChild() int {
 func TestTwoProcessesWriteToOneFile(t *testing.T) {
 	t.Parallel()
 	span := "2s"
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case os.Getenv("BRINE_LONG") != "":
 		span = "20s"
+	case testing.Short():
+		span = "500ms"
 	}
 	path := file(t)
 	b, _ := open(t, fileURL(path), integers, driver.OpenOptions{})
@@ -176,8 +179,11 @@ const batchSize = 40
 func TestKilledWritersLeaveWholeBatches(t *testing.T) {
 	t.Parallel()
 	rounds := 10
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
+	case testing.Short():
+		rounds = 3
 	}
 	path := file(t)
 	acknowledged := -1 // the last batch
