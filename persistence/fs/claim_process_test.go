@@ -78,10 +78,13 @@ func init() {
 	}
 }
 
-// Many work on 2,000 records, in one process and in four: each record is done once.
+// Many work on the same records, in one process and in four: each record is done once.
 func TestEachRecordIsClaimedOnce(t *testing.T) {
 	t.Parallel()
-	const records = 2000
+	records := 2000
+	if testing.Short() {
+		records = 300
+	}
 	limits := []int{1, 10}
 	check := func(t *testing.T, b *Backend, outs []bytes.Buffer) {
 		t.Helper()
@@ -154,12 +157,16 @@ func TestKilledClaimer(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
 	watcher := open(t, dir, intSchema)
-	apply(t, watcher, create(numbers(1, 3_000)...)...)
+	records, rounds := 3000, 5
+	if testing.Short() {
+		records, rounds = 1000, 2
+	}
+	apply(t, watcher, create(numbers(1, records)...)...)
 	agree(t, watcher)
 	seen := map[string]bool{}
 	held := map[string]string{} // owner by ID and token
 	claims := 0
-	for round := range 5 {
+	for round := range rounds {
 		owner := strconv.Itoa(round)
 		cmd := child(t, "claims", dir, owner)
 		cmd.Stderr = os.Stderr

@@ -347,8 +347,11 @@ func init() {
 func TestKilledWriter(t *testing.T) {
 	t.Parallel()
 	rounds := 10
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
+	case testing.Short():
+		rounds = 3
 	}
 	dir := t.TempDir()
 	acked, tried := map[int64]bool{}, map[int64]bool{}

@@ -482,8 +482,11 @@ func init() {
 func TestKilledCrowd(t *testing.T) {
 	t.Parallel()
 	rounds := 8
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
+	case testing.Short():
+		rounds = 3
 	}
 	dir := t.TempDir()
 	acked := map[driver.ID]string{}
