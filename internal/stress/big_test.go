@@ -131,7 +131,10 @@ func big(t *testing.T, url string, stored bool) {
 func TestRootOfManyChildrenComesBackEqual(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {
-		const children = 5040 // one more than breaks a list of IDs in a BLOB of 65,535 bytes
+		children := 5040 // one more than breaks a list of IDs in a BLOB of 65,535 bytes
+		if strings.HasPrefix(url, "file:") && !long() || testing.Short() {
+			children = 500 // where there is no such limit
+		}
 		s, ctx := openStore(t, url), t.Context()
 		root := &Blob{Name: "root"}
 		for i := range children {
@@ -148,7 +151,7 @@ func TestRootOfManyChildrenComesBackEqual(t *testing.T) {
 		if diff := cmp.Diff(names(root), names(got)); diff != "" {
 			t.Fatal(diff)
 		}
-		if n, err := s.Count(ctx, nil); err != nil || n != children+1 {
+		if n, err := s.Count(ctx, nil); err != nil || n != int64(children+1) {
 			t.Fatalf("%d records, %v", n, err)
 		}
 	})

@@ -8,8 +8,11 @@ import (
 
 // kills is how often something is killed.
 func kills() int {
-	if long() {
+	switch {
+	case long():
 		return 20
+	case testing.Short():
+		return 2
 	}
 	return 3
 }

@@ -8,8 +8,11 @@ import (
 
 // loadTime is how long a load goes on.
 func loadTime() time.Duration {
-	if long() {
+	switch {
+	case long():
 		return 30 * time.Second
+	case testing.Short():
+		return 500 * time.Millisecond
 	}
 	return 3 * time.Second
 }
