@@ -53,7 +53,7 @@ func child() bool {
 func start(t *testing.T, name, url string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "BRINE_TEST_CHILD="+name, "BRINE_TEST_URL="+url)
+	cmd.Env = append(os.Environ(), "BRINE_TEST_CHILD="+name, "BRINE_TEST_URL="+url, "BRINE_TEST_TIME="+stressTime().String())
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -176,8 +176,11 @@ func note(t *testing.T, acked map[persistence.ID]int, line string) {
 }
 
 func stressTime() time.Duration {
-	if long() {
+	switch {
+	case long():
 		return 20 * time.Second
+	case testing.Short():
+		return 500 * time.Millisecond
 	}
 	return 2 * time.Second
 }
@@ -188,7 +191,11 @@ func saveMixed(ctx context.Context, s *persistence.Store) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var first error
-	end := time.Now().Add(stressTime())
+	span, err := time.ParseDuration(os.Getenv("BRINE_TEST_TIME"))
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(span)
 	for g := range 4 {
 		wg.Go(func() {
 			err := func() error {

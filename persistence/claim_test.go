@@ -290,9 +290,11 @@ func TestWorkersDoEachTaskOnce(t *testing.T) {
 			stores[1] = open(t, url, nil)
 		}
 		ctx := t.Context()
-		for i := range tasks {
-			must[persistence.ID](t)(stores[0].Save(ctx, &Task{Name: fmt.Sprint(i), State: "NEW"}))
+		all := make([]any, tasks)
+		for i := range all {
+			all[i] = &Task{Name: fmt.Sprint(i), State: "NEW"}
 		}
+		must[[]persistence.ID](t)(stores[0].SaveAll(ctx, all...))
 		work := func(ctx context.Context, s *persistence.Store, limit int) error {
 			for {
 				claims, err := s.Claim(ctx, waiting(), persistence.ClaimOptions{Owner: "worker", Lease: time.Hour, Limit: limit, State: "RUNNING"})
@@ -315,15 +317,15 @@ func TestWorkersDoEachTaskOnce(t *testing.T) {
 				}
 			}
 		}
-		var all sync.WaitGroup
+		var workers sync.WaitGroup
 		for i := range 6 {
-			all.Go(func() {
+			workers.Go(func() {
 				if err := work(ctx, stores[i%2], 1+i%3*4); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		all.Wait()
+		workers.Wait()
 		n := 0
 		for task, err := range persistence.All[Task](ctx, stores[0], nil) {
 			if err != nil {

@@ -578,10 +578,11 @@ func TestFieldsAddedLaterAreFilledByReindex(t *testing.T) {
 		}
 		ctx := t.Context()
 		s := open(t, url, nil)
-		var ids []persistence.ID
-		for i := range 700 {
-			ids = append(ids, must[persistence.ID](t)(s.Save(ctx, &Task{Name: fmt.Sprint(i)})))
+		tasks := make([]any, 700)
+		for i := range tasks {
+			tasks[i] = &Task{Name: fmt.Sprint(i)}
 		}
+		ids := must[[]persistence.ID](t)(s.SaveAll(ctx, tasks...))
 		s.Close()
 		s = open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{
 			extrafields.Of("name", func(t *Task) string { return t.Name }).Indexed()}})

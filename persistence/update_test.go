@@ -19,9 +19,11 @@ func TestUpdateChangesWhatTheQuerySelects(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{extrafields.Of("prio", prio).Indexed()}}), t.Context()
 		child := &Task{Name: "child", State: "OLD", Prio: 1000}
-		for i := range 600 {
-			must[persistence.ID](t)(s.Save(ctx, &Task{Name: fmt.Sprint(i), State: "NEW", Prio: i, Deps: []*Task{child}}))
+		tasks := make([]any, 600)
+		for i := range tasks {
+			tasks[i] = &Task{Name: fmt.Sprint(i), State: "NEW", Prio: i, Deps: []*Task{child}}
 		}
+		must[[]persistence.ID](t)(s.SaveAll(ctx, tasks...))
 		calls := 0
 		n, err := s.Update(ctx, &persistence.Query{State: []string{"NEW"}, Where: []persistence.Cond{persistence.Lt("prio", 500)}}, func(obj any) error {
 			calls++
@@ -146,9 +148,11 @@ func TestUpdateLeavesAloneWhatItCannotLoad(t *testing.T) {
 func TestRemoveAllRemovesWhatTheQuerySelects(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
-		for i := range 700 {
-			must[persistence.ID](t)(s.Save(ctx, &Task{State: []string{"DONE", "NEW"}[i%2]}))
+		tasks := make([]any, 700)
+		for i := range tasks {
+			tasks[i] = &Task{State: []string{"DONE", "NEW"}[i%2]}
 		}
+		must[[]persistence.ID](t)(s.SaveAll(ctx, tasks...))
 		q := &persistence.Query{State: []string{"DONE"}, Order: []persistence.Order{persistence.Desc("id")}, Limit: 300}
 		if n, err := s.RemoveAll(ctx, q); n != 300 || err != nil {
 			t.Fatalf("%d removed: %v", n, err)
