@@ -2,6 +2,7 @@ package codec
 
 import (
 	"errors"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -205,7 +206,11 @@ func forms(n int) *formChain {
 
 func TestMaxDepth(t *testing.T) {
 	// Not parallel: the limit on the stack is that of the process.
-	defer debug.SetMaxStack(debug.SetMaxStack(64 << 20))
+	limit, stack := 2500, 16<<20
+	if os.Getenv("BRINE_LONG") != "" {
+		limit, stack = 10_000, 64<<20
+	}
+	defer debug.SetMaxStack(debug.SetMaxStack(stack))
 	tests := map[string]func(n int) any{
 		"a list":       func(n int) any { return chain(n) },
 		"slices":       func(n int) any { return nested(n) },
@@ -223,7 +228,6 @@ func TestMaxDepth(t *testing.T) {
 	for name, deep := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := newCodec(t)
-			const limit = 10_000
 			lim := Limits{1 << 30, limit}
 			lo, hi := 1, limit+2 // the deepest that fits, and one that does not
 			for lo+1 < hi {
