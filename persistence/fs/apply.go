@@ -12,7 +12,7 @@ import (
 
 // A change is what a mutation comes down to once it is found to be sound.
 type change struct {
-	name   string // of the record's file
+	file   // the record's
 	remove bool
 	fresh  bool // there is no such file yet
 	header header
@@ -33,38 +33,24 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return b.together(&member{ctx: ctx, schema: s, ms: ms})
-}
-
-// byItself makes the mutations in a commit of their own.
-func (b *Backend) byItself(m *member) ([]int64, error) {
-	l, err := b.exclusive(m.ctx)
-	if err != nil {
+	t := &batch{schemas: s, ms: ms}
+	if err := b.group.Do(ctx, t.bytes(), t); err != nil {
 		return nil, err
 	}
-	defer l.release()
-	p := plan{held: l, schema: m.schema, ms: m.ms, revs: make([]int64, len(m.ms))}
-	if err := p.check(m.ctx); err != nil {
-		return nil, err
-	}
-	if err := l.commit(m.ctx, p.changes); err != nil {
-		return nil, readOnly(err)
-	}
-	l.applied(p.changes)
-	return p.revs, nil
+	return t.revs, nil
 }
 
 // A plan turns mutations into changes. It writes nothing.
 type plan struct {
-	*held
-	schema  *schema
+	*lock
+	schemas schemas
 	before  *overlay // what those before it in the same commit have changed; nil: nothing
 	ms      []driver.Mutation
 	changes []change
 	revs    []int64
-	batch   map[driver.ID]driver.Op // what the batch does to each record; made when asked for
-	refs    map[driver.ID]bool      // which records outside of the batch exist
-	folded  map[string]driver.ID    // file names of the batch in lower case, where case is folded
+	batch   map[driver.ID]driver.Op // what the batch does to each object; made when asked for
+	refs    map[driver.ID]bool      // which objects outside of the batch exist
+	folded  map[string]driver.ID    // full file names of the batch in lower case, where case is folded
 }
 
 func (p *plan) check(ctx context.Context) error {
@@ -74,146 +60,130 @@ func (p *plan) check(ctx context.Context) error {
 		}
 		m := &p.ms[i]
 		if err := p.mutation(i, m); err != nil {
-			return p.wrap(m.Rec.ID, "", err)
+			return err
 		}
 		for _, ref := range m.NewRefs {
 			ok, err := p.exists(ref)
 			if err != nil {
-				return p.wrap(m.Rec.ID, "", err)
+				return recordError(m.Rec.ID, err)
 			}
 			if !ok {
-				return p.wrap(m.Rec.ID, ref, driver.ErrDangling)
+				return &driver.RecordError{ID: m.Rec.ID, Ref: ref, Err: driver.ErrDangling}
 			}
 		}
 	}
 	return nil
 }
 
-// wrap names the record concerned, unless it is the file system that has an error.
-func (*plan) wrap(id, ref driver.ID, err error) error {
-	if _, raw := errors.AsType[*fs.PathError](err); raw {
+// recordError names the record concerned, unless it is the file system that has an error.
+func recordError(id driver.ID, err error) error {
+	if _, raw := errors.AsType[*fs.PathError](err); raw || err == nil {
 		return err
 	}
-	return &driver.RecordError{ID: id, Ref: ref, Err: err}
+	return &driver.RecordError{ID: id, Err: err}
 }
 
+// mutation checks one mutation and plans its change.
 func (p *plan) mutation(i int, m *driver.Mutation) error {
-	id := m.Rec.ID
-	if !storable(id, p.schema.IntegerIDs) {
-		switch m.Op {
-		case driver.Create, driver.Put:
-			return errors.New("an ID that the directory cannot keep")
-		case driver.Check, driver.SetFields:
-			return driver.ErrConflict
-		}
-		return absence(m)
+	s, err := p.schemas.of(m.Namespace)
+	if err != nil {
+		return err
 	}
-	name := fileName(id)
-	old, err := p.current(id, name)
-	absent := errors.Is(err, errAbsent)
+	dir, err := p.in(m.Namespace)
+	if err != nil {
+		return err
+	}
+	id := m.Rec.ID
+	if !storable(id, s.IntegerIDs) {
+		if m.Op == driver.Create || m.Op == driver.Put {
+			return recordError(id, errors.New("an ID that the directory cannot keep"))
+		}
+		return m.Check(nil)
+	}
+	f := file{dir, fileName(id)}
+	old, found, err := p.current(id, f)
+	if err != nil && !found && !errors.Is(err, errAbsent) {
+		return recordError(id, err)
+	}
+	var rec *driver.Record
+	if found {
+		r := old.record()
+		rec = &r
+		// A damaged record is in the way of Create, and Delete by the ID alone removes it.
+		if err != nil && m.Op != driver.Create && (m.Op != driver.Delete || m.IfRev != 0 || m.Token != 0) {
+			return recordError(id, err)
+		}
+	}
+	if err := m.Check(rec); err != nil {
+		return err
+	}
+	return recordError(id, p.change(i, m, s, f, &old, found, err))
+}
+
+// change plans the change of a mutation that has been checked. If nothing was found, absent says why.
+func (p *plan) change(i int, m *driver.Mutation, s *schema, f file, old *header, found bool, absent error) error {
 	switch m.Op {
-	case driver.Create:
-		switch {
-		case err == nil, errors.Is(err, driver.ErrCorrupt):
-			return driver.ErrExists
-		case !absent:
-			return err
-		}
-		return p.create(i, m, name, err)
-	case driver.Put:
-		if absent {
-			return p.create(i, m, name, err)
-		}
-		if err != nil {
-			return err
-		}
-		p.update(i, m, name, old)
-		return nil
-	case driver.Update:
-		if err := p.expect(m, old, err); err != nil {
-			return err
-		}
-		p.update(i, m, name, old)
-		return nil
 	case driver.Delete:
-		// Asked for by its ID alone, a damaged record may go.
-		if m.IfRev != 0 || m.Token != 0 || !errors.Is(err, driver.ErrCorrupt) {
-			if err := p.expect(m, old, err); err != nil {
-				return err
-			}
-		}
-		p.changes = append(p.changes, change{name: name, remove: true})
+		p.changes = append(p.changes, change{file: f, remove: true})
 		return nil
 	case driver.Check:
-		if absent {
-			return driver.ErrConflict
+		if !m.Release {
+			return nil
 		}
-		if err := p.expect(m, old, err); err != nil || !m.Release {
-			return err
-		}
-		return p.rewrite(i, name, func(h *header) { h.claim = driver.Claim{} })
+		return p.rewrite(i, f, func(h *header) { h.claim = driver.Claim{} })
 	case driver.SetFields:
-		if absent {
-			return driver.ErrConflict
-		}
-		if err := p.expect(m, old, err); err != nil {
+		return p.rewrite(i, f, func(h *header) { h.fields = s.merge(m.Rec.Fields, h.fields) })
+	}
+	if !found {
+		if err := p.mayCreate(m.Rec.ID, f, absent); err != nil {
 			return err
 		}
-		return p.rewrite(i, name, func(h *header) { h.fields = p.schema.merge(m.Rec.Fields, h.fields) })
+		rev := max(m.Rec.Revision, 1)
+		p.write(i, m, s, change{file: f, fresh: true, header: header{revision: rev, created: m.Rec.Created}})
+		return nil
 	}
-	return fmt.Errorf("unknown operation %d", m.Op)
+	h := header{revision: old.revision + 1, created: old.created, claim: old.claim, fields: old.fields}
+	if m.Release {
+		h.claim = driver.Claim{}
+	}
+	p.write(i, m, s, change{file: f, header: h})
+	return nil
 }
 
 // rewrite writes a record anew with another header: its data must be sound for that. The revision stays.
-func (p *plan) rewrite(i int, name string, edit func(*header)) error {
+func (p *plan) rewrite(i int, f file, edit func(*header)) error {
 	var h header
 	var data []byte
-	if c := p.before.get(name); c != nil {
+	if c := p.before.get(f); c != nil {
 		h, data = c.header, c.data
 	} else {
 		var err error
-		if h, data, err = p.readRecord(name); err != nil {
+		if h, data, err = f.readRecord(f.name); err != nil {
 			return err
 		}
 	}
 	edit(&h)
-	p.changes = append(p.changes, change{name: name, header: h, data: data})
+	p.changes = append(p.changes, change{file: f, header: h, data: data})
 	p.revs[i] = h.revision
 	return nil
 }
 
-// absence is the error of a mutation whose record is not there.
-func absence(m *driver.Mutation) error {
-	if m.IfRev != 0 || m.Token != 0 {
-		return driver.ErrConflict
-	}
-	return driver.ErrNotFound
-}
-
-// expect checks the record that a mutation wants to be there.
-func (*plan) expect(m *driver.Mutation, old header, err error) error {
-	switch {
-	case errors.Is(err, errAbsent):
-		return absence(m)
-	case err != nil:
-		return err
-	case m.IfRev != 0 && m.IfRev != old.revision,
-		m.Token != 0 && (old.claim.Owner == "" || m.Token != old.claim.Token):
-		return driver.ErrConflict
-	}
-	return nil
-}
-
-// current returns the header of the record with the ID. Where the file holds
-// another one, whose name differs in letter case only, it is an errClash.
-func (p *plan) current(id driver.ID, name string) (header, error) {
-	if c := p.before.get(name); c != nil {
+// current returns the header of the record with the ID, and whether there is one, damaged or not. Where
+// the file has another one, whose name differs in letter case only, there is none, and the error is errClash.
+func (p *plan) current(id driver.ID, f file) (h header, found bool, err error) {
+	if c := p.before.get(f); c != nil {
 		if c.remove {
-			return header{}, errAbsent
+			return header{}, false, errAbsent
 		}
-		return c.header, sameID(id, c.header.id)
+		h, err = c.header, sameID(id, c.header.id)
+	} else {
+		h, err = f.readCurrent(id)
 	}
-	info, err := p.root.Lstat(name)
+	return h, err == nil || errors.Is(err, driver.ErrCorrupt), err
+}
+
+func (f file) readCurrent(id driver.ID) (header, error) {
+	info, err := f.root.Lstat(f.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return header{}, errAbsent
@@ -222,58 +192,53 @@ func (p *plan) current(id driver.ID, name string) (header, error) {
 	case !info.Mode().IsRegular():
 		return header{}, errForeign
 	}
-	h, err := p.readHeader(name, true)
+	h, err := f.readHeader(f.name, true)
 	if err != nil {
 		return header{}, err
 	}
 	return h, sameID(id, h.id)
 }
 
-func (p *plan) create(i int, m *driver.Mutation, name string, found error) error {
+// mayCreate returns an error where the file of a new record is in use for something else.
+func (p *plan) mayCreate(id driver.ID, f file, absent error) error {
 	switch {
-	case errors.Is(found, errClash):
+	case errors.Is(absent, errClash):
 		return fmt.Errorf("%w: on this file system its file is that of a record whose ID differs in letter case only", errors.ErrUnsupported)
-	case errors.Is(found, errForeign):
-		return fmt.Errorf("%w: %q in %s is no record, and in its place", driver.ErrExists, name, p.b.path)
+	case errors.Is(absent, errForeign):
+		return fmt.Errorf("%w: %q in %s is no record, and in its place", driver.ErrExists, f.name, f.path)
+	case !p.b.folds:
+		return nil
 	}
-	if p.b.folds {
-		fold := strings.ToLower(name)
-		if p.folded == nil {
-			p.folded = map[string]driver.ID{}
-		}
-		if other, ok := p.folded[fold]; ok {
-			return fmt.Errorf("%w: on this file system its file is that of %q", errors.ErrUnsupported, other)
-		}
-		p.folded[fold] = m.Rec.ID
+	fold := strings.ToLower(f.fullName())
+	if p.folded == nil {
+		p.folded = map[string]driver.ID{}
 	}
-	rev := max(m.Rec.Revision, 1)
-	p.write(i, m, name, header{revision: rev, created: m.Rec.Created}, nil)
-	p.changes[len(p.changes)-1].fresh = true
+	if other, ok := p.folded[fold]; ok {
+		return fmt.Errorf("%w: on this file system its file is that of %q", errors.ErrUnsupported, other)
+	}
+	p.folded[fold] = id
 	return nil
 }
 
-func (p *plan) update(i int, m *driver.Mutation, name string, old header) {
-	h := header{revision: old.revision + 1, created: old.created, claim: old.claim}
-	if m.Release {
-		h.claim = driver.Claim{}
-	}
-	p.write(i, m, name, h, old.fields)
-}
-
-func (p *plan) write(i int, m *driver.Mutation, name string, h header, old []field) {
+// write completes a change with what the mutation wants to be written.
+func (p *plan) write(i int, m *driver.Mutation, s *schema, c change) {
+	h := &c.header
 	h.id, h.typ, h.state = m.Rec.ID, m.Rec.Type, m.Rec.State
 	h.size, h.modified = int64(len(m.Rec.Data)), m.Rec.Modified
-	h.fields = p.schema.merge(m.Rec.Fields, old)
-	p.changes = append(p.changes, change{name: name, header: h, data: m.Rec.Data})
+	h.fields = s.merge(m.Rec.Fields, h.fields)
+	c.data = m.Rec.Data
+	p.changes = append(p.changes, c)
 	p.revs[i] = h.revision
 }
 
-// exists reports whether there is a record with the ID after the batch.
+// exists reports whether there is an object with the ID after the batch.
 func (p *plan) exists(id driver.ID) (bool, error) {
 	if p.batch == nil {
 		p.batch = make(map[driver.ID]driver.Op, len(p.ms))
-		for _, m := range p.ms {
-			p.batch[m.Rec.ID] = m.Op
+		for i := range p.ms {
+			if m := &p.ms[i]; m.Namespace == driver.Objects {
+				p.batch[m.Rec.ID] = m.Op
+			}
 		}
 		p.refs = map[driver.ID]bool{}
 	}
@@ -287,14 +252,12 @@ func (p *plan) exists(id driver.ID) (bool, error) {
 		return ok, nil
 	}
 	ok := false
-	if storable(id, p.schema.IntegerIDs) {
-		_, err := p.current(id, fileName(id))
-		switch {
-		case err == nil, errors.Is(err, driver.ErrCorrupt):
-			ok = true
-		case !errors.Is(err, errAbsent):
+	if storable(id, p.schemas[driver.Objects].IntegerIDs) {
+		_, found, err := p.current(id, file{p.folder, fileName(id)})
+		if err != nil && !found && !errors.Is(err, errAbsent) {
 			return false, err
 		}
+		ok = found
 	}
 	p.refs[id] = ok
 	return ok, nil

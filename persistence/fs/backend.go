@@ -2,20 +2,17 @@ package fs
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/groupcommit"
 	"github.com/brine-go/brine/url"
 )
 
@@ -55,33 +52,25 @@ type Backend struct {
 	maxListed int64                   // bytes of the list of changes
 	hook      func(step string) error // called at each step of a commit, if not nil
 
-	queue queue
-	group group
-	// Guarded by the exclusive lock, and by there being no call in flight.
+	queue *queue
+	group *groupcommit.Group[*batch]
+	// Guarded by the exclusive lock, and by there being no running call.
 	given int64  // highest number given out
 	index *index // nil: nobody has claimed yet
 
-	mu     sync.Mutex
-	calls  sync.WaitGroup // those in flight; Add under mu
-	closed bool
-	dir    *directory // nil while suspended
-	schema *schema    // nil before Init
-	ahead  *lookahead // IDs that the next scan may start with
-	folds  bool       // the file system folds letter case
+	mu      sync.Mutex
+	calls   sync.WaitGroup // those that run; Add under mu
+	closed  bool
+	dir     *directory // nil while suspended
+	schemas schemas    // replaced as a whole
+	folds   bool       // the file system folds letter case
 }
 
 var (
-	_ driver.Backend   = (*Backend)(nil)
-	_ driver.Suspender = (*Backend)(nil)
-	_ driver.Annexer   = (*Backend)(nil)
+	_ driver.Backend    = (*Backend)(nil)
+	_ driver.Suspender  = (*Backend)(nil)
+	_ driver.Namespacer = (*Backend)(nil)
 )
-
-// A directory is what is open of a Backend.
-type directory struct {
-	root *os.Root
-	file *os.File // the directory itself, to flush it
-	idle []*handle
-}
 
 // New returns the Backend of a directory; a relative path is taken from the
 // current working directory, once. An empty path is an error. A nil o.Logger discards.
@@ -98,95 +87,12 @@ func New(dir string, o driver.OpenOptions) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow, maxListed: defaultListed,
-		group: group{turn: make(chan struct{}, 1)}}
+		queue: newQueue()}
+	b.group = groupcommit.New(b.applyAlone, b.applyTogether)
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	return b, nil
-}
-
-// Annex implements [driver.Annexer]: the records of a name stand in the folder .brine.NAME of the directory.
-func (b *Backend) Annex(name string) (driver.Backend, error) {
-	return New(filepath.Join(b.path, ".brine."+name), b.opts)
-}
-
-// Init makes the directory, its parents and the package's own files, cleans up
-// after crashed writers and checks that the schema fits. Under NoCreate it only
-// checks: extra fields that the directory does not know are Missing.
-func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
-	if err := b.begin(); err != nil {
-		return driver.Meta{}, err
-	}
-	defer b.calls.Done()
-	if !b.opts.NoCreate {
-		if err := makeDirs(b.path); err != nil {
-			return driver.Meta{}, readOnly(err)
-		}
-	}
-	m, missing, err := b.initMeta(ctx, s)
-	if err != nil {
-		return driver.Meta{}, err
-	}
-	b.mu.Lock()
-	b.schema = newSchema(s, missing)
-	b.mu.Unlock()
-	if m == nil {
-		sum := sha256.Sum256([]byte("file:" + filepath.ToSlash(b.path)))
-		return driver.Meta{Identity: hex.EncodeToString(sum[:16]), NoCounter: true, Missing: missing}, nil
-	}
-	return driver.Meta{Identity: m.identity, Missing: missing}, nil
-}
-
-func (b *Backend) initMeta(ctx context.Context, s driver.Schema) (*meta, []string, error) {
-	var l *held
-	var err error
-	if b.opts.NoCreate {
-		l, err = b.shared(ctx)
-	} else {
-		l, err = b.exclusive(ctx)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	defer l.release()
-	b.probe(l)
-	m, err := l.readMeta()
-	if err != nil {
-		return nil, nil, err
-	}
-	if b.opts.NoCreate {
-		if err := m.fits(s, b.path); err != nil {
-			return nil, nil, err
-		}
-		return m, m.lacks(s), nil
-	}
-	if err := l.clean(); err != nil {
-		return nil, nil, err
-	}
-	if m == nil {
-		if err := l.checkIDs(ctx, s.IntegerIDs); err != nil {
-			return nil, nil, err
-		}
-		m = newMeta(s.IntegerIDs)
-	} else if err := m.fits(s, b.path); err != nil {
-		return nil, nil, err
-	} else if len(m.lacks(s)) == 0 {
-		return m, nil, nil
-	}
-	m.add(s.Fields)
-	return m, nil, l.writeMeta(m)
-}
-
-// probe finds out whether the file system folds letter case.
-func (b *Backend) probe(l *held) {
-	lower, err := l.root.Lstat(lockName)
-	if err != nil {
-		return
-	}
-	upper, err := l.root.Lstat(strings.ToUpper(lockName))
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.folds = err == nil && os.SameFile(lower, upper)
 }
 
 // View calls fn with a Reader. It holds the lock shared meanwhile: fn must not
@@ -205,20 +111,20 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 		return err
 	}
 	defer l.release()
-	return fn(&reader{held: l, schema: s})
+	return fn(&reader{lock: l, folder: l.folder, schema: s[driver.Objects], schemas: s})
 }
 
-// Suspend closes every file that the Backend has open. No call may be in flight.
+// Suspend closes every file that the Backend has open. No call may be running.
 func (b *Backend) Suspend() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.letGo()
+	return b.closeFiles()
 }
 
 // Resume does nothing: the directory is opened again at the first use.
 func (b *Backend) Resume() error { return nil }
 
-// Close waits for the calls in flight and closes every file.
+// Close waits for the running calls and closes every file.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	b.closed = true
@@ -226,23 +132,20 @@ func (b *Backend) Close() error {
 	b.calls.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.letGo()
+	return b.closeFiles()
 }
 
-// letGo closes what is open. b.mu is held.
-func (b *Backend) letGo() error {
+// closeFiles closes what is open. The caller has locked b.mu.
+func (b *Backend) closeFiles() error {
 	d := b.dir
-	b.dir, b.ahead, b.index = nil, nil, nil
+	b.dir, b.index = nil, nil
 	if d == nil {
 		return nil
 	}
-	for _, h := range d.idle {
-		h.close()
-	}
-	return errors.Join(d.file.Close(), d.root.Close())
+	return d.close()
 }
 
-// begin counts a call as in flight, until b.calls.Done.
+// begin counts a call as running, until b.calls.Done.
 func (b *Backend) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -253,75 +156,14 @@ func (b *Backend) begin() error {
 	return nil
 }
 
-func (b *Backend) ready() (*schema, error) {
+// ready returns the schemas of all namespaces: an error before Init.
+func (b *Backend) ready() (schemas, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.schema == nil {
+	if b.schemas == nil {
 		return nil, errors.New("call Init first")
 	}
-	return b.schema, nil
-}
-
-// directory returns the open directory and opens it if need be.
-func (b *Backend) directory() (*directory, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.dir != nil {
-		return b.dir, nil
-	}
-	root, err := os.OpenRoot(b.path)
-	if err != nil {
-		return nil, err
-	}
-	file, err := root.Open(".")
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	b.dir = &directory{root: root, file: file}
-	return b.dir, nil
-}
-
-// shared takes the lock for reading, after finishing what a crashed writer had begun.
-func (b *Backend) shared(ctx context.Context) (*held, error) {
-	for {
-		l, err := b.acquire(ctx, false)
-		if err != nil {
-			return nil, err
-		}
-		unfinished, err := l.unfinished()
-		if err != nil {
-			l.release()
-			return nil, err
-		}
-		if !unfinished {
-			return l, nil
-		}
-		l.release()
-		if l, err = b.exclusive(ctx); err != nil {
-			return nil, err
-		}
-		l.release()
-	}
-}
-
-// exclusive takes the lock for writing, after finishing what a crashed writer had begun.
-func (b *Backend) exclusive(ctx context.Context) (*held, error) {
-	l, err := b.acquire(ctx, true)
-	if err != nil {
-		return nil, err
-	}
-	whole := false
-	defer func() {
-		if !whole { // whatever the reason
-			l.release()
-		}
-	}()
-	if err := l.recover(); err != nil {
-		return nil, fmt.Errorf("finishing the commit of a writer that crashed: %w", readOnly(err))
-	}
-	whole = true
-	return l, nil
+	return b.schemas, nil
 }
 
 // step is where tests let a commit fail or the process die.
@@ -330,39 +172,6 @@ func (b *Backend) step(name string) error {
 		return nil
 	}
 	return b.hook(name)
-}
-
-// makeDirs makes a directory and its parents, durably.
-func makeDirs(path string) error {
-	var todo []string
-	for p := path; ; p = filepath.Dir(p) {
-		info, err := os.Stat(p)
-		if err == nil && !info.IsDir() {
-			return &os.PathError{Op: "mkdir", Path: p, Err: syscall.ENOTDIR}
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
-			return err
-		}
-		todo = append(todo, p)
-	}
-	for _, p := range slices.Backward(todo) {
-		if err := os.Mkdir(p, dirPerm); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		parent, err := os.Open(filepath.Dir(p))
-		if err != nil {
-			return err
-		}
-		err = flushDir(parent)
-		parent.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // isReadOnly reports whether err says that the medium, or this process, may not write.

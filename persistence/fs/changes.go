@@ -166,15 +166,15 @@ func addNames(names map[string]struct{}, body []byte) error {
 
 // announce tells the others what is about to change. It stands before the first change that they can see, so that a crash in
 // between does no harm. Each time the generation rises, there is a frame more in the list.
-func (l *held) announce(names ...string) error {
-	if err := l.list(names); err != nil {
+func (l *lock) announce(files ...file) error {
+	if err := l.list(files); err != nil {
 		return err
 	}
 	return l.touch()
 }
 
-// list adds names to the list of changes, if there is one.
-func (l *held) list(names []string) error {
+// list adds the names of objects among the files to the list of changes, if there is one.
+func (l *lock) list(files []file) error {
 	l.listed = 0
 	c, err := l.openChanges(false)
 	if c == nil || err != nil {
@@ -183,6 +183,12 @@ func (l *held) list(names []string) error {
 	defer c.f.Close()
 	if c.size == 0 { // whoever wants an index makes it anew
 		return nil
+	}
+	var names []string
+	for _, f := range files {
+		if f.folder == l.folder {
+			names = append(names, f.name)
+		}
 	}
 	e := newEncoder()
 	defer e.free()

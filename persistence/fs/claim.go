@@ -17,8 +17,8 @@ func free(c *driver.Claim, now time.Time) bool { return c.Owner == "" || !c.Unti
 // now is the time by which claims are made and lapse.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// lend takes the lock for a call that deals with claims.
-func (b *Backend) lend(ctx context.Context) (*held, error) {
+// lockForClaims takes the lock for a call that deals with claims.
+func (b *Backend) lockForClaims(ctx context.Context) (*lock, error) {
 	l, err := b.exclusive(ctx)
 	if err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func (b *Backend) lend(ctx context.Context) (*held, error) {
 	return l, nil
 }
 
-// conclude commits changes of claims.
-func (l *held) conclude(ctx context.Context, changes []change) error {
+// commitClaims commits changes of claims.
+func (l *lock) commitClaims(ctx context.Context, changes []change) error {
 	if err := l.commit(ctx, changes); err != nil {
 		return readOnly(err)
 	}
@@ -54,20 +54,20 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.lend(ctx)
+	l, err := b.lockForClaims(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer l.release()
-	x, err := l.sync(ctx, s)
+	x, err := l.sync(ctx, s[driver.Objects])
 	if err != nil {
 		return nil, readOnly(err)
 	}
-	cl := claimer{held: l, index: x, q: q, Claiming: c, now: now()}
+	cl := claimer{lock: l, index: x, q: q, Claiming: c, now: now()}
 	if err := cl.collect(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.conclude(ctx, cl.changes); err != nil {
+	if err := l.commitClaims(ctx, cl.changes); err != nil {
 		return nil, err
 	}
 	return cl.claimed, nil
@@ -75,7 +75,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 
 // A claimer is a Claim under way.
 type claimer struct {
-	*held
+	*lock
 	index *index
 	q     *driver.Query
 	driver.Claiming
@@ -151,7 +151,7 @@ func (cl *claimer) take(name string) error {
 	if cl.Parts&driver.Data != 0 {
 		claimed.Data = data
 	}
-	cl.changes, cl.claimed = append(cl.changes, change{name: name, header: h, data: data}), append(cl.claimed, claimed)
+	cl.changes, cl.claimed = append(cl.changes, change{file: file{cl.folder, name}, header: h, data: data}), append(cl.claimed, claimed)
 	return nil
 }
 
@@ -171,13 +171,13 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	if err != nil {
 		return time.Time{}, err
 	}
-	l, err := b.lend(ctx)
+	l, err := b.lockForClaims(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	defer l.release()
 	until := now().Add(lease).Truncate(time.Microsecond)
-	p := plan{held: l, schema: s, revs: make([]int64, 1), ms: []driver.Mutation{{
+	p := plan{lock: l, schemas: s, revs: make([]int64, 1), ms: []driver.Mutation{{
 		Op: driver.Check, Rec: driver.Record{ID: id}, Token: token,
 	}}}
 	if token == 0 { // which a Mutation takes for any
@@ -186,11 +186,10 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	if err := p.check(ctx); err != nil {
 		return time.Time{}, err
 	}
-	name := fileName(id)
-	if err := p.rewrite(0, name, func(h *header) { h.claim.Until = until }); err != nil {
-		return time.Time{}, p.wrap(id, "", err)
+	if err := p.rewrite(0, file{l.folder, fileName(id)}, func(h *header) { h.claim.Until = until }); err != nil {
+		return time.Time{}, recordError(id, err)
 	}
-	if err := l.conclude(ctx, p.changes); err != nil {
+	if err := l.commitClaims(ctx, p.changes); err != nil {
 		return time.Time{}, err
 	}
 	return until, nil
@@ -225,13 +224,13 @@ func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 }
 
 // releaseExpired ends some of the claims that had lapsed at a time.
-func (b *Backend) releaseExpired(ctx context.Context, s *schema, at time.Time) (n int64, more bool, err error) {
-	l, err := b.lend(ctx)
+func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (n int64, more bool, err error) {
+	l, err := b.lockForClaims(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	defer l.release()
-	x, err := l.sync(ctx, s)
+	x, err := l.sync(ctx, s[driver.Objects])
 	if err != nil {
 		return 0, false, readOnly(err)
 	}
@@ -239,7 +238,7 @@ func (b *Backend) releaseExpired(ctx context.Context, s *schema, at time.Time) (
 	found := x.pick(&driver.Query{}, nil, maxReaped, func(e *entry) bool { return lapsed(&e.Claim) })
 	more = len(found) == maxReaped
 	bytes := 0
-	p := plan{held: l, schema: s, revs: make([]int64, 1)}
+	var changes []change
 	for _, e := range found {
 		if err := ctx.Err(); err != nil {
 			return 0, false, err
@@ -256,15 +255,15 @@ func (b *Backend) releaseExpired(ctx context.Context, s *schema, at time.Time) (
 		case err != nil:
 			return 0, false, err
 		}
-		if bytes += len(data); bytes > maxReapedBytes && len(p.changes) > 0 {
+		if bytes += len(data); bytes > maxReapedBytes && len(changes) > 0 {
 			more = true
 			break
 		}
 		h.claim = driver.Claim{}
-		p.changes = append(p.changes, change{name: e.name, header: h, data: data})
+		changes = append(changes, change{file: file{l.folder, e.name}, header: h, data: data})
 	}
-	if err := l.conclude(ctx, p.changes); err != nil {
+	if err := l.commitClaims(ctx, changes); err != nil {
 		return 0, false, err
 	}
-	return int64(len(p.changes)), more, nil
+	return int64(len(changes)), more, nil
 }

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	ownPrefix  = ".brine."
 	commitName = ".brine.commit"
 	commitTemp = ".brine.commit.tmp"
 	tempPrefix = ".brine.tmp."
@@ -25,8 +26,41 @@ const flushEach = 4
 
 func tempName(i int) string { return tempPrefix + strconv.Itoa(i) }
 
+// temporaries are the names of temporary files, each in the folder where its record belongs.
+type temporaries struct {
+	files  []file
+	counts map[*folder]int
+}
+
+// next returns the next temporary of a folder. In each folder they are numbered from 0.
+func (t *temporaries) next(f *folder) file {
+	if t.counts == nil {
+		t.counts = map[*folder]int{}
+	}
+	n := t.counts[f]
+	t.counts[f]++
+	t.files = append(t.files, file{f, tempName(n)})
+	return t.files[len(t.files)-1]
+}
+
+// rename gives a file another name in its folder.
+func (f file) rename(name string) error { return f.root.Rename(f.name, name) }
+
+func (f file) remove() error { return f.root.Remove(f.name) }
+
+// foldersOf returns the folders of files, each once.
+func foldersOf(files []file) []*folder {
+	var folders []*folder
+	for _, f := range files {
+		if !slices.Contains(folders, f.folder) {
+			folders = append(folders, f.folder)
+		}
+	}
+	return folders
+}
+
 // commit makes all changes or none.
-func (l *held) commit(ctx context.Context, changes []change) error {
+func (l *lock) commit(ctx context.Context, changes []change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -34,49 +68,50 @@ func (l *held) commit(ctx context.Context, changes []change) error {
 	case len(changes) == 0:
 		return nil
 	case len(changes) == 1 && changes[0].remove:
-		return l.commitRemoval(changes[0].name)
+		return l.commitRemoval(changes[0].file)
 	case len(changes) == 1:
 		return l.commitOne(&changes[0])
 	}
 	return l.commitMany(ctx, changes)
 }
 
-func (l *held) commitRemoval(name string) error {
+func (l *lock) commitRemoval(f file) error {
 	if err := l.b.step("begin"); err != nil {
 		return err
 	}
-	if err := l.announce(name); err != nil {
+	if err := l.announce(f); err != nil {
 		return err
 	}
-	if err := l.root.Remove(name); err != nil {
+	if err := f.remove(); err != nil {
 		return err
 	}
-	return l.settle()
+	return l.settle(f)
 }
 
-func (l *held) commitOne(c *change) error {
-	if _, err := l.writeRecord(tempName(0), true, c, new([]byte)); err != nil {
+func (l *lock) commitOne(c *change) error {
+	temp := file{c.folder, tempName(0)}
+	if _, err := l.writeRecord(temp, true, c, new([]byte)); err != nil {
 		return err
 	}
 	err := l.b.step("flushed")
 	if err == nil {
-		err = l.announce(c.name)
+		err = l.announce(c.file)
 	}
 	if err == nil {
-		err = l.root.Rename(tempName(0), c.name)
+		err = temp.rename(c.name)
 	}
 	if err != nil {
-		l.discard(1)
+		l.discard([]file{temp})
 		return err
 	}
-	return l.settle()
+	return l.settle(c.file)
 }
 
-// settle flushes the directory after a change that others can see already.
-func (l *held) settle() error {
+// settle flushes the folders of files after a change that others can see already.
+func (l *lock) settle(files ...file) error {
 	err := l.b.step("renamed")
 	if err == nil {
-		err = flushDir(l.file)
+		err = flushFolders(files)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
@@ -84,29 +119,32 @@ func (l *held) settle() error {
 	return nil
 }
 
-// A todo is what is left of a commit once all is written.
-type todo struct {
-	renames []rename // the i-th is that of temporary number i
-	removes []string
+// flushFolders flushes the names of files.
+func flushFolders(files []file) error {
+	if len(files) == 1 {
+		return flushDir(files[0].file)
+	}
+	for _, f := range foldersOf(files) {
+		if err := flushDir(f.file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-type rename struct {
-	name string
-	sum  uint32 // the last checksum of the file
-}
-
-func (l *held) commitMany(ctx context.Context, changes []change) error {
+func (l *lock) commitMany(ctx context.Context, changes []change) error {
 	var t todo
-	if err := l.prepare(ctx, changes, &t); err != nil {
-		l.discard(len(t.renames))
+	var temps temporaries
+	if err := l.prepare(ctx, changes, &t, &temps); err != nil {
+		l.discard(temps.files)
 		return err
 	}
-	err := l.announce(t.names()...)
+	err := l.announce(t.files()...)
 	if err == nil {
 		err = l.root.Rename(commitTemp, commitName)
 	}
 	if err != nil {
-		l.discard(len(t.renames))
+		l.discard(temps.files)
 		return err
 	}
 	err = l.b.step("marked")
@@ -116,7 +154,7 @@ func (l *held) commitMany(ctx context.Context, changes []change) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
 	}
-	if err := l.finish(&t, false); err != nil {
+	if err := l.finish(l.folder, &t, false); err != nil {
 		l.b.log.Warn("commit is durable, but its files are not all in place: the next call goes on",
 			"directory", l.b.path, "error", err)
 	}
@@ -124,7 +162,7 @@ func (l *held) commitMany(ctx context.Context, changes []change) error {
 }
 
 // prepare writes all that a commit needs, and flushes it.
-func (l *held) prepare(ctx context.Context, changes []change, t *todo) error {
+func (l *lock) prepare(ctx context.Context, changes []change, t *todo, temps *temporaries) error {
 	together := canFlushAll && len(changes) > flushEach
 	var buf []byte
 	for i := range changes {
@@ -133,14 +171,14 @@ func (l *held) prepare(ctx context.Context, changes []change, t *todo) error {
 		}
 		c := &changes[i]
 		if c.remove {
-			t.removes = append(t.removes, c.name)
+			t.removes = append(t.removes, c.file)
 			continue
 		}
-		sum, err := l.writeRecord(tempName(len(t.renames)), !together, c, &buf)
+		sum, err := l.writeRecord(temps.next(c.folder), !together, c, &buf)
 		if err != nil {
 			return err
 		}
-		t.renames = append(t.renames, rename{c.name, sum})
+		t.renames = append(t.renames, rename{c.file, sum})
 		if err := l.b.step("temporary"); err != nil {
 			return err
 		}
@@ -151,19 +189,21 @@ func (l *held) prepare(ctx context.Context, changes []change, t *todo) error {
 	if err != nil {
 		return err
 	}
-	if err := l.writeTemp(commitTemp, !together, b); err != nil {
+	list := file{l.folder, commitTemp}
+	if err := l.writeTemp(list, !together, b); err != nil {
 		return err
 	}
 	if err := l.b.step("written"); err != nil {
 		return err
 	}
+	flush := flushDir // the temporaries must not be lost when the list is not
 	if together {
-		err = flushAll(l.file)
-	} else {
-		err = flushDir(l.file) // the temporaries must not be lost when the list is not
+		flush = flushAll
 	}
-	if err != nil {
-		return err
+	for _, f := range foldersOf(append(slices.Clip(temps.files), list)) {
+		if err := flush(f.file); err != nil {
+			return err
+		}
 	}
 	if err := l.b.step("flushed"); err != nil {
 		return err
@@ -171,12 +211,46 @@ func (l *held) prepare(ctx context.Context, changes []change, t *todo) error {
 	return ctx.Err()
 }
 
-// finish carries out a list that is in place and flushed, again or for the first time.
-func (l *held) finish(t *todo, again bool) error {
-	for i, r := range t.renames {
-		temp := tempName(i)
+// finish carries out a list that is in place in a folder and flushed, again or for the first time.
+func (l *lock) finish(in *folder, t *todo, again bool) error {
+	if err := l.finishRenames(t, again); err != nil {
+		return err
+	}
+	for _, f := range t.removes {
+		if err := f.remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := l.b.step("remove"); err != nil {
+			return err
+		}
+	}
+	files := t.files()
+	if err := flushFolders(files); err != nil {
+		return err
+	}
+	if err := l.b.step("done"); err != nil {
+		return err
+	}
+	if err := in.root.Remove(commitName); err != nil {
+		return err
+	}
+	if err := l.b.step("unmarked"); err != nil {
+		return err
+	}
+	// A later commit in another folder does not flush the removal of the list, and the list must
+	// not come back after that commit.
+	if slices.ContainsFunc(files, func(f file) bool { return f.folder != in }) {
+		return flushDir(in.file)
+	}
+	return nil
+}
+
+func (l *lock) finishRenames(t *todo, again bool) error {
+	var temps temporaries
+	for _, r := range t.renames {
+		temp := temps.next(r.folder)
 		if again {
-			ours, err := l.endsWith(temp, r.sum)
+			ours, err := temp.endsWith(r.sum)
 			if err != nil {
 				return err
 			}
@@ -184,74 +258,56 @@ func (l *held) finish(t *todo, again bool) error {
 				continue
 			}
 		}
-		if err := l.root.Rename(temp, r.name); err != nil {
+		if err := temp.rename(r.name); err != nil {
 			return err
 		}
 		if err := l.b.step("rename"); err != nil {
 			return err
 		}
 	}
-	for _, name := range t.removes {
-		if err := l.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := l.b.step("remove"); err != nil {
-			return err
-		}
-	}
-	if err := flushDir(l.file); err != nil {
-		return err
-	}
-	if err := l.b.step("done"); err != nil {
-		return err
-	}
-	if err := l.root.Remove(commitName); err != nil {
-		return err
-	}
-	return l.b.step("unmarked")
+	return nil
 }
 
 // unfinished reports whether a commit waits to be finished.
-func (l *held) unfinished() (bool, error) {
-	_, err := l.root.Lstat(commitName)
+func (f *folder) unfinished() (bool, error) {
+	_, err := f.root.Lstat(commitName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// recover finishes the commit that a crashed writer left. The lock is held exclusively.
-func (l *held) recover() error {
-	switch unfinished, err := l.unfinished(); {
-	case err != nil:
-		return err
-	case !unfinished:
-		return nil
-	}
-	b, err := l.readOwn(commitName)
+// recover finishes the commit that a crashed writer left in a folder: the directory's own, or, by an
+// older version of this package, that of a namespace. The lock is exclusive.
+func (l *lock) recover(in *folder) error {
+	b, err := in.readOwn(commitName)
 	if err != nil {
 		return err
 	}
-	t, err := decodeTodo(b)
+	resolve := in.resolve
+	if in == l.folder {
+		resolve = l.resolve
+	}
+	t, err := decodeTodo(b, resolve)
 	if err != nil {
-		return fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, commitName, l.b.path, err)
+		return fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, commitName, in.path, err)
 	}
 	// Its name may not be on disk yet, if the writer died between rename and flush.
-	if err := flushDir(l.file); err != nil {
+	if err := flushDir(in.file); err != nil {
 		return err
 	}
 	if err := l.b.step("recover"); err != nil {
 		return err
 	}
-	if err := l.announce(t.names()...); err != nil {
+	if err := l.announce(t.files()...); err != nil {
 		return err
 	}
-	return l.finish(t, true)
+	return l.finish(in, t, true)
 }
 
 // endsWith reports whether a file is there and its last checksum is sum.
-func (l *held) endsWith(name string, sum uint32) (bool, error) {
-	info, err := l.root.Lstat(name)
+func (f file) endsWith(sum uint32) (bool, error) {
+	info, err := f.root.Lstat(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -261,41 +317,50 @@ func (l *held) endsWith(name string, sum uint32) (bool, error) {
 	if !info.Mode().IsRegular() || info.Size() < uint32Len {
 		return false, nil
 	}
-	f, err := l.root.Open(name)
+	opened, err := f.root.Open(f.name)
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer opened.Close()
 	var b [uint32Len]byte
-	if _, err := f.ReadAt(b[:], info.Size()-uint32Len); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := opened.ReadAt(b[:], info.Size()-uint32Len); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	n, ok := readUint32(b[:])
 	return ok && n == sum, nil
 }
 
-// clean removes what crashed writers left. The lock is held exclusively and no commit waits. Temporaries
+// clean removes what crashed writers left in a folder. The lock is exclusive and no commit waits. Temporaries
 // are made in the order of their numbers and discarded in the reverse order, so there is a first one or none.
-func (l *held) clean() error {
-	n := 0
-	for ; ; n++ {
-		if _, err := l.root.Lstat(tempName(n)); err != nil {
+func (l *lock) clean(f *folder) error {
+	var temps temporaries
+	for {
+		if _, err := temps.next(f).lstat(); err != nil {
 			break
 		}
 	}
-	l.discard(n)
-	if err := l.root.Remove(metaTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
+	l.discard(temps.files)
+	if err := f.root.Remove(metaTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
+		return err
+	}
+	if f == l.folder {
+		return nil
+	}
+	// An older version of this package made lists in each folder.
+	if err := f.root.Remove(commitTemp); err != nil && !errors.Is(err, fs.ErrNotExist) && !isReadOnly(err) {
 		return err
 	}
 	return nil
 }
 
-// discard removes the first n temporaries and an unfinished list. What cannot be removed is in nobody's
-// way: it is removed when its name is needed again.
-func (l *held) discard(n int) {
+func (f file) lstat() (os.FileInfo, error) { return f.root.Lstat(f.name) }
+
+// discard removes temporaries, the last one first, and an unfinished list. What cannot be removed is in
+// nobody's way: it is removed when its name is needed again.
+func (l *lock) discard(temps []file) {
 	removed := l.root.Remove(commitTemp) == nil
-	for i := n - 1; i >= 0; i-- {
-		removed = l.root.Remove(tempName(i)) == nil || removed
+	for _, temp := range slices.Backward(temps) {
+		removed = temp.remove() == nil || removed
 	}
 	if removed {
 		_ = l.announce() // at worst an index is made anew
@@ -304,7 +369,7 @@ func (l *held) discard(n int) {
 
 // writeRecord writes the file of a record under a temporary name and returns its
 // last checksum. buf is memory for it, kept for the next one.
-func (l *held) writeRecord(temp string, flush bool, c *change, buf *[]byte) (uint32, error) {
+func (l *lock) writeRecord(temp file, flush bool, c *change, buf *[]byte) (uint32, error) {
 	b, err := appendRecord((*buf)[:0], &c.header)
 	if err != nil {
 		return 0, err
@@ -322,19 +387,19 @@ func (l *held) writeRecord(temp string, flush bool, c *change, buf *[]byte) (uin
 
 // writeTemp makes a file of the package's own, which must not be there. Leftovers of that name are removed, as are those
 // of a failure.
-func (l *held) writeTemp(name string, flush bool, chunks ...[]byte) error {
+func (l *lock) writeTemp(temp file, flush bool, chunks ...[]byte) error {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := l.root.OpenFile(name, flags, filePerm)
+	f, err := temp.root.OpenFile(temp.name, flags, filePerm)
 	if errors.Is(err, fs.ErrExist) {
-		if name == tempName(0) { // the others would no longer be found once this one is gone
-			err = l.clean()
+		if temp.name == tempName(0) { // the others would no longer be found once this one is gone
+			err = l.clean(temp.folder)
 		} else {
-			err = l.root.Remove(name)
+			err = temp.remove()
 		}
 		if err != nil {
 			return err
 		}
-		f, err = l.root.OpenFile(name, flags, filePerm)
+		f, err = temp.root.OpenFile(temp.name, flags, filePerm)
 	}
 	if err != nil {
 		return err
@@ -354,100 +419,7 @@ func (l *held) writeTemp(name string, flush bool, chunks ...[]byte) error {
 		err = cerr
 	}
 	if err != nil {
-		_ = l.root.Remove(name)
+		_ = temp.remove()
 	}
 	return err
-}
-
-// names returns the files that will change.
-func (t *todo) names() []string {
-	names := slices.Clone(t.removes)
-	for _, r := range t.renames {
-		names = append(names, r.name)
-	}
-	return names
-}
-
-func (t *todo) encode(e *encoder) {
-	e.mapLen(2)
-	e.text("renames")
-	e.arrayLen(len(t.renames))
-	for _, r := range t.renames {
-		e.arrayLen(2)
-		e.text(r.name)
-		e.int(int64(r.sum))
-	}
-	e.text("removes")
-	e.arrayLen(len(t.removes))
-	for _, name := range t.removes {
-		e.text(name)
-	}
-}
-
-func decodeTodo(b []byte) (*todo, error) {
-	body, err := openFrame(commitMark, b)
-	if err != nil {
-		return nil, err
-	}
-	d := newDecoder(body)
-	defer d.free()
-	n, err := d.mapLen()
-	if err != nil {
-		return nil, err
-	}
-	t := &todo{}
-	for range n {
-		key, err := d.text()
-		if err != nil {
-			return nil, err
-		}
-		count, err := d.arrayLen()
-		if err != nil {
-			return nil, err
-		}
-		for range count {
-			switch key {
-			case "renames":
-				var r rename
-				if r, err = d.rename(); err == nil {
-					t.renames = append(t.renames, r)
-				}
-			case "removes":
-				var name string
-				if name, err = d.fileName(); err == nil {
-					t.removes = append(t.removes, name)
-				}
-			default:
-				err = errors.New("unknown entry")
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%q: %w", key, err)
-			}
-		}
-	}
-	return t, nil
-}
-
-func (d *decoder) rename() (rename, error) {
-	if n, err := d.arrayLen(); err != nil || n != 2 {
-		return rename{}, errors.Join(errors.New("not a pair"), err)
-	}
-	name, err := d.fileName()
-	if err != nil {
-		return rename{}, err
-	}
-	sum, err := d.dec.DecodeUint64()
-	return rename{name, uint32(sum)}, err
-}
-
-// fileName reads the name of a record's file, and no other.
-func (d *decoder) fileName() (string, error) {
-	name, err := d.text()
-	if err != nil {
-		return "", err
-	}
-	if _, _, ok := idOf(name); !ok {
-		return "", fmt.Errorf("%q is no record's file", name)
-	}
-	return name, nil
 }

@@ -4,221 +4,99 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/groupcommit"
 )
 
-// A group commit takes at most so many Applys, and at most so many bytes of data unless one alone has more.
-const (
-	maxMembers    = 64
-	maxGroupBytes = 4 << 20
-)
-
-// errApart: one commit cannot serve all members. Nothing of it is kept, and each Apply is made by itself, which
-// also tells what was wrong with which.
-var errApart = errors.New("the group does not get on")
-
-// A group lets the Applys that meet in one process share a commit, and so its flushes.
-//
-// Whoever holds the turn commits. The first comer takes it and goes at once, and by itself, exactly as if there were no
-// group. Those who come meanwhile wait; the next of them to get the turn commits for all.
-// So nobody ever waits for company, and no goroutine is needed but those of the callers.
-type group struct {
-	turn chan struct{} // full while someone has the turn; waiters get it in the order of their coming
-
-	last int // members of the last commit; belongs to the turn
-
-	mu      sync.Mutex
-	waiting []*member
+// A batch is the work of one Apply.
+type batch struct {
+	schemas schemas
+	ms      []driver.Mutation
+	revs    []int64
+	changes []change // in the commit that it takes part in
 }
 
-// A member is an Apply that waits for a commit, or takes part in one.
-type member struct {
-	ctx    context.Context
-	schema *schema
-	ms     []driver.Mutation
-	bytes  int
-	done   chan struct{} // closed when another one has had the turn for it
+// A member is an Apply that takes part in a commit.
+type member = groupcommit.Member[*batch]
 
-	revs  []int64
-	err   error
-	alone bool // it is to be made by itself, because the commit that it was in broke up
-
-	changes []change // in the commit under way
-}
-
-// together makes the mutations of a member, in company if there is any.
-func (b *Backend) together(m *member) ([]int64, error) {
-	for i := range m.ms {
-		m.bytes += len(m.ms[i].Rec.Data)
+// bytes returns how much data a batch writes.
+func (t *batch) bytes() (n int) {
+	for i := range t.ms {
+		n += len(t.ms[i].Rec.Data)
 	}
-	lead, err := b.group.enter(m)
+	return n
+}
+
+// plan finds out what the batch changes, on top of what those before it do.
+func (t *batch) plan(ctx context.Context, l *lock, before *overlay) error {
+	p := plan{lock: l, schemas: t.schemas, ms: t.ms, revs: make([]int64, len(t.ms)), before: before}
+	if err := p.check(ctx); err != nil {
+		return err
+	}
+	t.revs, t.changes = p.revs, p.changes
+	return nil
+}
+
+// applyAlone makes the mutations of a batch in a commit of their own.
+func (b *Backend) applyAlone(ctx context.Context, t *batch) error {
+	l, err := b.exclusive(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if lead {
-		b.lead(m)
-	}
-	if m.alone {
-		m.revs, m.err = b.byItself(m)
-	}
-	return m.revs, m.err
-}
-
-// enter waits for the turn, or until another one has had it for m.
-func (g *group) enter(m *member) (lead bool, err error) {
-	select {
-	case g.turn <- struct{}{}:
-		return true, nil
-	default:
-	}
-	m.done = make(chan struct{})
-	ended := m.ctx.Done()
-	g.mu.Lock()
-	g.waiting = append(g.waiting, m)
-	g.mu.Unlock()
-	select {
-	case <-m.done:
-		return false, nil
-	case g.turn <- struct{}{}:
-		if g.leave(m) {
-			return true, nil
-		}
-		<-g.turn // it was had for m at the same moment
-	case <-ended:
-		if g.leave(m) {
-			return false, m.ctx.Err()
-		}
-	}
-	<-m.done
-	return false, nil
-}
-
-// leave takes a member out of those who wait; false: it is not among them any more.
-func (g *group) leave(m *member) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.Index(g.waiting, m)
-	if i < 0 {
-		return false
-	}
-	g.waiting = slices.Delete(g.waiting, i, i+1)
-	return true
-}
-
-// take makes a group of leader and of those who have waited longest.
-func (g *group) take(leader *member) []*member {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n, bytes := 0, leader.bytes
-	for n < len(g.waiting) && n+1 < maxMembers {
-		if bytes += g.waiting[n].bytes; bytes > maxGroupBytes {
-			break
-		}
-		n++
-	}
-	ms := append(make([]*member, 0, n+1), leader)
-	ms = append(ms, g.waiting[:n]...)
-	g.waiting = slices.Delete(g.waiting, 0, n)
-	return ms
-}
-
-func (g *group) empty() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.waiting) == 0
-}
-
-// lead has the turn, and passes it on when all whom it commits for know the outcome.
-func (b *Backend) lead(m *member) {
-	g := &b.group
-	defer func() { <-g.turn }()
-	if g.last > 1 {
-		// Those of the last commit are about to come again: let them.
-		runtime.Gosched()
-	}
-	if g.last = 1; !g.empty() {
-		b.commitGroup(m)
-		return
-	}
-	m.revs, m.err = b.byItself(m)
-}
-
-// commitGroup makes one commit of those who wait. It takes them when it has the lock: until then each may leave.
-func (b *Backend) commitGroup(leader *member) {
-	l, err := b.exclusive(leader.ctx)
-	if err != nil {
-		leader.err = err
-		return
+		return err
 	}
 	defer l.release()
-	ms := b.group.take(leader)
-	begun, finished := false, false // begun: something may have become visible
-	defer func() {
-		b.group.last = len(ms)
-		for _, m := range ms {
-			if !finished { // something panicked
-				if m.alone = !begun; begun {
-					m.err = fmt.Errorf("%w: in %s", driver.ErrUncertain, b.path)
-				}
-			}
-			if m.err != nil {
-				m.revs = nil
-			}
-			if m.done != nil {
-				close(m.done)
-			}
-		}
-	}()
-	o, err := l.planGroup(ms)
-	if err == nil {
-		begun = true
-		if o.dependent {
-			changes := o.changes()
-			if err = l.commit(context.Background(), changes); err == nil {
-				l.applied(changes)
-			}
-		} else {
-			err = l.commitEach(ms)
-		}
+	if err := t.plan(ctx, l, nil); err != nil {
+		return err
 	}
-	finished = true
-	if err != nil {
-		for _, m := range ms {
-			m.alone, m.err = !errors.Is(err, driver.ErrUncertain), err
-		}
+	if err := l.commit(ctx, t.changes); err != nil {
+		return readOnly(err)
 	}
+	l.applied(t.changes)
+	return nil
 }
 
-// planGroup checks what the members want, each on top of what those before it do.
-func (l *held) planGroup(ms []*member) (o *overlay, err error) {
-	defer func() {
-		// Whoever it was meets it again by itself, in its own goroutine.
-		if recover() != nil {
-			err = errApart
-		}
-	}()
-	o = &overlay{byName: map[string]*change{}, folds: l.b.folds}
-	for _, m := range ms {
-		if m.err = m.ctx.Err(); m.err != nil {
-			continue
-		}
-		p := plan{held: l, schema: m.schema, ms: m.ms, revs: make([]int64, len(m.ms)), before: o}
-		if m.err = p.check(m.ctx); m.err == nil {
-			m.revs, m.changes = p.revs, p.changes
-			o.add(p.changes)
-		}
+// applyTogether makes those of several batches in one commit.
+func (b *Backend) applyTogether(ctx context.Context, c *groupcommit.Commit[*batch]) error {
+	l, err := b.exclusive(ctx)
+	if err != nil {
+		return err
 	}
-	return o, nil
+	defer l.release()
+	if err := c.Begin(); err != nil {
+		return err
+	}
+	o := &overlay{byName: map[string]*change{}, folds: b.folds}
+	err = c.Each(func(m *member) error {
+		if err := m.Work.plan(m.Context(), l, o); err != nil {
+			m.Refuse(err)
+			return nil
+		}
+		o.add(m.Work.changes)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.Committing()
+	if o.dependent {
+		changes := o.changes()
+		if err = l.commit(ctx, changes); err == nil {
+			l.applied(changes)
+		}
+	} else {
+		err = l.commitEach(c.Members())
+	}
+	if err != nil && !errors.Is(err, driver.ErrUncertain) {
+		return groupcommit.ErrApart
+	}
+	return err
 }
 
 // An overlay is what the members of a group so far have changed.
 type overlay struct {
-	byName map[string]*change // by file name, in lower case where case is folded
+	byName map[string]*change // by full file name, in lower case where case is folded
 	order  []*change          // those of byName
 
 	folds bool
@@ -227,19 +105,19 @@ type overlay struct {
 	dependent bool
 }
 
-func (o *overlay) key(name string) string {
+func (o *overlay) key(f file) string {
 	if o.folds {
-		return strings.ToLower(name)
+		return strings.ToLower(f.fullName())
 	}
-	return name
+	return f.fullName()
 }
 
 // get returns what has become of a file; nil: nothing has.
-func (o *overlay) get(name string) *change {
+func (o *overlay) get(f file) *change {
 	if o == nil {
 		return nil
 	}
-	c := o.byName[o.key(name)]
+	c := o.byName[o.key(f)]
 	o.dependent = o.dependent || c != nil
 	return c
 }
@@ -249,12 +127,12 @@ func (o *overlay) add(changes []change) {
 	o.dependent = o.dependent || len(changes) > 1
 	for i := range changes {
 		c := changes[i] // a copy, for later members to replace
-		if old := o.byName[o.key(c.name)]; old != nil {
+		if old := o.byName[o.key(c.file)]; old != nil {
 			c.fresh = old.fresh
 			*old = c
 			continue
 		}
-		o.byName[o.key(c.name)] = &c
+		o.byName[o.key(c.file)] = &c
 		o.order = append(o.order, &c)
 	}
 }
@@ -270,76 +148,83 @@ func (o *overlay) changes() []change {
 	return all
 }
 
-// commitEach makes the changes of members that have one each and do not build on each other, so that a crash may keep some of
-// them and lose others: that takes no list. An error is that of all members; nothing is written then, or it is ErrUncertain.
-func (l *held) commitEach(ms []*member) error {
+// commitEach makes the changes of members that have one each and do not build on each other, so that
+// a crash may keep some of them and lose others: that takes no list. An error is that of all
+// members; nothing is written then, or it is ErrUncertain.
+func (l *lock) commitEach(ms []*member) error {
 	var writes, removes []*member
-	var names []string
+	var files []file
 	for _, m := range ms {
-		if m.err != nil || len(m.changes) == 0 {
+		if !m.OK() || len(m.Work.changes) == 0 {
 			continue
 		}
-		names = append(names, m.changes[0].name)
-		if m.changes[0].remove {
+		files = append(files, m.Work.changes[0].file)
+		if m.Work.changes[0].remove {
 			removes = append(removes, m)
 		} else {
 			writes = append(writes, m)
 		}
 	}
-	if len(writes)+len(removes) == 0 {
+	if len(files) == 0 {
 		return nil
 	}
-	err := l.prepareEach(writes)
+	var temps temporaries
+	err := l.prepareEach(writes, &temps)
 	if err == nil {
-		err = l.announce(names...)
+		err = l.announce(files...)
 	}
 	if err != nil {
-		l.discard(len(writes))
+		l.discard(temps.files)
 		return err
 	}
 	// The last one first, so that those left of a crash have no gap.
 	for i, m := range slices.Backward(writes) {
-		if m.err = l.root.Rename(tempName(i), m.changes[0].name); m.err != nil {
-			m.err = readOnly(m.err)
-			_ = l.root.Remove(tempName(i))
+		temp := temps.files[i]
+		if err := temp.rename(m.Work.changes[0].name); err != nil {
+			m.Refuse(readOnly(err))
+			_ = temp.remove()
 		}
 		if err := l.b.step("rename"); err != nil {
 			return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
 		}
 	}
 	for _, m := range removes {
-		m.err = readOnly(l.root.Remove(m.changes[0].name))
+		if err := m.Work.changes[0].file.remove(); err != nil {
+			m.Refuse(readOnly(err))
+		}
 		if err := l.b.step("remove"); err != nil {
 			return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
 		}
 	}
-	if err := l.settle(); err != nil {
+	if err := l.settle(files...); err != nil {
 		return err
 	}
 	l.appliedEach(writes, removes)
 	return nil
 }
 
-// appliedEach tells the index what members have committed, unless something went wrong with one: then it looks for itself.
-func (l *held) appliedEach(groups ...[]*member) {
+// appliedEach tells the index what members have committed, unless something went wrong with one: then
+// the index reads the list of changes.
+func (l *lock) appliedEach(groups ...[]*member) {
 	var changes []change
 	for _, ms := range groups {
 		for _, m := range ms {
-			if m.err != nil {
+			if !m.OK() {
 				return
 			}
-			changes = append(changes, m.changes[0])
+			changes = append(changes, m.Work.changes[0])
 		}
 	}
 	l.applied(changes)
 }
 
 // prepareEach writes all that commitEach needs, and flushes it.
-func (l *held) prepareEach(writes []*member) error {
+func (l *lock) prepareEach(writes []*member, temps *temporaries) error {
 	together := canFlushAll && len(writes) > flushEach
 	var buf []byte
-	for i, m := range writes {
-		if _, err := l.writeRecord(tempName(i), !together, &m.changes[0], &buf); err != nil {
+	for _, m := range writes {
+		c := &m.Work.changes[0]
+		if _, err := l.writeRecord(temps.next(c.folder), !together, c, &buf); err != nil {
 			return err
 		}
 		if err := l.b.step("temporary"); err != nil {
@@ -347,8 +232,10 @@ func (l *held) prepareEach(writes []*member) error {
 		}
 	}
 	if together {
-		if err := flushAll(l.file); err != nil {
-			return err
+		for _, f := range foldersOf(temps.files) {
+			if err := flushAll(f.file); err != nil {
+				return err
+			}
 		}
 	}
 	return l.b.step("flushed")

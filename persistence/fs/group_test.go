@@ -21,33 +21,44 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/groupcommit"
 )
 
-// together applies batches as one group: the first has the turn, the others have come in this order. It also
+// together applies batches as one group, in this order, all of them in this goroutine. It also
 // returns how many were made by themselves after all.
 func together(b *Backend, ctxs []context.Context, batches ...[]driver.Mutation) (revs [][]int64, errs []error, alone int) {
+	revs, errs, alone, _ = inGroup(b, ctxs, batches...)
+	return revs, errs, alone
+}
+
+// inGroup is together, which also returns how many members the commit had.
+func inGroup(b *Backend, ctxs []context.Context, batches ...[]driver.Mutation) (revs [][]int64, errs []error, alone, members int) {
 	s, err := b.ready()
 	must(err)
-	b.group.turn <- struct{}{}
-	members := make([]*member, len(batches))
+	g := groupcommit.New(func(ctx context.Context, t *batch) error {
+		alone++
+		return b.applyAlone(ctx, t)
+	}, func(ctx context.Context, c *groupcommit.Commit[*batch]) error {
+		err := b.applyTogether(ctx, c)
+		members += len(c.Members())
+		return err
+	})
+	var calls []groupcommit.Call[*batch]
 	for i, ms := range batches {
 		ctx := context.Background()
 		if ctxs != nil {
 			ctx = ctxs[i]
 		}
-		members[i] = &member{ctx: ctx, schema: s, ms: ms, done: make(chan struct{})}
+		calls = append(calls, groupcommit.Call[*batch]{Context: ctx, Work: &batch{schemas: s, ms: ms}})
 	}
-	b.group.waiting = append(b.group.waiting, members[1:]...)
-	b.lead(members[0])
-	for _, m := range members {
-		<-m.done
-		if m.alone {
-			alone++
-			m.revs, m.err = b.byItself(m)
+	errs = g.DoAll(calls...)
+	for i, c := range calls {
+		if errs[i] != nil {
+			c.Work.revs = nil
 		}
-		revs, errs = append(revs, m.revs), append(errs, m.err)
+		revs = append(revs, c.Work.revs)
 	}
-	return revs, errs, alone
+	return revs, errs, alone, members
 }
 
 func outcome(revs []int64, err error) string { return fmt.Sprint(revs, " ", err) }
@@ -94,7 +105,7 @@ func TestMembersOfAGroupFareAsIfTheyCameOneByOne(t *testing.T) {
 	add(ctx, "[1] <nil>", of(driver.Create, "6", "comes"))
 	add(ctx, "[0] <nil>", of(driver.Delete, "6", "and goes"))
 
-	revs, errs, byThemselves := together(group, ctxs, batches...)
+	revs, errs, byThemselves, members := inGroup(group, ctxs, batches...)
 	if byThemselves > 0 {
 		t.Errorf("%d members were not in the commit", byThemselves)
 	}
@@ -110,8 +121,8 @@ func TestMembersOfAGroupFareAsIfTheyCameOneByOne(t *testing.T) {
 	if diff := cmp.Diff(state(t, alone), state(t, group)); diff != "" {
 		t.Error(diff)
 	}
-	if group.group.last != len(batches) {
-		t.Errorf("%d members in the commit, want %d", group.group.last, len(batches))
+	if members != len(batches) {
+		t.Errorf("%d members in the commit, want %d", members, len(batches))
 	}
 	if left := ownFiles(t, group.path); len(left) > 0 {
 		t.Errorf("left over %q", left)
@@ -308,18 +319,19 @@ func waitFor(done func() bool) {
 	}
 }
 
-func (g *group) waits() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.waiting)
-}
-
 func TestWhoseContextEndsWhileWaitingLeaves(t *testing.T) {
 	t.Parallel()
 	b := open(t, scratch(t), intSchema)
-	b.group.turn <- struct{}{}
+	l, err := b.exclusive(t.Context()) // so that the first one waits for the lock
+	must(err)
+	first := make(chan error, 1)
+	go func() {
+		_, err := b.Apply(t.Context(), create("99"))
+		first <- err
+	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	impatient, patient := make(chan error, 8), make(chan error, 8)
+	waitFor(b.group.Leading)
 	for i := range 8 {
 		go func() {
 			_, err := b.Apply(ctx, create(driver.ID(strconv.Itoa(i))))
@@ -330,20 +342,23 @@ func TestWhoseContextEndsWhileWaitingLeaves(t *testing.T) {
 			patient <- err
 		}()
 	}
-	waitFor(func() bool { return b.group.waits() == 16 })
+	waitFor(func() bool { return b.group.Waiting() == 16 })
 	cancel()
 	for range 8 {
 		if err := <-impatient; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	}
-	<-b.group.turn
+	l.release()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
 	for range 8 {
 		if err := <-patient; err != nil {
 			t.Error(err)
 		}
 	}
-	if n := len(state(t, b)); n != 8 {
+	if n := len(state(t, b)); n != 9 {
 		t.Errorf("%d records", n)
 	}
 }

@@ -41,7 +41,7 @@ type stamp struct {
 	modified   time.Time
 }
 
-func (l *held) stamp() (stamp, error) {
+func (l *lock) stamp() (stamp, error) {
 	info, err := l.file.Stat()
 	if err != nil {
 		return stamp{}, err
@@ -56,7 +56,7 @@ func (s stamp) byHand(now stamp) bool {
 }
 
 // changes returns how often writers have been there since s, as far as can be known.
-func (s stamp) changes(l *held) uint64 {
+func (s stamp) changes(l *lock) uint64 {
 	if generation, known := l.generation(); s.known && known {
 		return generation - s.generation
 	}
@@ -64,7 +64,7 @@ func (s stamp) changes(l *held) uint64 {
 }
 
 // sync returns the index of the directory as it is now. The lock is held exclusively.
-func (l *held) sync(ctx context.Context, s *schema) (*index, error) {
+func (l *lock) sync(ctx context.Context, s *schema) (*index, error) {
 	x := l.b.index
 	l.b.index = nil // until all has gone well
 	c, err := l.openChanges(!l.b.opts.NoCreate)
@@ -118,7 +118,7 @@ func (l *held) sync(ctx context.Context, s *schema) (*index, error) {
 }
 
 // buildIndex reads the headers of all records.
-func (l *held) buildIndex(ctx context.Context, s *schema) (*index, error) {
+func (l *lock) buildIndex(ctx context.Context, s *schema) (*index, error) {
 	x := &index{schema: s, entries: map[string]*entry{}, states: map[string][]*entry{}}
 	err := l.eachName(ctx, func(name string) error { return l.look(x, name) })
 	if err != nil {
@@ -128,7 +128,7 @@ func (l *held) buildIndex(ctx context.Context, s *schema) (*index, error) {
 }
 
 // look puts into the index what the file of that name says.
-func (l *held) look(x *index, name string) error {
+func (l *lock) look(x *index, name string) error {
 	if _, _, ok := idOf(name); !ok {
 		return nil
 	}
@@ -153,13 +153,13 @@ func (l *held) look(x *index, name string) error {
 }
 
 // unclaimable says why a record cannot be claimed.
-func (l *held) unclaimable(name string, err error) {
+func (l *lock) unclaimable(name string, err error) {
 	l.b.log.Warn("a damaged record cannot be claimed", "directory", l.b.path, "file", name, "error", err)
 }
 
 // applied tells the index what this Backend has just committed. Where it does not know all that came before, it
 // finds out by the list of changes when it is needed.
-func (l *held) applied(changes []change) {
+func (l *lock) applied(changes []change) {
 	x := l.b.index
 	if x == nil || l.listed == 0 || len(changes) == 0 {
 		return
@@ -170,6 +170,9 @@ func (l *held) applied(changes []change) {
 	}
 	for i := range changes {
 		c := &changes[i]
+		if c.folder != l.folder {
+			continue // claims are for objects
+		}
 		if c.remove {
 			x.remove(c.name)
 			continue

@@ -31,12 +31,12 @@ func agree(t testing.TB, b *Backend) (kept bool) {
 		t.Fatal(err)
 	}
 	defer l.release()
-	x, err := l.sync(context.Background(), s)
+	x, err := l.sync(context.Background(), s[driver.Objects])
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]driver.Record{}
-	for rec, err := range (&reader{held: l, schema: s}).Scan(context.Background(), &driver.Query{Parts: driver.Info | driver.Fields}) {
+	for rec, err := range (&reader{lock: l, folder: l.folder, schema: s[driver.Objects], schemas: s}).Scan(context.Background(), &driver.Query{Parts: driver.Info | driver.Fields}) {
 		if err != nil {
 			t.Fatal(err)
 		}

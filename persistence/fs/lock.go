@@ -31,15 +31,62 @@ func (h *handle) close() {
 	}
 }
 
-// A held is the lock of a directory while it is held.
-type held struct {
+// A lock is that of a directory, which the call that has it reads or writes.
+type lock struct {
 	*directory
 	b         *Backend
 	h         *handle
 	exclusive bool
 
-	// listed is where the list of changes ends after what was last added to it, if the index knows all that stands before that; else 0.
+	// listed is where the list of changes ends after what was last added to it, if the index knows
+	// all that stands before that; else 0.
 	listed int64
+}
+
+// shared takes the lock for reading, after finishing what a crashed writer had begun.
+func (b *Backend) shared(ctx context.Context) (*lock, error) {
+	for {
+		l, err := b.acquire(ctx, false)
+		if err != nil {
+			return nil, err
+		}
+		unfinished, err := l.folder.unfinished()
+		if err != nil {
+			l.release()
+			return nil, err
+		}
+		if !unfinished {
+			return l, nil
+		}
+		l.release()
+		if l, err = b.exclusive(ctx); err != nil {
+			return nil, err
+		}
+		l.release()
+	}
+}
+
+// exclusive takes the lock for writing, after finishing what a crashed writer had begun.
+func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
+	l, err := b.acquire(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	whole := false
+	defer func() {
+		if !whole { // whatever the reason
+			l.release()
+		}
+	}()
+	unfinished, err := l.folder.unfinished()
+	if err == nil && unfinished {
+		err = l.recover(l.folder)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finishing the commit of a writer that crashed: %w", readOnly(err))
+	}
+	whole = true
+	return l, nil
 }
 
 // acquire takes the lock of the directory and honours ctx while waiting.
@@ -47,7 +94,7 @@ type held struct {
 // The gate is what makes it fair: who wants the lock holds the gate while waiting,
 // a writer exclusively, so that readers that come later wait until the writer has had its turn, and the
 // writer that has just let go of the lock does not take it again before the one that waits.
-func (b *Backend) acquire(ctx context.Context, exclusive bool) (*held, error) {
+func (b *Backend) acquire(ctx context.Context, exclusive bool) (*lock, error) {
 	if err := b.queue.acquire(ctx, exclusive); err != nil {
 		return nil, err
 	}
@@ -59,7 +106,7 @@ func (b *Backend) acquire(ctx context.Context, exclusive bool) (*held, error) {
 	return l, nil
 }
 
-func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*held, error) {
+func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, error) {
 	d, err := b.directory()
 	if err != nil {
 		return nil, err
@@ -86,13 +133,13 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*held, erro
 				h.close()
 				return nil, err
 			}
-			return &held{directory: d, b: b, h: h, exclusive: exclusive}, nil
+			return &lock{directory: d, b: b, h: h, exclusive: exclusive}, nil
 		}
 		// The lock files may have been made since we looked, by one who held the
 		// directory: from then on they are what counts.
 		made, err := d.openHandle(false)
 		if errors.Is(err, fs.ErrNotExist) {
-			return &held{directory: d, b: b, h: h, exclusive: exclusive}, nil
+			return &lock{directory: d, b: b, h: h, exclusive: exclusive}, nil
 		}
 		h.close()
 		if err != nil {
@@ -103,7 +150,7 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*held, erro
 }
 
 // release lets go of the lock.
-func (l *held) release() {
+func (l *lock) release() {
 	defer l.b.queue.release(l.exclusive)
 	if l.h.gate == nil {
 		l.h.close()
@@ -246,7 +293,7 @@ func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool
 }
 
 // generation returns a number that changes with every commit, of whatever process; false where there is none.
-func (l *held) generation() (uint64, bool) {
+func (l *lock) generation() (uint64, bool) {
 	if l.h.gate == nil {
 		return 0, false
 	}
@@ -260,7 +307,7 @@ func (l *held) generation() (uint64, bool) {
 }
 
 // touch raises the generation. It is not flushed: what relies on it dies with the machine.
-func (l *held) touch() error {
+func (l *lock) touch() error {
 	if l.h.gate == nil {
 		return nil
 	}

@@ -147,8 +147,8 @@ func (d *decoder) kinds(kinds map[string]driver.Kind) error {
 }
 
 // readMeta returns nil where there is none.
-func (l *held) readMeta() (*meta, error) {
-	b, err := l.readOwn(metaName)
+func (f *folder) readMeta() (*meta, error) {
+	b, err := f.readOwn(metaName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -157,35 +157,35 @@ func (l *held) readMeta() (*meta, error) {
 	}
 	m, err := decodeMeta(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, metaName, l.b.path, err)
+		return nil, fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, metaName, f.path, err)
 	}
 	return m, nil
 }
 
 // writeMeta replaces the meta file, durably.
-func (l *held) writeMeta(m *meta) error { return readOnly(l.replaceMeta(m)) }
+func (l *lock) writeMeta(f *folder, m *meta) error { return readOnly(l.replaceMeta(f, m)) }
 
-func (l *held) replaceMeta(m *meta) error {
+func (l *lock) replaceMeta(f *folder, m *meta) error {
 	e := newEncoder()
 	defer e.free()
 	b, err := e.frame(metaMark, m.encode)
 	if err != nil {
 		return err
 	}
-	if err := l.writeTemp(metaTemp, true, b); err != nil {
+	if err := l.writeTemp(file{f, metaTemp}, true, b); err != nil {
 		return err
 	}
 	if err := l.b.step("meta written"); err != nil {
-		return errors.Join(err, l.root.Remove(metaTemp))
+		return errors.Join(err, f.root.Remove(metaTemp))
 	}
 	err = l.announce() // else the change of the directory would look as if made by hand
 	if err == nil {
-		err = l.root.Rename(metaTemp, metaName)
+		err = f.root.Rename(metaTemp, metaName)
 	}
 	if err != nil {
-		return errors.Join(err, l.root.Remove(metaTemp))
+		return errors.Join(err, f.root.Remove(metaTemp))
 	}
-	return flushDir(l.file)
+	return flushDir(f.file)
 }
 
 // NextIDs takes n numbers from the counter in the meta file, flushed before it
@@ -214,7 +214,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	}
 	var first int64
 	if m == nil || m.next == 0 {
-		highest, err := l.highest(ctx, s.IntegerIDs)
+		highest, err := l.highest(ctx, s[driver.Objects].IntegerIDs)
 		if err != nil {
 			return 0, err
 		}
@@ -230,7 +230,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	}
 	if m != nil {
 		m.next = first + int64(n)
-		if err := l.writeMeta(m); err != nil {
+		if err := l.writeMeta(l.folder, m); err != nil {
 			return 0, err
 		}
 	}
@@ -239,10 +239,10 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 }
 
 // highest returns the highest number in the IDs of the directory, 0 if there is none.
-func (l *held) highest(ctx context.Context, integers bool) (int64, error) {
+func (f *folder) highest(ctx context.Context, integers bool) (int64, error) {
 	var highest int64
-	err := l.eachName(ctx, func(name string) error {
-		id, err := l.idOfFile(name)
+	err := f.eachName(ctx, func(name string) error {
+		id, err := f.idOfFile(name)
 		if errors.Is(err, driver.ErrCorrupt) {
 			return nil // its number cannot be known; should it be given again, its name is taken
 		}
@@ -259,29 +259,29 @@ func (l *held) highest(ctx context.Context, integers bool) (int64, error) {
 
 // checkIDs returns an error if integer IDs are wanted and the directory, which has lost its meta file
 // or been filled by hand, has records with others.
-func (l *held) checkIDs(ctx context.Context, integers bool) error {
+func (f *folder) checkIDs(ctx context.Context, integers bool) error {
 	if !integers {
 		return nil
 	}
-	return l.eachName(ctx, func(name string) error {
+	return f.eachName(ctx, func(name string) error {
 		id, hashed, ok := idOf(name)
 		if !ok || !hashed && storable(id, true) {
 			return nil
 		}
-		_, err := l.readHeader(name, false)
+		_, err := f.readHeader(name, false)
 		if errors.Is(err, errAbsent) || errors.Is(err, driver.ErrCorrupt) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("directory %s keeps a record with the ID %q, the store wants integer IDs", l.b.path, cmp.Or(string(id), name))
+		return fmt.Errorf("directory %s keeps a record with the ID %q, the store wants integer IDs", f.path, cmp.Or(string(id), name))
 	})
 }
 
 // idOfFile returns the ID that a file is named after, "" if it is after none. It
 // reads the file if its name is hashed, and then returns ErrCorrupt if that is damaged.
-func (l *held) idOfFile(name string) (driver.ID, error) {
+func (f *folder) idOfFile(name string) (driver.ID, error) {
 	id, hashed, ok := idOf(name)
 	if !ok {
 		return "", nil
@@ -289,7 +289,7 @@ func (l *held) idOfFile(name string) (driver.ID, error) {
 	if !hashed {
 		return id, nil
 	}
-	h, err := l.readHeader(name, false)
+	h, err := f.readHeader(name, false)
 	switch {
 	case errors.Is(err, errAbsent):
 		return "", nil

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -224,56 +225,51 @@ func TestReadersDoNotStarveAWriter(t *testing.T) {
 }
 
 func TestQueueGoesOnWhenOneGivesUp(t *testing.T) {
-	t.Parallel()
-	var q queue
-	if err := q.acquire(t.Context(), false); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	queued := func(n int) {
-		for {
-			q.mu.Lock()
-			m := q.waiting.Len()
-			q.mu.Unlock()
-			if m == n {
-				return
-			}
-			runtime.Gosched()
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		if err := q.acquire(t.Context(), false); err != nil {
+			t.Fatal(err)
 		}
-	}
-	wg.Go(func() {
-		if err := q.acquire(ctx, true); !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	queued(1)
-	for range 3 { // behind the writer, though they could go
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := q.acquire(t.Context(), false); err != nil {
+			if err := q.acquire(ctx, true); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
-	}
-	queued(4)
-	cancel()
-	wg.Wait()
-	for range 4 {
-		q.release(false)
-	}
-	if err := q.acquire(t.Context(), true); err != nil {
-		t.Fatal(err)
-	}
-	q.release(true)
-	if q.readers != 0 || q.writer || q.waiting.Len() != 0 {
-		t.Errorf("%+v", &q)
-	}
+		synctest.Wait()
+		var in atomic.Int32
+		for range 3 { // after the writer, though they could go
+			wg.Go(func() {
+				if err := q.acquire(t.Context(), false); err != nil {
+					t.Error(err)
+				}
+				in.Add(1)
+			})
+		}
+		synctest.Wait()
+		if n := in.Load(); n != 0 {
+			t.Errorf("%d readers overtook a writer", n)
+		}
+		cancel()
+		wg.Wait()
+		for range 4 {
+			q.release(false)
+		}
+		if err := q.acquire(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		q.release(true)
+		if !q.weight.TryAcquire(writerWeight) {
+			t.Error("the queue is not free")
+		}
+	})
 }
 
 // A write lock lets nobody else in, whoever gives up meanwhile.
 func TestQueueExcludes(t *testing.T) {
 	t.Parallel()
-	var q queue
+	q := newQueue()
 	var readers, writers atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 8 {

@@ -50,21 +50,21 @@ type recordFile struct {
 
 // open opens the file of a record and reads its header into buf, and the data
 // too if they fit and buf is long. Close the result even with an error.
-func (d *directory) open(name string, buf []byte, withFields bool) (r recordFile, err error) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, err error) {
+	opened, err := f.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return r, errAbsent
 		}
-		if info, serr := d.root.Lstat(name); serr == nil && !info.Mode().IsRegular() {
+		if info, serr := f.root.Lstat(name); serr == nil && !info.Mode().IsRegular() {
 			return r, errForeign
 		}
 		return r, err
 	}
-	r.f = f
-	n, err := f.Read(buf)
+	r.f = opened
+	n, err := opened.Read(buf)
 	if err != nil && !errors.Is(err, io.EOF) {
-		if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+		if info, serr := opened.Stat(); serr == nil && !info.Mode().IsRegular() {
 			return r, errForeign
 		}
 		return r, err
@@ -72,7 +72,7 @@ func (d *directory) open(name string, buf []byte, withFields bool) (r recordFile
 	b := buf[:n]
 	size, err := frameLen(recordMark, b)
 	if err != nil {
-		info, serr := f.Stat()
+		info, serr := opened.Stat()
 		if serr != nil {
 			return r, serr
 		}
@@ -82,7 +82,7 @@ func (d *directory) open(name string, buf []byte, withFields bool) (r recordFile
 		return r, damaged(err)
 	}
 	if size > int64(n) {
-		info, err := f.Stat()
+		info, err := opened.Stat()
 		if err != nil {
 			return r, err
 		}
@@ -90,7 +90,7 @@ func (d *directory) open(name string, buf []byte, withFields bool) (r recordFile
 			return r, damaged(fmt.Errorf("header of %d bytes in a file of %d", size, info.Size()))
 		}
 		whole := make([]byte, size)
-		if _, err := io.ReadFull(f, whole[copy(whole, b):]); err != nil {
+		if _, err := io.ReadFull(opened, whole[copy(whole, b):]); err != nil {
 			return r, damaged(err)
 		}
 		r.frame = whole
@@ -145,19 +145,19 @@ func (r *recordFile) data() ([]byte, error) {
 func damaged(err error) error { return fmt.Errorf("%w: %w", driver.ErrCorrupt, err) }
 
 // readHeader reads the header of a record's file.
-func (d *directory) readHeader(name string, withFields bool) (header, error) {
+func (f *folder) readHeader(name string, withFields bool) (header, error) {
 	buf := buffers.Get().(*[bufSize]byte)
 	defer buffers.Put(buf)
-	r, err := d.open(name, buf[:headSize], withFields)
+	r, err := f.open(name, buf[:headSize], withFields)
 	r.close()
 	return r.header, err
 }
 
 // readRecord reads the file of a record whole.
-func (d *directory) readRecord(name string) (header, []byte, error) {
+func (f *folder) readRecord(name string) (header, []byte, error) {
 	buf := buffers.Get().(*[bufSize]byte)
 	defer buffers.Put(buf)
-	r, err := d.open(name, buf[:], true)
+	r, err := f.open(name, buf[:], true)
 	defer r.close()
 	if err != nil {
 		return r.header, nil, err
@@ -167,24 +167,39 @@ func (d *directory) readRecord(name string) (header, []byte, error) {
 }
 
 // readOwn reads one of the package's own files.
-func (d *directory) readOwn(name string) ([]byte, error) {
-	info, err := d.root.Lstat(name)
+func (f *folder) readOwn(name string) ([]byte, error) {
+	info, err := f.root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s in %s is not a regular file", name, d.root.Name())
+		return nil, fmt.Errorf("%s in %s is not a regular file", name, f.path)
 	}
-	return d.root.ReadFile(name)
+	return f.root.ReadFile(name)
 }
 
-// A reader reads while the lock is held.
+// A reader reads one namespace while it has the lock.
 type reader struct {
-	*held
-	schema *schema
+	*lock
+	*folder
+	schema  *schema
+	schemas schemas
 }
 
-var _ driver.Reader = (*reader)(nil)
+var _ driver.NamespaceReader = (*reader)(nil)
+
+// InNamespace implements [driver.NamespaceReader].
+func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
+	s, err := r.schemas.of(ns)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.lock.in(ns)
+	if err != nil {
+		return nil, err
+	}
+	return &reader{lock: r.lock, folder: f, schema: s, schemas: r.schemas}, nil
+}
 
 // Get reads the records' files, header and data or the header alone.
 func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {

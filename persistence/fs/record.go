@@ -338,6 +338,17 @@ func (s *schema) merge(values []any, old []field) []field {
 	return out
 }
 
+// schemas are those of the namespaces that have been prepared. A map is never changed.
+type schemas map[driver.Namespace]*schema
+
+// of returns the schema of a namespace.
+func (s schemas) of(ns driver.Namespace) (*schema, error) {
+	if one := s[ns]; one != nil {
+		return one, nil
+	}
+	return nil, fmt.Errorf("the namespace %q is used before InitNamespace", string(ns))
+}
+
 // A schema is what Init was given, prepared.
 type schema struct {
 	driver.Schema

@@ -34,7 +34,7 @@ func (r *reader) idsAfter(ctx context.Context, after driver.ID) (*lookahead, err
 		return nil, err
 	}
 	r.b.mu.Lock()
-	la := r.b.ahead
+	la := r.ahead
 	r.b.mu.Unlock()
 	if known && la != nil && la.generation == generation && la.modified.Equal(info.ModTime()) &&
 		(la.after == "" || after != "" && cmp(after, la.after) >= 0) {
@@ -88,15 +88,15 @@ func (r *reader) idsAfter(ctx context.Context, after driver.ID) (*lookahead, err
 	la.ids = slices.Clip(smallest)
 	if known {
 		r.b.mu.Lock()
-		r.b.ahead = la
+		r.ahead = la
 		r.b.mu.Unlock()
 	}
 	return la, nil
 }
 
 // eachName calls fn with the name of every file that may be a record's, in no order.
-func (d *directory) eachName(ctx context.Context, fn func(name string) error) error {
-	dir, err := d.root.Open(".")
+func (f *folder) eachName(ctx context.Context, fn func(name string) error) error {
+	dir, err := f.root.Open(".")
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func TestScanAgreesWithASortOfAllRecords(t *testing.T) {
 					return columns.Compare(&q, columns.Cursor(&q, &x), columns.Cursor(&q, &y))
 				})
 				b.window = rapid.SampledFrom([]int{7, 20, 1000}).Draw(rt, "window")
-				b.ahead = nil
+				b.dir.ahead = nil
 				var got []driver.Record
 				err := b.View(context.Background(), func(r driver.Reader) error {
 					n, err := r.Count(context.Background(), &q)
@@ -130,7 +130,7 @@ func TestScanSeesWhatWasWrittenSinceThePageBefore(t *testing.T) {
 			next++
 		}
 	}
-	if b.ahead == nil {
+	if b.dir.ahead == nil {
 		t.Error("nothing was kept for the next page")
 	}
 }

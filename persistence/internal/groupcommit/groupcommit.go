@@ -113,6 +113,13 @@ func (g *Group[W]) Waiting() int {
 	return len(g.waiting)
 }
 
+// Leading reports whether a call leads. It is for tests.
+func (g *Group[W]) Leading() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leading
+}
+
 // Expire ends the calls that have waited for at least d, with an error. It is for a leader that has
 // waited in vain for another process: those who have waited as long need not try once more.
 func (g *Group[W]) Expire(d time.Duration, err error) {

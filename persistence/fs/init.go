@@ -1,0 +1,180 @@
+package fs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// Init makes the directory, its parents and the package's own files, cleans up
+// after crashed writers and checks that the schema fits. Under NoCreate it only
+// checks: extra fields that the directory does not know are Missing.
+func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	if err := b.begin(); err != nil {
+		return driver.Meta{}, err
+	}
+	defer b.calls.Done()
+	if !b.opts.NoCreate {
+		if err := makeDirs(b.path); err != nil {
+			return driver.Meta{}, readOnly(err)
+		}
+	}
+	m, missing, err := b.initFolder(ctx, driver.Objects, s)
+	if err != nil {
+		return driver.Meta{}, err
+	}
+	b.setSchema(driver.Objects, newSchema(s, missing))
+	if m == nil {
+		sum := sha256.Sum256([]byte("file:" + filepath.ToSlash(b.path)))
+		return driver.Meta{Identity: hex.EncodeToString(sum[:16]), NoCounter: true, Missing: missing}, nil
+	}
+	return driver.Meta{Identity: m.identity, Missing: missing}, nil
+}
+
+// InitNamespace implements [driver.Namespacer]. It does what Init does, in the folder .brine.NS of
+// the directory. A commit that an older version of this package has left there is finished.
+func (b *Backend) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
+	if _, err := folderName(ns); err != nil {
+		return err
+	}
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.calls.Done()
+	if _, err := b.ready(); err != nil {
+		return err
+	}
+	_, missing, err := b.initFolder(ctx, ns, s)
+	if err != nil {
+		return err
+	}
+	b.setSchema(ns, newSchema(s, missing))
+	return nil
+}
+
+func (b *Backend) setSchema(ns driver.Namespace, s *schema) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := schemas{}
+	maps.Copy(all, b.schemas)
+	all[ns] = s
+	b.schemas = all
+}
+
+// initFolder prepares the folder of a namespace. It returns the meta file, nil if there is none and
+// none may be made, and the extra fields that it lacks.
+func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.Schema) (*meta, []string, error) {
+	l, f, err := b.lockFolder(ctx, ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.release()
+	if ns == driver.Objects {
+		b.probe(l)
+	}
+	m, err := f.readMeta()
+	if err != nil {
+		return nil, nil, err
+	}
+	if b.opts.NoCreate {
+		if err := m.fits(s, f.path); err != nil {
+			return nil, nil, err
+		}
+		return m, m.lacks(s), nil
+	}
+	if err := l.clean(f); err != nil {
+		return nil, nil, err
+	}
+	if m == nil {
+		if err := f.checkIDs(ctx, s.IntegerIDs); err != nil {
+			return nil, nil, err
+		}
+		m = newMeta(s.IntegerIDs)
+	} else if err := m.fits(s, f.path); err != nil {
+		return nil, nil, err
+	} else if len(m.lacks(s)) == 0 {
+		return m, nil, nil
+	}
+	m.add(s.Fields)
+	return m, nil, l.writeMeta(f, m)
+}
+
+// lockFolder takes the lock that Init needs and opens the folder of a namespace, in which it
+// finishes what a writer of an older version had begun.
+func (b *Backend) lockFolder(ctx context.Context, ns driver.Namespace) (_ *lock, _ *folder, err error) {
+	acquire := b.exclusive
+	if b.opts.NoCreate {
+		acquire = b.shared
+	}
+	for {
+		l, err := acquire(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f, unfinished, err := l.openFolder(ns)
+		if err == nil && !unfinished {
+			return l, f, nil
+		}
+		if err == nil && l.exclusive {
+			err = l.recover(f)
+		}
+		l.release()
+		if err != nil {
+			return nil, nil, err
+		}
+		acquire = b.exclusive
+	}
+}
+
+// openFolder opens the folder of a namespace, or makes it, and reports whether there is a commit to finish.
+func (l *lock) openFolder(ns driver.Namespace) (f *folder, unfinished bool, err error) {
+	f, err = l.in(ns)
+	if errors.Is(err, fs.ErrNotExist) && !l.b.opts.NoCreate {
+		if err := l.makeFolder(ns); err != nil {
+			return nil, false, readOnly(err)
+		}
+		f, err = l.in(ns)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("the namespace %q: %w", string(ns), err)
+	}
+	unfinished, err = f.unfinished()
+	return f, unfinished, err
+}
+
+// makeFolder makes the folder of a namespace, durably.
+func (l *lock) makeFolder(ns driver.Namespace) error {
+	name, err := folderName(ns)
+	if err != nil {
+		return err
+	}
+	// Else the change of the directory would look as if made by hand.
+	if err := l.announce(); err != nil {
+		return err
+	}
+	if err := l.root.Mkdir(name, dirPerm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return flushDir(l.file)
+}
+
+// probe finds out whether the file system folds letter case.
+func (b *Backend) probe(l *lock) {
+	lower, err := l.root.Lstat(lockName)
+	if err != nil {
+		return
+	}
+	upper, err := l.root.Lstat(strings.ToUpper(lockName))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.folds = err == nil && os.SameFile(lower, upper)
+}
