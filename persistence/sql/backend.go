@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/brine-go/brine/persistence/driver"
 )
 
@@ -19,13 +21,12 @@ var (
 	_ driver.Suspender    = (*Backend)(nil)
 	_ driver.Statser      = (*Backend)(nil)
 	_ driver.SingleReader = (*Backend)(nil)
-	_ driver.Annexer      = (*Backend)(nil)
 	_ driver.Claimer      = (*Backend)(nil)
 )
 
 var errBadConn = sqldriver.ErrBadConn
 
-// A Backend keeps records in one table of a SQL database.
+// A Backend keeps records in a SQL database, those of each namespace in a table of their own.
 //
 // View and Apply hold one connection each, and where there is one for
 // everything (private memory) an Apply inside a View's function waits for ever: until ctx ends.
@@ -34,17 +35,15 @@ type Backend struct {
 	traits   *Traits
 	options  driver.OpenOptions
 	patience time.Duration
-	parent   *Backend  // of an annex: whose connections it uses; else nil
-	counters *counters // those of the parent, if there is one
+	counters *counters
 
-	calls sync.WaitGroup // calls in flight, those of annexes included
-	// opening serialises opening and closing of the pools; a channel, so that waiting honours ctx.
-	opening chan struct{}
+	calls   sync.WaitGroup      // calls that have begun and not ended
+	opening *semaphore.Weighted // of weight 1: held by the call that opens the pools
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	open   *open   // nil: not open, or suspended; always nil in an annex
-	layout *layout // nil: before Init
+	open   *open   // nil: not open, or suspended
+	tables *tables // never nil
 	limit  int     // connections at once, of the pools that are or were open
 
 	numbers struct {
@@ -65,12 +64,12 @@ type open struct {
 func Open(d Dialect, o driver.OpenOptions, patience time.Duration) *Backend {
 	return &Backend{
 		dialect: d, traits: d.Traits(), options: o, patience: patience,
-		counters: &counters{}, opening: make(chan struct{}, 1),
+		counters: &counters{}, opening: semaphore.NewWeighted(1), tables: &tables{},
 	}
 }
 
 // enter begins a call: it opens the database if need be, and says no once the backend is closed. leave ends the call.
-func (b *Backend) enter(ctx context.Context) (*open, *layout, error) {
+func (b *Backend) enter(ctx context.Context) (*open, *tables, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -80,49 +79,37 @@ func (b *Backend) enter(ctx context.Context) (*open, *layout, error) {
 		return nil, nil, driver.ErrClosed
 	}
 	b.calls.Add(1)
-	o, l := b.open, b.layout
+	o, ts := b.open, b.tables
 	b.mu.Unlock()
 	if o != nil {
-		return o, l, nil
+		return o, ts, nil
 	}
-	var err error
-	if b.parent != nil {
-		o, _, err = b.parent.enter(ctx)
-	} else {
-		o, err = b.connect(ctx)
-	}
+	o, err := b.connect(ctx)
 	if err != nil {
 		b.calls.Done()
 		return nil, nil, err
 	}
-	return o, l, nil
+	return o, ts, nil
 }
 
-func (b *Backend) leave() {
-	if b.parent != nil {
-		b.parent.leave()
-	}
-	b.calls.Done()
-}
+func (b *Backend) leave() { b.calls.Done() }
 
-// ready is enter for the methods that need the layout.
-func (b *Backend) ready(ctx context.Context) (*open, *layout, error) {
-	o, l, err := b.enter(ctx)
-	if err == nil && l == nil {
+// ready is enter for the methods that need an Init before them.
+func (b *Backend) ready(ctx context.Context) (*open, *tables, error) {
+	o, ts, err := b.enter(ctx)
+	if err == nil && ts.objects == nil {
 		b.leave()
 		return nil, nil, fmt.Errorf("%s: used before Init", b.dialect.Location())
 	}
-	return o, l, err
+	return o, ts, err
 }
 
 // connect opens the pools. One call at a time does so; the others wait and use what it opened.
 func (b *Backend) connect(ctx context.Context) (*open, error) {
-	select {
-	case b.opening <- struct{}{}:
-		defer func() { <-b.opening }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := b.opening.Acquire(ctx, 1); err != nil {
+		return nil, err
 	}
+	defer b.opening.Release(1)
 	b.mu.Lock()
 	o := b.open
 	b.mu.Unlock()
@@ -219,8 +206,7 @@ func (b *Backend) Close() error {
 	return b.disconnect()
 }
 
-// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing, nor does it in an
-// annex, which holds none.
+// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing.
 func (b *Backend) Suspend() error {
 	b.mu.Lock()
 	o, closed := b.open, b.closed
@@ -257,8 +243,10 @@ func (b *Backend) disconnect() error {
 }
 
 // short returns the context for a short statement of a call with ctx.
-func (b *Backend) short(ctx context.Context) context.Context {
-	if b.traits.Embedded {
+func (b *Backend) short(ctx context.Context) context.Context { return b.traits.short(ctx) }
+
+func (t *Traits) short(ctx context.Context) context.Context {
+	if t.Embedded {
 		return context.WithoutCancel(ctx)
 	}
 	return ctx

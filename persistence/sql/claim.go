@@ -15,11 +15,12 @@ import (
 // Claim implements [driver.Claimer]. It is one statement that commits by itself, where the database has one that can do
 // it; else, and always with c.Edit, a transaction that locks the records, passing over those that others have locked.
 func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
-	o, l, err := b.ready(ctx)
+	o, ts, err := b.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer b.leave()
+	l := ts.objects
 	if err := l.claimable(); err != nil {
 		return nil, err
 	}

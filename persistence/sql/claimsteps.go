@@ -152,7 +152,7 @@ func (cl *claiming) take(ctx context.Context, c *conn, rows []claimed) error {
 func (cl *claiming) update(ctx context.Context, c *conn, r *driver.Record) error {
 	l := cl.l
 	edited := []driver.Mutation{{Op: driver.Update, Rec: *r}}
-	if err := l.checkBatch(edited); err != nil {
+	if err := l.valid(&edited[0]); err != nil {
 		return err
 	}
 	cl.stamp(r)
@@ -160,7 +160,7 @@ func (cl *claiming) update(ctx context.Context, c *conn, r *driver.Record) error
 	args := append(l.set(r), cl.Owner, cl.until, r.Claim.Token, key)
 	err := changed(c.exec(cl.b.short(ctx), l.claimEdited(), args...))
 	if err != nil && cl.b.classify(err) == TooLarge {
-		err = (&batch{b: cl.b, l: l, ms: edited, at: []int{0}}).explain(err)
+		err = (&batch{b: cl.b, ms: edited, at: []int{0}}).explain(err)
 	}
 	r.Size = int64(len(r.Data))
 	if cl.Parts&driver.Data == 0 {

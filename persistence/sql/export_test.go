@@ -8,7 +8,7 @@ import (
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
-	sh, err := b.(*Backend).layout.selects(q, 0)
+	sh, err := b.(*Backend).tables.objects.selects(q, 0)
 	for _, st := range sh.statements {
 		texts, args = append(texts, st.text), append(args, st.args)
 	}
@@ -17,19 +17,19 @@ func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][
 
 // Short reports whether Scan takes the statements of q for short ones.
 func Short(b driver.Backend, q *driver.Query) (bool, error) {
-	sh, err := b.(*Backend).layout.selects(q, q.Limit)
+	sh, err := b.(*Backend).tables.objects.selects(q, q.Limit)
 	return sh.short, err
 }
 
 // ClaimStatement returns the statement that a Claim would run, or with which it would begin.
 func ClaimStatement(b driver.Backend, q *driver.Query, c driver.Claiming) (text string, args []any, err error) {
 	be := b.(*Backend)
-	cl := &claiming{Claiming: c, b: be, l: be.layout, q: *q}
+	cl := &claiming{Claiming: c, b: be, l: be.tables.objects, q: *q}
 	steps, err := cl.wantsSteps()
 	if err != nil {
 		return "", nil, err
 	}
-	s := be.layout.selection(driver.Info, cl.order...)
+	s := be.tables.objects.selection(driver.Info, cl.order...)
 	if !steps {
 		st, err := cl.statement(s)
 		return sqlx.Rebind(be.traits.BindType, st.text), st.args, err
@@ -46,4 +46,4 @@ func ClaimStatement(b driver.Backend, q *driver.Query, c driver.Claiming) (text 
 var Successor = successor
 
 // ListedInOne is how many values of In one statement takes.
-func ListedInOne(b driver.Backend) int { return b.(*Backend).layout.maxListed() }
+func ListedInOne(b driver.Backend) int { return b.(*Backend).tables.objects.maxListed() }

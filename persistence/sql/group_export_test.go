@@ -10,7 +10,7 @@ import (
 // returns how many were made by themselves after all.
 func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutation) (revs [][]int64, errs []error, alone int) {
 	be := b.(*Backend)
-	o, l, err := be.ready(context.Background())
+	o, ts, err := be.ready(context.Background())
 	if err != nil {
 		panic(err)
 	}
@@ -19,7 +19,7 @@ func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutat
 	g.turn <- struct{}{}
 	members := make([]*member, len(batches))
 	for i, ms := range batches {
-		t := &batch{b: be, l: l, ms: ms}
+		t := &batch{b: be, tables: ts, ms: ms}
 		t.sort()
 		members[i] = &member{ctx: ctxs[i], t: t, done: make(chan struct{})}
 	}

@@ -10,11 +10,12 @@ import (
 
 // Extend implements [driver.Claimer]. Where the answer of the database is lost it asks once more: renewing twice does no harm.
 func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
-	o, l, err := b.ready(ctx)
+	o, ts, err := b.ready(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	defer b.leave()
+	l := ts.objects
 	if err := l.claimable(); err != nil {
 		return time.Time{}, err
 	}
@@ -62,11 +63,12 @@ func (l *layout) renew(ctx context.Context, c *conn, now clause, lease time.Dura
 
 // ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to renew, or to write, may stay.
 func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
-	o, l, err := b.ready(ctx)
+	o, ts, err := b.ready(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer b.leave()
+	l := ts.objects
 	if err := l.claimable(); err != nil {
 		return 0, err
 	}

@@ -15,11 +15,12 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("%d numbers asked for", n)
 	}
-	o, l, err := b.ready(ctx)
+	o, ts, err := b.ready(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer b.leave()
+	l := ts.objects
 	var first int64
 	if l.counter {
 		for range 3 {

@@ -337,9 +337,6 @@ func (p *pool) close() error {
 
 // Stats implements [driver.Statser].
 func (b *Backend) Stats() driver.Stats {
-	if b.parent != nil {
-		return b.parent.Stats()
-	}
 	n := b.counters
 	s := driver.Stats{
 		Opened: n.opened.Load(), Closed: n.closed.Load(), Waits: n.waits.Load(), WaitTime: time.Duration(n.waited.Load()),

@@ -26,18 +26,18 @@ func (b *Backend) ReadOnce(ctx context.Context, fn func(driver.Reader) error) er
 }
 
 func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader) error) error {
-	o, l, err := b.ready(ctx)
+	o, ts, err := b.ready(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.leave()
-	r := &reader{b: b, l: l, o: o, bare: bare}
-	if err := b.again(ctx, func() error { return r.begin(ctx) }); err != nil {
+	s := &session{b: b, tables: ts, o: o, bare: bare}
+	if err := b.again(ctx, func() error { return s.begin(ctx) }); err != nil {
 		return b.translate(err)
 	}
-	defer r.end(ctx)
-	if err = fn(r); err != nil && r.c != nil {
-		b.inspect(r.c, err)
+	defer s.end(ctx)
+	if err = fn(&reader{session: s, l: ts.objects}); err != nil && s.c != nil {
+		b.inspect(s.c, err)
 	}
 	return err
 }
@@ -46,88 +46,94 @@ func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader)
 // not keep anything of a try that it gave up.
 func (b *Backend) view(ctx context.Context, o *open, f func(c *conn) error) error {
 	return b.again(ctx, func() error {
-		r := &reader{b: b, o: o}
-		if err := r.begin(ctx); err != nil {
+		s := &session{b: b, o: o}
+		if err := s.begin(ctx); err != nil {
 			return err
 		}
-		defer r.end(ctx)
-		err := f(r.c)
+		defer s.end(ctx)
+		err := f(s.c)
 		if err != nil {
-			b.inspect(r.c, err)
+			b.inspect(s.c, err)
 		}
 		return b.ended(ctx, err)
 	})
 }
 
-// A reader is the driver.Reader of one View.
+// A session is the state that one View reads.
+type session struct {
+	b      *Backend
+	tables *tables
+	o      *open
+	bare   bool  // without a transaction
+	c      *conn // nil: it was lost, and no other could be had
+	given  bool  // the View's function has got something of what there is to read
+}
+
+// A reader reads the records of one namespace in a session.
 type reader struct {
-	b     *Backend
-	l     *layout
-	o     *open
-	bare  bool  // without a transaction
-	c     *conn // nil: it was lost, and no other could be had
-	given bool  // the View's function has got something of what there is to read
+	*session
+	l *layout
 }
 
 // begin takes a connection and begins a read transaction on it.
-func (r *reader) begin(ctx context.Context) error {
-	c, err := r.o.reader.get(ctx)
+func (s *session) begin(ctx context.Context) error {
+	c, err := s.o.reader.get(ctx)
 	if err != nil {
 		return err
 	}
-	if r.bare {
-		r.c = c
+	if s.bare {
+		s.c = c
 		return nil
 	}
-	if err := c.control(r.b.short(ctx), r.b.traits.BeginRead); err != nil {
-		r.b.inspect(c, err)
+	if err := c.control(s.b.short(ctx), s.b.traits.BeginRead); err != nil {
+		s.b.inspect(c, err)
 		// It is not known to be out of a transaction.
-		c.broken = c.broken || !r.b.traits.Embedded
-		r.o.reader.put(c)
-		return r.b.ended(ctx, err)
+		c.broken = c.broken || !s.b.traits.Embedded
+		s.o.reader.put(c)
+		return s.b.ended(ctx, err)
 	}
-	r.c = c
+	s.c = c
 	return nil
 }
 
 // end gives the connection back.
-func (r *reader) end(ctx context.Context) {
-	if r.c == nil {
+func (s *session) end(ctx context.Context) {
+	if s.c == nil {
 		return
 	}
-	if !r.bare {
-		r.b.rollback(ctx, r.c)
+	if !s.bare {
+		s.b.rollback(ctx, s.c)
 	}
-	r.o.reader.put(r.c)
-	r.c = nil
+	s.o.reader.put(s.c)
+	s.c = nil
 }
 
 // whole makes what is read from now on one state: in a transaction, if there is none yet.
-func (r *reader) whole(ctx context.Context) error {
-	if !r.bare {
+func (s *session) whole(ctx context.Context) error {
+	if !s.bare {
 		return nil
 	}
-	r.end(ctx)
-	r.bare = false
-	return r.b.again(ctx, func() error { return r.begin(ctx) })
+	s.end(ctx)
+	s.bare = false
+	return s.b.again(ctx, func() error { return s.begin(ctx) })
 }
 
 var errReaderLost = errors.New("the connection of this View was lost")
 
-// run calls f, which reads through r.c. On a server it does so again on another connection if this one is lost, as
+// run calls f, which reads through s.c. On a server it does so again on another connection if this one is lost, as
 // long as nothing has been given away that the other one may see differently.
-func (r *reader) run(ctx context.Context, f func() error) error {
-	b := r.b
-	if r.c == nil {
+func (s *session) run(ctx context.Context, f func() error) error {
+	b := s.b
+	if s.c == nil {
 		return fmt.Errorf("%s: %w", b.dialect.Location(), errReaderLost)
 	}
 	if b.traits.Embedded {
 		return f()
 	}
-	again := r.given // never the second time
+	again := s.given // never the second time
 	once := func() error {
-		if r.c == nil {
-			if err := r.begin(ctx); err != nil {
+		if s.c == nil {
+			if err := s.begin(ctx); err != nil {
 				return err
 			}
 		}
@@ -135,9 +141,9 @@ func (r *reader) run(ctx context.Context, f func() error) error {
 		if err == nil {
 			return nil
 		}
-		b.inspect(r.c, err)
-		if !r.given && ctx.Err() == nil && b.mayRetry(err) {
-			r.end(ctx)
+		b.inspect(s.c, err)
+		if !s.given && ctx.Err() == nil && b.mayRetry(err) {
+			s.end(ctx)
 		}
 		return b.ended(ctx, err)
 	}
@@ -261,7 +267,7 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 	recs := make([]driver.Record, 0, min(len(ids), 4096))
 	err := r.run(ctx, func() error {
 		recs = recs[:0]
-		return r.eachKey(ctx, ids, s, func() error {
+		return r.l.eachKey(ctx, r.c, ids, s, func() error {
 			rec, err := s.record()
 			recs = append(recs, rec)
 			return err
@@ -275,17 +281,17 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 }
 
 // eachKey calls row for each record that has one of the IDs, once.
-func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row func() error) error {
-	head := "SELECT " + s.list() + " FROM " + r.l.table + " WHERE " + r.l.id.expr
-	if !r.l.schema.IntegerIDs {
+func (l *layout) eachKey(ctx context.Context, c *conn, ids []driver.ID, s *selection, row func() error) error {
+	head := "SELECT " + s.list() + " FROM " + l.table + " WHERE " + l.id.expr
+	if !l.schema.IntegerIDs {
 		keys := make([]string, 0, len(ids))
 		for _, id := range ids {
-			if _, ok := r.l.key(id); ok {
+			if _, ok := l.key(id); ok {
 				keys = append(keys, string(id))
 			}
 		}
 		slices.Sort(keys)
-		return eachChunk(ctx, r, head, slices.Compact(keys), s, row)
+		return eachChunk(ctx, l, c, head, slices.Compact(keys), s, row)
 	}
 	keys := make([]int64, 0, len(ids))
 	for _, id := range ids {
@@ -295,8 +301,8 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 	}
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	if !r.b.traits.Embedded { // where a range costs a round trip
-		return eachChunk(ctx, r, head, keys, s, row)
+	if !l.traits.Embedded { // where a range costs a round trip
+		return eachChunk(ctx, l, c, head, keys, s, row)
 	}
 	// Integers in a row are one range, which is cheaper to read than a list of points.
 	scattered := 0 // keys[scattered:i] belong to no run
@@ -306,13 +312,13 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 			j++
 		}
 		if j-i >= denseRun {
-			if err := eachChunk(ctx, r, head, keys[scattered:i], s, row); err != nil {
+			if err := eachChunk(ctx, l, c, head, keys[scattered:i], s, row); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			err := r.c.query(ctx, head+" BETWEEN ? AND ?", []any{keys[i], keys[j-1]}, s.dest, row)
+			err := c.query(ctx, head+" BETWEEN ? AND ?", []any{keys[i], keys[j-1]}, s.dest, row)
 			if err != nil {
 				return err
 			}
@@ -320,19 +326,19 @@ func (r *reader) eachKey(ctx context.Context, ids []driver.ID, s *selection, row
 		}
 		i = j
 	}
-	return eachChunk(ctx, r, head, keys[scattered:], s, row)
+	return eachChunk(ctx, l, c, head, keys[scattered:], s, row)
 }
 
 // eachChunk runs as few SELECTs as there must be for some keys.
-func eachChunk[K any](ctx context.Context, r *reader, head string, keys []K, s *selection, row func() error) error {
+func eachChunk[K any](ctx context.Context, l *layout, c *conn, head string, keys []K, s *selection, row func() error) error {
 	for len(keys) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if array := r.b.traits.Array; array != nil && len(keys) > 1 {
-			return r.c.query(ctx, head+" = ANY(?)", []any{array(keys)}, s.dest, row)
+		if array := l.traits.Array; array != nil && len(keys) > 1 {
+			return c.query(ctx, head+" = ANY(?)", []any{array(keys)}, s.dest, row)
 		}
-		shapes := r.b.traits.getShapes()
+		shapes := l.traits.getShapes()
 		shape := shapes[len(shapes)-1]
 		for _, n := range shapes {
 			if n >= len(keys) {
@@ -344,7 +350,7 @@ func eachChunk[K any](ctx context.Context, r *reader, head string, keys []K, s *
 		for i := range args {
 			args[i] = keys[min(i, len(keys)-1)]
 		}
-		if err := r.c.query(r.b.short(ctx), head+in(shape), args, s.dest, row); err != nil {
+		if err := c.query(l.traits.short(ctx), head+in(shape), args, s.dest, row); err != nil {
 			return err
 		}
 		keys = keys[min(shape, len(keys)):]

@@ -105,30 +105,33 @@ func finish(t *testing.T, cmd *exec.Cmd, out io.Reader) string {
 	return string(said)
 }
 
-func TestAnAnnexOfPrivateMemoryIsInTheSameMemory(t *testing.T) {
+func TestANamespaceOfPrivateMemoryIsInTheSameMemory(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, "sqlite:", integers, driver.OpenOptions{})
-	a, err := b.(driver.Annexer).Annex("kv")
-	if err != nil {
+	const kv driver.Namespace = "kv"
+	if err := driver.InitNamespace(t.Context(), b, kv, driver.Schema{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Init(t.Context(), driver.Schema{}); err != nil {
-		t.Fatal(err)
-	}
-	apply(t, a, create("key", "value"))
-	apply(t, b, create("1", "record"))
-	for _, b := range []driver.Backend{a, b} {
-		if err := b.(driver.Suspender).Suspend(); err != nil {
-			t.Error(err)
-		}
-		if ids := scan(t, b, &driver.Query{}); len(ids) != 1 {
-			t.Errorf("IDs %v", ids)
-		}
-	}
-	if err := a.Close(); err != nil {
+	pair := create("key", "value")
+	pair.Namespace = kv
+	apply(t, b, pair, create("1", "record"))
+	if err := b.(driver.Suspender).Suspend(); err != nil {
 		t.Error(err)
 	}
-	if ids := scan(t, b, &driver.Query{}); len(ids) != 1 {
-		t.Errorf("IDs %v", ids)
+	for _, ns := range []driver.Namespace{driver.Objects, kv} {
+		err := b.View(t.Context(), func(r driver.Reader) error {
+			in, err := driver.InNamespace(r, ns)
+			if err != nil {
+				return err
+			}
+			n, err := in.Count(t.Context(), &driver.Query{})
+			if n != 1 {
+				t.Errorf("namespace %q: %d records", ns, n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
