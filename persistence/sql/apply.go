@@ -29,12 +29,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		return nil, err
 	}
 	t.sort()
-	if o.group != nil {
-		err = o.group.apply(ctx, o, t)
-	} else {
-		err = t.byItself(ctx, o)
-	}
-	if err != nil {
+	if err := b.engine.apply(ctx, o, t); err != nil {
 		return nil, err
 	}
 	return t.revs, nil

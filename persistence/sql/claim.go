@@ -124,8 +124,8 @@ func (cl *claiming) wantsSteps() (bool, error) {
 		cl.order = append(cl.order, col)
 		changes = changes || col == l.claimOwner || col == l.claimUntil || col == l.claimToken
 	}
-	stretches, filters, err := cl.stretches(&cl.q)
-	return !cl.b.traits.Returning || cl.Edit != nil || changes || len(stretches) > 1 || len(filters) > 0, err
+	segments, filters, err := cl.segments(&cl.q)
+	return !cl.b.traits.Returning || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0, err
 }
 
 // claimedID names the IDs of a subquery, unlike any column.
@@ -152,11 +152,11 @@ func (cl *claiming) atOnce(ctx context.Context, c *conn) error {
 // statement returns the statement that claims, and gives the columns of s.
 func (cl *claiming) statement(s *selection) (clause, error) {
 	l := cl.l
-	stretches, _, err := cl.stretches(&cl.q)
+	segments, _, err := cl.segments(&cl.q)
 	if err != nil {
 		return clause{}, err
 	}
-	inner := stretches[0].text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
+	inner := segments[0].text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
 	inner.add(" LIMIT " + strconv.Itoa(cl.Limit))
 	until := cl.b.now()
 	until.add(" + ?", cl.Lease.Microseconds())
@@ -202,28 +202,28 @@ func (l *layout) claimSet(until string) string {
 		l.claimUntil.quoted, until, l.claimToken.quoted, next, l.revision.quoted, next)
 }
 
-// A stretch is a part of the order of a query, and what of it may be claimed.
-type stretch struct {
+// A segment is a part of the order of a query, and what of it may be claimed.
+type segment struct {
 	where, order clause
 }
 
 // text returns a SELECT with WHERE and ORDER BY.
-func (s *stretch) text(head string) clause {
+func (s *segment) text(head string) clause {
 	st := clause{text: head}
 	st.add(s.where.conjunction(), s.where.args...)
 	st.add(s.order.text, s.order.args...)
 	return st
 }
 
-// stretches returns what to select from, one after the other, and the conditions that are left to be looked at.
-func (cl *claiming) stretches(q *driver.Query) ([]stretch, []*filter, error) {
+// segments returns what to select from, one after the other, and the conditions that are left to be looked at.
+func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
 	l := cl.l
 	conds, first := q.Where, ""
 	if q.After == nil {
-		conds, first = l.steer(q)
+		conds, first = l.preferIndex(q)
 	}
 	room := l.maxListed()
-	if l.traits.LocksAllRead {
+	if l.traits.LockRows != nil {
 		room /= 2 // the conditions stand there twice
 	}
 	where, filters, err := l.whereWithin(conds, room)
@@ -237,18 +237,18 @@ func (cl *claiming) stretches(q *driver.Query) ([]stretch, []*filter, error) {
 	free := clause{text: "(" + l.claimUntil.quoted + " IS NULL OR " + l.claimUntil.quoted + " <= "}
 	now := cl.b.now()
 	free.add(now.text+")", now.args...)
-	stretches := make([]stretch, len(spans))
+	segments := make([]segment, len(spans))
 	for i, sp := range spans {
-		stretches[i].where = and(where, free, sp.where)
-		stretches[i].order = clause{text: " ORDER BY " + first + strings.Join(sp.order, ", "), args: sp.orderArgs}
+		segments[i].where = and(where, free, sp.where)
+		segments[i].order = clause{text: " ORDER BY " + first + strings.Join(sp.order, ", "), args: sp.orderArgs}
 	}
-	return stretches, filters, nil
+	return segments, filters, nil
 }
 
-// steer keeps planners from walking along the key over all that does not match, as they do when they believe that most
+// preferIndex keeps planners from walking along the key over all that does not match, as they do when they believe that most
 // records match. Where a column equals a value, an index on it serves in the order of the key too; written as a range of the column, in the
 // order of both, nothing else does.
-func (l *layout) steer(q *driver.Query) (conds []driver.Cond, first string) {
+func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string) {
 	desc := ""
 	for i, o := range q.Order {
 		if i > 0 || o.Column != driver.ColID {

@@ -22,16 +22,16 @@ const (
 func (cl *claiming) inSteps(ctx context.Context, c *conn) error {
 	cl.got = nil
 	for q := cl.q; ; {
-		stretches, filters, err := cl.stretches(&q)
+		segments, filters, err := cl.segments(&q)
 		if err != nil {
 			return err
 		}
 		q.After = nil
-		for i := range stretches {
+		for i := range segments {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			rows, next, err := cl.lock(ctx, c, &stretches[i], filters)
+			rows, next, err := cl.lock(ctx, c, &segments[i], filters)
 			if err != nil {
 				return err
 			}
@@ -52,8 +52,8 @@ func (cl *claiming) inSteps(ctx context.Context, c *conn) error {
 	return cl.mark(ctx, c)
 }
 
-// lock selects some records of a stretch for update. next is the place of the last one where more may follow.
-func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*filter) (rows []claimed, next *driver.Cursor, err error) {
+// lock selects some records of a segment for update. next is the place of the last one where more may follow.
+func (cl *claiming) lock(ctx context.Context, c *conn, st *segment, filters []*filter) (rows []claimed, next *driver.Cursor, err error) {
 	size := cl.Limit - len(cl.got)
 	if len(filters) > 0 {
 		size = max(size, claimPage)
@@ -81,7 +81,7 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*f
 			rows = append(rows, row)
 			return nil
 		})
-		if err != nil || n == size || !cl.b.traits.LocksAllRead {
+		if err != nil || n == size || cl.b.traits.LockRows == nil {
 			break
 		}
 	}
@@ -101,20 +101,22 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *stretch, filters []*f
 	return rows, next, nil
 }
 
-// locking returns the SELECT that locks up to size records of a stretch. It gives the columns of s, and the clock.
-// Where all that is looked at would be locked, so many candidates are sorted without a lock first, and then looked up one after the other.
-func (cl *claiming) locking(st *stretch, s *selection, size, candidates int) clause {
+// locking returns the SELECT that locks up to size records of a segment. It gives the columns of s,
+// and the clock. Where the dialect has a statement of its own for that, it looks at so many
+// candidates.
+func (cl *claiming) locking(st *segment, s *selection, size, candidates int) clause {
 	l, t := cl.l, cl.b.traits
 	clock := cl.b.now()
-	text := clause{text: "SELECT " + s.list() + ", " + clock.text + " FROM ", args: clock.args}
-	if !t.LocksAllRead {
-		rest := st.text(l.table)
-		text.add(rest.text, rest.args...)
+	columns := s.list() + ", " + clock.text
+	var text clause
+	if t.LockRows == nil {
+		text = st.text("SELECT " + columns + " FROM " + l.table)
+		text.args = slices.Concat(clock.args, text.args)
 	} else {
-		inner := st.text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
-		text.add(fmt.Sprintf("(%s LIMIT %d) AS c STRAIGHT_JOIN %s FORCE INDEX (%s) ON %s.%s = %s",
-			inner.text, candidates, l.table, quote(t, l.idIndex), l.table, l.id.quoted, claimedID), inner.args...)
-		text.add(st.where.conjunction(), st.where.args...)
+		text.add(t.LockRows(&LockingSelect{
+			Columns: columns, Table: l.table, ID: l.id.quoted, IDIndex: quote(t, l.idIndex),
+			Where: st.where.conjunction(), OrderBy: st.order.text, Candidates: candidates,
+		}), slices.Concat(clock.args, st.where.args, st.order.args, st.where.args)...)
 	}
 	text.add(" LIMIT " + strconv.Itoa(size))
 	if t.SkipLocked != "" {
@@ -158,7 +160,7 @@ func (cl *claiming) update(ctx context.Context, c *conn, r *driver.Record) error
 	cl.stamp(r)
 	key, _ := l.key(r.ID)
 	args := append(l.set(r), cl.Owner, cl.until, r.Claim.Token, key)
-	err := changed(c.exec(cl.b.short(ctx), l.claimEdited(), args...))
+	err := changed(c.exec(c.short(ctx), l.claimEdited(), args...))
 	if err != nil && cl.b.classify(err) == TooLarge {
 		err = (&batch{b: cl.b, ms: edited, at: []int{0}}).explain(err)
 	}
@@ -197,7 +199,7 @@ func (cl *claiming) mark(ctx context.Context, c *conn) error {
 			continue
 		}
 		args := append([]any{cl.Owner, cl.until}, pad(keys)...)
-		if _, err := c.exec(cl.b.short(ctx), l.claimSet("?")+" WHERE "+l.id.expr+in(listed(len(keys))), args...); err != nil {
+		if _, err := c.exec(c.short(ctx), l.claimSet("?")+" WHERE "+l.id.expr+in(listed(len(keys))), args...); err != nil {
 			return err
 		}
 		keys = keys[:0]

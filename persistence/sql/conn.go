@@ -8,8 +8,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// cancelGrace is how long a statement whose context is over may take to end by itself, on a server. The outcome of one that is
-// cut off is not known.
+// cancelGrace is how long a statement on a server may go on after the end of its context. The
+// outcome of one that is cut off is not known.
 const cancelGrace = time.Second
 
 // maxStatements is how many prepared statements a connection keeps.
@@ -24,11 +24,30 @@ type conn struct {
 	broken bool                  // to be closed instead of reused
 
 	pool       *pool
-	link       *link // nil: not known
 	born, used time.Time
-	began      bool          // a statement has been run since the connection was taken out of the pool
-	mark       int64         // bytes written before it
 	grace      time.Duration // what a statement gets instead of cancelGrace, if it is more
+	remote     *remote       // nil: the database runs inside this process
+}
+
+// remote is what a connection to a server has besides.
+type remote struct {
+	link  *link // nil: not known
+	began bool  // a statement has been run since the connection was taken out of the pool
+	mark  int64 // bytes written before it
+}
+
+func newConn(sc *sqlx.Conn, t *Traits) *conn {
+	now := time.Now()
+	return &conn{Conn: sc, traits: t, idle: map[string]*sqlx.Stmt{}, born: now, used: now}
+}
+
+// short returns the context for a short statement of a call with ctx. Inside this process that is
+// one that cannot be cancelled, which is cheaper: ctx is looked at between statements.
+func (c *conn) short(ctx context.Context) context.Context {
+	if c.remote == nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // prepared takes a statement for text out of those kept, or prepares it. It belongs to the caller until
@@ -99,12 +118,8 @@ func (c *conn) execRevision(ctx context.Context, text string, args []any) (n, re
 	return n, revision, err
 }
 
-// control begins or ends a transaction.
-func (c *conn) control(ctx context.Context, text string) error {
-	if c.traits.Embedded {
-		_, err := c.exec(ctx, text)
-		return err
-	}
+// send runs a statement without preparing it.
+func (c *conn) send(ctx context.Context, text string) error {
 	defer c.attend(ctx)()
 	c.begin()
 	_, err := c.ExecContext(ctx, text)
@@ -157,21 +172,32 @@ func (c *conn) closeStatements() {
 	clear(c.idle)
 }
 
+// discard closes the connection. database/sql does so only when told that it is bad.
+func (c *conn) discard() {
+	_ = c.Raw(func(any) error { return errBadConn })
+	_ = c.Close()
+}
+
 // begin notes that a statement is about to be sent.
 func (c *conn) begin() {
-	if c.began = true; c.link != nil {
-		c.mark = c.link.written.Load()
+	r := c.remote
+	if r == nil {
+		return
+	}
+	if r.began = true; r.link != nil {
+		r.mark = r.link.written.Load()
 	}
 }
 
-// unsent reports whether the last statement has surely not been sent.
+// unsent reports whether the last statement has surely not been sent to a server.
 func (c *conn) unsent() bool {
-	return !c.began || c.link != nil && c.link.written.Load() == c.mark
+	r := c.remote
+	return r != nil && (!r.began || r.link != nil && r.link.written.Load() == r.mark)
 }
 
 // watch cuts the link when ctx has been over for so long, unless the function that it returns has been called by then.
 func (c *conn) watch(ctx context.Context, grace time.Duration) (stop func()) {
-	if c.link == nil || ctx.Done() == nil {
+	if c.remote == nil || c.remote.link == nil || ctx.Done() == nil {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -181,7 +207,7 @@ func (c *conn) watch(ctx context.Context, grace time.Duration) (stop func()) {
 		select {
 		case <-done:
 		case <-timer.C:
-			c.link.cut()
+			c.remote.link.cut()
 		}
 	})
 	return func() {
@@ -192,7 +218,7 @@ func (c *conn) watch(ctx context.Context, grace time.Duration) (stop func()) {
 
 // attend watches over a statement of a server; the function that it returns is called at its end.
 func (c *conn) attend(ctx context.Context) (stop func()) {
-	if c.traits.Embedded || ctx.Done() == nil {
+	if c.remote == nil || ctx.Done() == nil {
 		return func() {}
 	}
 	unwatch := c.watch(ctx, max(c.grace, cancelGrace))

@@ -156,10 +156,10 @@ func (in *initializer) locked(ctx context.Context, c *conn, f func() error) erro
 		if n, err := got.integer(0); err == nil && n == 1 {
 			break
 		}
-		if time.Since(begin) > in.patience {
-			return fmt.Errorf("%s: another process has been creating tables for %v", in.dialect.Location(), in.patience)
+		if time.Since(begin) > in.retryFor {
+			return fmt.Errorf("%s: another process has been creating tables for %v", in.dialect.Location(), in.retryFor)
 		}
-		time.Sleep(maxPauseServer)
+		time.Sleep(serverPause)
 	}
 	if t.InitUnlock != "" {
 		defer func() {

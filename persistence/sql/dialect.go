@@ -40,65 +40,126 @@ type Traits struct {
 	Quote    byte   // around names: '"' or '`'
 	BindType int    // the placeholders, as sqlx has them: sqlx.QUESTION, sqlx.DOLLAR
 
-	// Embedded: statements run inside this process. Short ones then run without a cancellable
-	// context, which is cheaper (ctx is looked at between them), and BEGIN and COMMIT are prepared.
-	Embedded bool
+	DriverTraits
+	TransactionTraits
+	TableTraits
+	ReadTraits
+	WriteTraits
+	ClaimTraits
+	Expressions
+	Limits
+}
+
+// DriverTraits are about the Go driver.
+type DriverTraits struct {
 	// FreshBytes: the driver allocates every []byte that it gives, so it need not be copied.
 	FreshBytes bool
-	// Returning: UPDATE and INSERT … ON CONFLICT may end in RETURNING.
-	Returning bool
-	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its result; nil: it cannot. It
-	// stands in for Returning.
-	NewRevision func(expr string) string
-	// KeyInIndex: an index on a column also holds the integer (text) key, in ascending order,
-	// so that (column, id) needs no id of its own.
-	KeyInIndexInteger, KeyInIndexText bool
-
-	BeginWrite, BeginRead string // begin a transaction
-	BeforeWrite           string // runs before BeginWrite; "": nothing
-
-	TableOptions string // the end of CREATE TABLE
-
-	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value that Init runs at the beginning
-	// of its transaction until the value is 1; its transaction's end, or InitUnlock behind it, releases it. "": BeginWrite does.
-	InitLock, InitUnlock string
 	// ResetChecks: the driver's ResetSession looks whether the server has hung up.
 	ResetChecks bool
-	// CancelTells: a statement whose context ends is cancelled by the server, which says whether it was in time.
+	// CancelTells: a statement on a server whose context ends is cancelled by the server, which says
+	// whether it was in time.
 	CancelTells bool
-	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil: none ever.
+	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
+	// none ever.
 	Stale func(err error) bool
+}
 
-	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of parameters is needed.
+// TransactionTraits are the statements around transactions.
+type TransactionTraits struct {
+	BeginWrite, BeginRead string // begin a transaction
+	BeforeWrite           string // runs before BeginWrite; "": nothing
+	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value
+	// that Init runs at the beginning of its transaction until the value is 1. InitUnlock, run at
+	// the end, releases it, or the end of the transaction does. "": BeginWrite keeps them out.
+	InitLock, InitUnlock string
+}
+
+// TableTraits are about the definition of tables and indexes.
+type TableTraits struct {
+	TableOptions string // the end of CREATE TABLE
+	// KeyInIndex: an index on a column also has the integer (text) key, in ascending order, so that
+	// (column, id) needs no id of its own.
+	KeyInIndexInteger, KeyInIndexText bool
+	// PartialIndexes: CREATE INDEX may end in WHERE.
+	PartialIndexes bool
+}
+
+// ReadTraits are about looking up records.
+type ReadTraits struct {
+	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
+	// parameters is needed.
 	Array func(keys any) any
-	// GetShapes are the numbers of IDs that one SELECT asks for, and InsertShapes those of rows that one INSERT makes, in
-	// ascending order from 1; lesser numbers of IDs repeat the last one. nil: 1, 8, 64, 512 and 1, 8, 64.
-	GetShapes, InsertShapes []int
+	// GetShapes are the numbers of IDs that one SELECT asks for, in ascending order from 1; lesser
+	// numbers of IDs repeat the last one. nil: 1, 8, 64, 512.
+	GetShapes []int
+	// DenseRun is the number of successive integers from which on a SELECT of the range is quicker
+	// than one of a list; 0: it never is, as where it costs a round trip.
+	DenseRun int
+	// AnyText: a text that is longer than an ID may be, no UTF-8, or has a NUL can be looked up. On
+	// others it is an error.
+	AnyText bool
+}
 
+// WriteTraits are about changing records.
+type WriteTraits struct {
+	// Returning: UPDATE and INSERT … ON CONFLICT may end in RETURNING.
+	Returning bool
+	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its result,
+	// in place of Returning; nil: it cannot.
+	NewRevision func(expr string) string
+	// InsertShapes are the numbers of rows that one INSERT makes, in ascending order from 1. nil: 1,
+	// 8, 64.
+	InsertShapes []int
+	// Upsert stands between the VALUES of an INSERT and the assignments for a row whose "id" is
+	// there: "ON CONFLICT (id) DO UPDATE SET". Excluded is a column of the row that was to be
+	// inserted, by its quoted name. Without Upsert a Put is an UPDATE, and an INSERT where nothing
+	// was updated.
+	Upsert   string
+	Excluded func(quoted string) string
+}
+
+// ClaimTraits are about claims.
+type ClaimTraits struct {
+	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this
+	// process's clock is as good.
+	Now string
+	// SkipLocked ends a SELECT that locks what it gives, and passes over what others have locked:
+	// "FOR UPDATE SKIP LOCKED"; "": BeginWrite keeps the others out.
+	SkipLocked string
+	// LockRows returns a SELECT, without its LIMIT and SkipLocked, that locks no more rows than it
+	// gives; nil: any SELECT does so. The values of its parameters are those of Columns, of Where,
+	// of OrderBy, and those of Where again.
+	LockRows func(s *LockingSelect) string
+}
+
+// A LockingSelect is what a SELECT that locks rows is made of.
+type LockingSelect struct {
+	Columns string
+	Table   string // quoted, as is what follows
+	ID      string // the column
+	IDIndex string // the unique index on it
+	// Where and OrderBy are clauses with their keywords and a space before them, or "".
+	Where, OrderBy string
+	// Candidates is how many rows are looked at first, without a lock.
+	Candidates int
+}
+
+// Expressions make expressions of others.
+type Expressions struct {
+	// AsText turns an integer expression into its decimal, compared by bytes.
+	AsText func(expr string) string
+	// Binary makes an expression of a text column that is not compared by bytes (see Column.Binary)
+	// compare so.
+	Binary func(expr string) string
+	// GroupKey makes of a long value what tells it from others in GROUP BY; nil: the value does.
+	GroupKey func(expr string) string
+}
+
+// Limits are how much a statement takes.
+type Limits struct {
 	MaxParams     int   // parameters of one statement
 	MaxBatchBytes int   // bytes of data in one multi-row INSERT, roughly; a single row may have more
 	MaxValue      int64 // bytes of one value
-
-	// Upsert stands between the VALUES of an INSERT and the assignments for a row whose "id" is
-	// there: "ON CONFLICT (id) DO UPDATE SET". Excluded is a column of the row that was to be
-	// inserted, by its quoted name. Without Upsert a Put is an UPDATE, and an INSERT where nothing was updated.
-	Upsert   string
-	Excluded func(quoted string) string
-	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this process's clock is as good.
-	Now string
-	// SkipLocked ends a SELECT that locks what it gives, and passes over what others have locked: "FOR UPDATE SKIP LOCKED";
-	// "": BeginWrite keeps the others out.
-	SkipLocked string
-	// LocksAllRead: such a SELECT locks whatever it looks at, not only what it gives.
-	LocksAllRead bool
-	// PartialIndexes: CREATE INDEX may end in WHERE.
-	PartialIndexes bool
-	// GroupKey makes of a long value what tells it from others in GROUP BY; nil: the value does.
-	GroupKey func(expr string) string
-	// AsText turns an integer expression into its decimal, compared by bytes.
-	AsText func(expr string) string
-	// Binary makes an expression of a text column that is not compared by bytes (see Column.Binary) compare so.
-	Binary func(expr string) string
 }
 
 var (
@@ -185,7 +246,7 @@ type Index struct {
 	Unique  bool
 	Binary  bool   // text is compared by bytes
 	Partial bool   // not of all rows
-	Name    string // where Traits.LocksAllRead
+	Name    string // where Traits.LockRows is set
 }
 
 // Pools are the connections to an open database.
@@ -193,7 +254,8 @@ type Pools struct {
 	Writer  *sqlx.DB
 	Reader  *sqlx.DB // the same as Writer on servers, and where there is one connection for everything
 	Readers int      // connections that read at once, where there is no server
-	// Keep says how connections to a server are kept, as ParsePool returns it. The engine sets the limits of Writer itself.
+	// Keep says how connections to a server are kept, as ParsePool returns it. The engine sets the
+	// limits of Writer itself.
 	Keep     driver.Pool
 	Borrowed bool // Writer is the caller's: it is never closed nor configured, and gets its connections back
 	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed instead of given back, so that

@@ -8,7 +8,7 @@ import (
 
 // ScanStatements returns the statements that Scan would run, and their arguments.
 func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
-	sh, err := b.(*Backend).tables.objects.selects(q, 0)
+	sh, err := b.(*Backend).tables.objects.selects(q, 0, false)
 	for _, st := range sh.statements {
 		texts, args = append(texts, st.text), append(args, st.args)
 	}
@@ -17,7 +17,7 @@ func ScanStatements(b driver.Backend, q *driver.Query) (texts []string, args [][
 
 // Short reports whether Scan takes the statements of q for short ones.
 func Short(b driver.Backend, q *driver.Query) (bool, error) {
-	sh, err := b.(*Backend).tables.objects.selects(q, q.Limit)
+	sh, err := b.(*Backend).tables.objects.selects(q, q.Limit, false)
 	return sh.short, err
 }
 
@@ -34,11 +34,11 @@ func ClaimStatement(b driver.Backend, q *driver.Query, c driver.Claiming) (text 
 		st, err := cl.statement(s)
 		return sqlx.Rebind(be.traits.BindType, st.text), st.args, err
 	}
-	stretches, _, err := cl.stretches(&cl.q)
+	segments, _, err := cl.segments(&cl.q)
 	if err != nil {
 		return "", nil, err
 	}
-	st := cl.locking(&stretches[0], s, c.Limit, c.Limit+claimSlack)
+	st := cl.locking(&segments[0], s, c.Limit, c.Limit+claimSlack)
 	return sqlx.Rebind(be.traits.BindType, st.text), st.args, nil
 }
 

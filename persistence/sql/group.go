@@ -162,7 +162,7 @@ func (g *group) busy(err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	long := g.b.patience - g.b.patience/8
+	long := g.b.retryFor - g.b.retryFor/8
 	g.waiting = slices.DeleteFunc(g.waiting, func(m *member) bool {
 		if time.Since(m.since) < long {
 			return false
@@ -268,14 +268,14 @@ func (g *group) part(ctx context.Context, c *conn, m *member) (made bool, err er
 	// A statement that fails undoes itself. More than one, or a check behind it, need a savepoint.
 	single := len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0
 	if !single {
-		if err := c.control(ctx, "SAVEPOINT member"); err != nil {
+		if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
 			return false, err
 		}
 	}
 	err = t.all(undisturbed{m.ctx}, c)
 	if err == nil {
 		if !single {
-			err = c.control(ctx, "RELEASE member")
+			_, err = c.exec(ctx, "RELEASE member")
 		}
 		return err == nil, err
 	}
@@ -284,12 +284,17 @@ func (g *group) part(ctx context.Context, c *conn, m *member) (made bool, err er
 	case class == Busy:
 		return false, err
 	case !single:
-		if c.control(ctx, "ROLLBACK TO member") != nil || c.control(ctx, "RELEASE member") != nil {
+		for _, text := range [...]string{"ROLLBACK TO member", "RELEASE member"} {
+			if _, err := c.exec(ctx, text); err != nil {
+				return false, errApart
+			}
+		}
+	case class == Unique:
+		// A table made by hand may answer so to a key that is taken (ON CONFLICT ROLLBACK): all is
+		// undone, and a transaction can be begun.
+		if _, err := c.exec(ctx, g.b.traits.BeginRead); err == nil {
 			return false, errApart
 		}
-	case class == Unique && c.control(ctx, g.b.traits.BeginRead) == nil:
-		// A table made by hand may answer so to a key that is taken (ON CONFLICT ROLLBACK): all is undone.
-		return false, errApart
 	}
 	if errors.Is(err, errFailed) || class == Unique {
 		if err = t.obstacle(undisturbed{m.ctx}, c); err == nil {

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ type layout struct {
 	state, typ, revision, size, created, modified *column
 	claimOwner, claimUntil, claimToken            *column
 	fields                                        []*column // as schema.Fields; nil where the table lacks it
-	idIndex                                       string    // its name, where Traits.LocksAllRead
+	idIndex                                       string    // its name, where Traits.LockRows
 	identity                                      string
 	counter                                       bool
 	missing                                       []string
@@ -304,10 +305,14 @@ func (l *layout) insert(n int) string {
 // key returns what is bound for an ID; false: no record of this table can have it.
 func (l *layout) key(id driver.ID) (any, bool) {
 	if !l.schema.IntegerIDs {
-		// A server takes anything else for an error, not for absent.
 		ok := id != "" && len(id) <= driver.MaxIDLen && utf8.ValidString(string(id)) && strings.IndexByte(string(id), 0) < 0
-		return string(id), ok || id != "" && l.traits.Embedded
+		return string(id), ok || id != "" && l.traits.AnyText
 	}
 	n, ok := integerID(id)
 	return n, ok
+}
+
+// unsupported is the error for a query on a column that the table lacks.
+func unsupported(l *layout, column string) error {
+	return fmt.Errorf("table %q has no column %q: %w", l.name, column, errors.ErrUnsupported)
 }

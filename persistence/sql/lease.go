@@ -78,7 +78,7 @@ func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 		now := b.now()
 		lapsed.add(now.text, now.args...)
 		text := "UPDATE " + l.table + " SET " + l.unclaim()
-		if t := b.traits; t.SkipLocked != "" && !t.LocksAllRead {
+		if t := b.traits; t.SkipLocked != "" && t.LockRows == nil {
 			text = "WITH c AS MATERIALIZED (SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table + lapsed.conjunction() + " " + t.SkipLocked + ") " +
 				text + " FROM c WHERE " + l.table + "." + l.id.quoted + " = " + claimedID
 		} else {

@@ -10,7 +10,7 @@ import (
 // mutate runs the statement of some mutations of one kind. The statement itself finds out whether
 // the record is as the mutation wants it.
 func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
-	ctx = t.b.short(ctx)
+	ctx = c.short(ctx)
 	i := at[0]
 	m := &t.ms[i]
 	if t.keys[i] == nil && !t.readsOnly(i) {

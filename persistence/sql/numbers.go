@@ -44,13 +44,13 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64, error) {
 	for range 100 { // whoever else begins the counter at the same moment does so once
 		// UPDATE first: it takes the lock wherever one transaction alone does not keep others out.
-		changed, err := c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = next + ? WHERE name = ? AND next > 0 AND next <= ?",
+		changed, err := c.exec(c.short(ctx), "UPDATE "+storesTable+" SET next = next + ? WHERE name = ? AND next > 0 AND next <= ?",
 			n, l.name, math.MaxInt64-n)
 		if err != nil {
 			return 0, err
 		}
 		var next int64
-		found, err := c.one(b.short(ctx), "SELECT next FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next)
+		found, err := c.one(c.short(ctx), "SELECT next FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next)
 		switch {
 		case err != nil:
 			return 0, err
@@ -70,7 +70,7 @@ func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64,
 		if highest > math.MaxInt64-n-1 {
 			return 0, b.exhausted(l)
 		}
-		changed, err = c.exec(b.short(ctx), "UPDATE "+storesTable+" SET next = ? WHERE name = ? AND next = 0", highest+1+n, l.name)
+		changed, err = c.exec(c.short(ctx), "UPDATE "+storesTable+" SET next = ? WHERE name = ? AND next = 0", highest+1+n, l.name)
 		if err != nil || changed > 0 {
 			return highest + 1, err
 		}

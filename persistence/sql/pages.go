@@ -27,56 +27,68 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 	if err != nil {
 		return err
 	}
-	page := *q
-	size, left, filtered := firstPage, q.Limit, false
-	if q.Limit > 0 {
-		// Who says how much is wanted wants it all.
-		size = min(q.Limit, largestPage)
+	left := q.Limit
+	give := func(rows []scanned) error {
+		for _, row := range rows {
+			if !yield(row.rec, row.err) {
+				return errStop
+			}
+			if row.err != nil {
+				continue
+			}
+			if left--; left == 0 {
+				return errStop
+			}
+		}
+		return nil
 	}
-	for {
+	rest := *q
+	size, filtered := firstPage, false
+	if q.Limit > 0 {
+		size = min(q.Limit, largestPage) // who says how much is wanted wants it all
+	}
+	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if q.Limit > 0 && !filtered {
 			size = min(size, left)
 		}
-		sh, err := r.l.selects(&page, size, order...)
+		sh, err := r.l.selects(&rest, size, true, order...)
 		if err != nil {
 			return err
 		}
-		s, filters := sh.selection, sh.filters
-		if len(sh.statements) > 1 || len(filters) > 0 {
-			if err := r.whole(ctx); err != nil {
-				return err
-			}
-		}
-		filtered = len(filters) > 0
-		page.After = nil
-		for _, st := range sh.statements {
-			rows, next, bytes, err := r.page(ctx, st, s, filters, q.Order, size)
-			if err != nil {
-				return err
-			}
-			for _, row := range rows {
-				if !yield(row.rec, row.err) {
-					return errStop
-				}
-				if row.err != nil {
-					continue
-				}
-				if left--; left == 0 {
-					return errStop
-				}
-			}
-			if page.After = next; next != nil {
-				size = nextSize(size, bytes)
-				break
-			}
-		}
-		if page.After == nil {
-			return nil
+		filtered = len(sh.filters) > 0
+		if size, more, err = r.pages(ctx, &rest, sh, size, give); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// pages reads a page of each statement of a query until one is full. Then there may be more to
+// read: rest.After is set to the place, and next is the size of the page to come.
+func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size int, give func([]scanned) error) (next int, more bool, err error) {
+	if len(sh.statements) > 1 || len(sh.filters) > 0 {
+		if err := r.whole(ctx); err != nil {
+			return 0, false, err
+		}
+	}
+	rest.After = nil
+	for _, st := range sh.statements {
+		rows, place, bytes, err := r.page(ctx, st, sh.selection, sh.filters, rest.Order, size)
+		if err == nil {
+			err = give(rows)
+		}
+		if err != nil {
+			return 0, false, err
+		}
+		if place != nil {
+			rest.After = place
+			return nextSize(size, bytes), true, nil
+		}
+	}
+	return size, false, nil
 }
 
 // nextSize returns the size of the page after a full one.
@@ -93,7 +105,7 @@ func nextSize(size, bytes int) int {
 // page reads the rows of one statement. next is the place of the last row where the page is full, so that more may follow.
 func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*filter, order []driver.Order, size int) (rows []scanned, next *driver.Cursor, bytes int, err error) {
 	rows = make([]scanned, 0, min(size, 128))
-	err = r.run(ctx, func() error {
+	err = r.read(ctx, func() error {
 		rows, next, bytes = rows[:0], nil, 0
 		n := 0
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() (err error) {

@@ -29,11 +29,13 @@ type shapes struct {
 	known map[string]*shape
 }
 
-// selects returns the SELECTs of q, each of so many rows, not 0: no limit, with the values that q has, and cells for their rows. They give the
-// columns of extra, then those of the filters, behind what q wants.
-func (l *layout) selects(q *driver.Query, limit int, extra ...*column) (shape, error) {
-	if !l.shapely(q) {
-		sh, err := l.shape(q, limit, extra)
+// selects returns the SELECTs of q with the values that q has, and cells for their rows. They give
+// the columns that q wants, then those of extra, then those of the filters. limit is the number of
+// rows of each; 0: no limit. With filters it counts only where paged is true, and then also the rows
+// that do not pass.
+func (l *layout) selects(q *driver.Query, limit int, paged bool, extra ...*column) (shape, error) {
+	if !l.cacheable(q) {
+		sh, err := l.shape(q, limit, paged, extra)
 		if err != nil {
 			return shape{}, err
 		}
@@ -54,7 +56,7 @@ func (l *layout) selects(q *driver.Query, limit int, extra ...*column) (shape, e
 			}
 		}
 		var err error
-		if sh, err = l.shape(&slotted, limit, extra); err != nil {
+		if sh, err = l.shape(&slotted, limit, paged, extra); err != nil {
 			return shape{}, err
 		}
 		l.shapes.mu.Lock()
@@ -84,8 +86,8 @@ func (l *layout) selects(q *driver.Query, limit int, extra ...*column) (shape, e
 	return bound, nil
 }
 
-// shapely reports whether the text of the statements of q does not depend on the values in it.
-func (l *layout) shapely(q *driver.Query) bool {
+// cacheable reports whether the text of the statements of q does not depend on the values in it.
+func (l *layout) cacheable(q *driver.Query) bool {
 	if q.After != nil {
 		return false
 	}
@@ -107,8 +109,8 @@ func (l *layout) shapely(q *driver.Query) bool {
 // maxShort is how many rows a short statement gives at most. It ends too soon to be worth interrupting.
 const maxShort = 16
 
-// walks reports whether the rows of q stand together in an index, in its order.
-func (l *layout) walks(q *driver.Query) bool {
+// followsIndex reports whether the rows of q stand together in an index, in its order.
+func (l *layout) followsIndex(q *driver.Query) bool {
 	if len(q.Order) > 1 || q.After != nil || len(q.Order) == 0 && len(q.Where) == 0 {
 		return false
 	}
@@ -171,7 +173,7 @@ func appendShape(b []byte, q *driver.Query, limit int) []byte {
 }
 
 // shape makes the statements of q, for use with the values that q has.
-func (l *layout) shape(q *driver.Query, limit int, extra []*column) (*shape, error) {
+func (l *layout) shape(q *driver.Query, limit int, paged bool, extra []*column) (*shape, error) {
 	where, filters, err := l.where(q.Where)
 	if err != nil {
 		return nil, err
@@ -180,14 +182,14 @@ func (l *layout) shape(q *driver.Query, limit int, extra []*column) (*shape, err
 	if err != nil {
 		return nil, err
 	}
-	sh := &shape{filters: filters, short: limit > 0 && limit <= maxShort && l.walks(q), selection: l.wanted(q, slices.Concat(extra, filterColumns(filters))...)}
+	sh := &shape{filters: filters, short: limit > 0 && limit <= maxShort && l.followsIndex(q), selection: l.wanted(q, slices.Concat(extra, filterColumns(filters))...)}
 	head := "SELECT " + sh.selection.list() + " FROM " + l.table
 	for _, rg := range ranges {
 		st := clause{text: head}
 		all := and(where, rg.where)
 		st.add(all.conjunction(), all.args...)
 		st.add(rg.orderBy(), rg.orderArgs...)
-		if limit > 0 && (len(filters) == 0 || !l.traits.Embedded) { // a server's rows end with their page, looked at or not
+		if limit > 0 && (len(filters) == 0 || paged) {
 			// Not bound: SQLite plans a statement anew whenever another value is bound there.
 			st.text += " LIMIT " + strconv.Itoa(limit)
 		}

@@ -63,6 +63,24 @@ func hashable(v any) any {
 	return v
 }
 
+func filterColumns(fs []*filter) []*column {
+	var cols []*column
+	for _, f := range fs {
+		cols = append(cols, f.column)
+	}
+	return cols
+}
+
+// passes reports whether the row in the cells, the last of which are the filters' columns, satisfies them.
+func (s *selection) passes(fs []*filter) bool {
+	for i, f := range fs {
+		if !f.holds(s.cells[len(s.cells)-len(fs)+i].v) {
+			return false
+		}
+	}
+	return true
+}
+
 // maxListed is how many values of In and NotIn conditions a statement has at most, all together; the
 // rest of its parameters are for everything else.
 func (l *layout) maxListed() int { return l.traits.MaxParams * 3 / 4 }

@@ -39,34 +39,61 @@ const (
 
 func newTraits() sql.Traits {
 	return sql.Traits{
-		Name:              "mysql",
-		Quote:             '`',
-		BindType:          sqlx.QUESTION,
-		NewRevision:       func(expr string) string { return "LAST_INSERT_ID(" + expr + ")" },
-		KeyInIndexInteger: true, // every index of InnoDB holds the primary key
-		KeyInIndexText:    true,
-		// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock gaps there; their level
-		// holds for the next transaction alone.
-		BeforeWrite:  "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-		BeginWrite:   "START TRANSACTION",
-		Now:          "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-		SkipLocked:   "FOR UPDATE SKIP LOCKED", // until the server has been asked
-		LocksAllRead: true,
-		// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
-		GroupKey:      func(expr string) string { return "sha2(" + expr + ", 256)" },
-		BeginRead:     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-		InitLock:      "SELECT GET_LOCK('brine_init', 1)",
-		InitUnlock:    "SELECT RELEASE_LOCK('brine_init')",
-		ResetChecks:   true,
-		GetShapes:     []int{1, 8, 64, 512, 2048, 10000}, // longer lists are slower, and looked up without the index in the end
-		TableOptions:  " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-		MaxParams:     maxParams,
-		MaxBatchBytes: maxBatchBytes,
-		MaxValue:      16 << 20, // until the server has been asked
-		AsText:        func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
-		// Not COLLATE: the one that compares by bytes has two names, and fits one character set.
-		Binary: func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
+		Name:         "mysql",
+		Quote:        '`',
+		BindType:     sqlx.QUESTION,
+		DriverTraits: sql.DriverTraits{ResetChecks: true},
+		TransactionTraits: sql.TransactionTraits{
+			// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock
+			// gaps there; their level holds for the next transaction alone.
+			BeforeWrite: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+			BeginWrite:  "START TRANSACTION",
+			BeginRead:   "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+			InitLock:    "SELECT GET_LOCK('brine_init', 1)",
+			InitUnlock:  "SELECT RELEASE_LOCK('brine_init')",
+		},
+		TableTraits: sql.TableTraits{
+			TableOptions:      " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+			KeyInIndexInteger: true, // every index of InnoDB has the primary key
+			KeyInIndexText:    true,
+		},
+		ReadTraits: sql.ReadTraits{
+			// Longer lists are slower, and looked up without the index in the end.
+			GetShapes: []int{1, 8, 64, 512, 2048, 10000},
+		},
+		WriteTraits: sql.WriteTraits{
+			NewRevision: func(expr string) string { return "LAST_INSERT_ID(" + expr + ")" },
+		},
+		ClaimTraits: sql.ClaimTraits{
+			Now:        "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+			SkipLocked: "FOR UPDATE SKIP LOCKED", // until the server has been asked
+			LockRows:   lockRows,
+		},
+		Expressions: sql.Expressions{
+			AsText: func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
+			// Not COLLATE: the one that compares by bytes has two names, and fits one character set.
+			Binary: func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
+			// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
+			GroupKey: func(expr string) string { return "sha2(" + expr + ", 256)" },
+		},
+		Limits: sql.Limits{
+			MaxParams:     maxParams,
+			MaxBatchBytes: maxBatchBytes,
+			MaxValue:      16 << 20, // until the server has been asked
+		},
 	}
+}
+
+// claimedID names the IDs of the subquery, unlike any column.
+const claimedID = "brine_claimed_id"
+
+// lockRows returns a SELECT that sorts candidates without a lock, and then looks them up one after
+// the other: InnoDB locks every row that it looks at for a statement that locks. The hints keep the
+// planner from another way.
+func lockRows(s *sql.LockingSelect) string {
+	return fmt.Sprintf("SELECT %[1]s FROM (SELECT %[3]s AS %[8]s FROM %[2]s%[5]s%[6]s LIMIT %[7]d) AS c"+
+		" STRAIGHT_JOIN %[2]s FORCE INDEX (%[4]s) ON %[2]s.%[3]s = %[8]s%[5]s",
+		s.Columns, s.Table, s.ID, s.IDIndex, s.Where, s.OrderBy, s.Candidates, claimedID)
 }
 
 func (d *dialect) Traits() *sql.Traits { return &d.traits }

@@ -49,8 +49,8 @@ import (
 
 func init() { driver.Register("mysql", Open) }
 
-// patience is how long a call is tried again where someone else is in the way.
-const patience = 10 * time.Second
+// retryFor is how long a call is tried again where someone else is in the way.
+const retryFor = 10 * time.Second
 
 // Open implements [driver.Opener]. It checks the URL and reads the files that it names, and does no other I/O.
 func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
@@ -63,7 +63,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 		return nil, err
 	}
 	d := &dialect{traits: newTraits(), location: s.location(), pool: s.pool, open: func() *sqlx.DB { return sqlx.NewDb(stdsql.OpenDB(c), "mysql") }}
-	return sql.Open(d, o, patience), nil
+	return sql.OpenServer(d, o, retryFor), nil
 }
 
 // New returns the Backend of the table o.Table ("" means "store") in a database that the caller has opened, with go-sql-driver/mysql or
@@ -78,5 +78,5 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 		return nil, err
 	}
 	d := &dialect{traits: newTraits(), pool: pool, borrowed: true, open: func() *sqlx.DB { return db }}
-	return sql.Open(d, o, patience), nil
+	return sql.OpenServer(d, o, retryFor), nil
 }

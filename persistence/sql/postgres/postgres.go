@@ -50,8 +50,8 @@ func init() {
 	driver.Register("postgresql", Open)
 }
 
-// patience is how long a call is tried again where someone else is in the way, or the server away.
-const patience = 10 * time.Second
+// retryFor is how long a call is tried again where someone else is in the way, or the server away.
+const retryFor = 10 * time.Second
 
 // Open implements [driver.Opener]. It checks the URL and does no I/O, but to find the name of the user where the URL has none.
 func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
@@ -63,7 +63,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	return sql.Open(&dialect{traits: &traits, location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, connector: c}, o, patience), nil
+	return sql.OpenServer(&dialect{traits: &traits, location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, connector: c}, o, retryFor), nil
 }
 
 // New returns the Backend of the table o.Table ("" means "store") in a database that the caller has opened, with lib/pq or something that wraps it.
@@ -78,5 +78,5 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	}
 	t := traits
 	t.FreshBytes, t.CancelTells = false, false
-	return sql.Open(&dialect{traits: &t, location: "postgres:(a caller's connections)", pool: pool, db: db}, o, patience), nil
+	return sql.OpenServer(&dialect{traits: &t, location: "postgres:(a caller's connections)", pool: pool, db: db}, o, retryFor), nil
 }

@@ -24,23 +24,29 @@ type dialect struct {
 var _ sql.Dialect = (*dialect)(nil)
 
 var traits = sql.Traits{
-	Name:              "sqlite",
-	Quote:             '"',
-	BindType:          sqlx.QUESTION,
-	Embedded:          true,
-	FreshBytes:        true,
-	Returning:         true,
-	KeyInIndexInteger: true, // the rowid
-	PartialIndexes:    true,
-	BeginWrite:        "BEGIN IMMEDIATE",
-	BeginRead:         "BEGIN",
-	MaxParams:         32766,
-	MaxBatchBytes:     1 << 20,
-	MaxValue:          1_000_000_000,
-	Upsert:            `ON CONFLICT ("id") DO UPDATE SET`,
-	Excluded:          func(quoted string) string { return "excluded." + quoted },
-	AsText:            func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
-	Binary:            func(expr string) string { return expr + " COLLATE BINARY" },
+	Name:         "sqlite",
+	Quote:        '"',
+	BindType:     sqlx.QUESTION,
+	DriverTraits: sql.DriverTraits{FreshBytes: true},
+	TransactionTraits: sql.TransactionTraits{
+		BeginWrite: "BEGIN IMMEDIATE",
+		BeginRead:  "BEGIN",
+	},
+	TableTraits: sql.TableTraits{
+		KeyInIndexInteger: true, // the rowid
+		PartialIndexes:    true,
+	},
+	ReadTraits: sql.ReadTraits{DenseRun: 16, AnyText: true},
+	WriteTraits: sql.WriteTraits{
+		Returning: true,
+		Upsert:    `ON CONFLICT ("id") DO UPDATE SET`,
+		Excluded:  func(quoted string) string { return "excluded." + quoted },
+	},
+	Expressions: sql.Expressions{
+		AsText: func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
+		Binary: func(expr string) string { return expr + " COLLATE BINARY" },
+	},
+	Limits: sql.Limits{MaxParams: 32766, MaxBatchBytes: 1 << 20, MaxValue: 1_000_000_000},
 }
 
 func (d *dialect) Traits() *sql.Traits { return &traits }

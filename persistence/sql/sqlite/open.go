@@ -163,7 +163,7 @@ func (d *dialect) readOnly(why error) error {
 
 func (d *dialect) reader(mode string) (*sqlx.DB, error) {
 	return connect(d.dsn(mode), d.readers,
-		fmt.Sprintf("busy_timeout(%d)", min(d.patience, readerTimeout).Milliseconds()),
+		fmt.Sprintf("busy_timeout(%d)", min(d.busyTimeout, readerTimeout).Milliseconds()),
 		"query_only(1)", fmt.Sprintf("mmap_size(%d)", readerMmap), fmt.Sprintf("cache_size(-%d)", cacheKiB))
 }
 

@@ -45,13 +45,13 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	return sql.Open(&dialect{settings: *s, logger: o.Logger}, o, s.patience), nil
+	return sql.OpenEmbedded(&dialect{settings: *s, logger: o.Logger}, o, s.busyTimeout), nil
 }
 
 // settings are what a URL says.
 type settings struct {
 	path        string // absolute; "": private memory
-	patience    time.Duration
+	busyTimeout time.Duration
 	synchronous string
 	readers     int
 	networkOK   bool
@@ -64,14 +64,14 @@ func parse(u url.URL) (*settings, error) {
 	if u.Host() != "" || u.Port() != "" || u.User() != "" || u.Password() != "" {
 		return nil, fmt.Errorf("a sqlite URL names a file, no host and no user: sqlite:///absolute/path.db or sqlite:relative/path.db")
 	}
-	s := &settings{patience: 10 * time.Second, synchronous: "full", readers: 4}
+	s := &settings{busyTimeout: 10 * time.Second, synchronous: "full", readers: 4}
 	q := u.Query()
 	if q.Has("busy_timeout") {
 		d, err := time.ParseDuration(q.Get("busy_timeout"))
 		if err != nil || d < 0 || d > 24*time.Hour {
 			return nil, fmt.Errorf("busy_timeout %q in a sqlite URL is no duration between 0s and 24h", q.Get("busy_timeout"))
 		}
-		s.patience = d
+		s.busyTimeout = d
 	}
 	if q.Has("synchronous") {
 		switch s.synchronous = q.Get("synchronous"); s.synchronous {

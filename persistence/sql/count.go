@@ -13,6 +13,35 @@ var _ driver.Grouper = (*reader)(nil)
 // errValue: a value that no record of the schema can have, so that a record is corrupt.
 var errValue = errors.New("a value of another kind")
 
+// Count implements [driver.Reader].
+func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	where, filters, err := r.l.where(q.Where)
+	if err != nil {
+		return 0, err
+	}
+	tail := " FROM " + r.l.table + where.conjunction()
+	var n int64
+	err = r.read(ctx, func() error {
+		n = 0
+		if len(filters) == 0 {
+			_, err := r.c.one(ctx, "SELECT count(*)"+tail, where.args, &n)
+			return err
+		}
+		s := r.l.selection(0, filterColumns(filters)...)
+		return r.c.query(ctx, "SELECT "+s.list()+tail, where.args, s.dest, func() error {
+			if s.passes(filters) {
+				n++
+			}
+			return nil
+		})
+	})
+	r.given = r.given || err == nil
+	return n, r.b.translate(err)
+}
+
 // CountBy implements [driver.Grouper]. The database groups, by the bytes of text; where it cannot evaluate the
 // conditions, or a record turns out corrupt, the records are looked at one by one.
 func (r *reader) CountBy(ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
@@ -42,7 +71,7 @@ func (r *reader) CountBy(ctx context.Context, q *driver.Query, column string) ([
 	var n int64
 	var at map[any]int // in groups
 	var groups []driver.Group
-	err = r.run(ctx, func() error {
+	err = r.read(ctx, func() error {
 		at, groups = map[any]int{}, nil
 		return r.c.query(ctx, text, where.args, []any{&value, &n}, func() error {
 			v, err := r.l.groupValue(col, value.v)
