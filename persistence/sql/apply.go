@@ -37,8 +37,8 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 
 // byItself makes the mutations in a transaction of their own.
 func (t *batch) byItself(ctx context.Context, o *open) (err error) {
-	// Where a batch failed and nothing is found to be in its way, another writer was quicker and has
-	// undone what it did. The batch may be tried again, but not for ever.
+	// Where a batch failed and nothing is found to be in its way, another writer was quicker and
+	// has undone what it did. The batch may be tried again, but not for ever.
 	for range 3 {
 		if err = t.apply(ctx, o); err == nil {
 			return nil

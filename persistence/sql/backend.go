@@ -46,9 +46,9 @@ type Backend struct {
 	}
 }
 
-// OpenEmbedded returns the Backend of the table o.Table in a database that runs inside this process.
-// It does no I/O: the database is opened by Init. Where another process has locked the database, a
-// call is tried again for the time of retryFor.
+// OpenEmbedded returns the Backend of the table o.Table in a database that runs inside this
+// process. It does no I/O: the database is opened by Init. Where another process has locked the
+// database, a call is tried again for the time of retryFor.
 func OpenEmbedded(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backend {
 	b := newBackend(d, o, retryFor)
 	b.engine = embedded{b}
@@ -70,7 +70,8 @@ func newBackend(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backen
 	}
 }
 
-// enter begins a call: it opens the database if need be, and says no once the backend is closed. leave ends the call.
+// enter begins a call: it opens the database if need be, and says no once the backend is closed.
+// leave ends the call.
 func (b *Backend) enter(ctx context.Context) (*open, *tables, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -174,7 +175,8 @@ func (b *Backend) Close() error {
 	return b.disconnect()
 }
 
-// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does nothing.
+// Suspend implements [driver.Suspender]. Where the connection is the data (private memory) it does
+// nothing.
 func (b *Backend) Suspend() error {
 	b.mu.Lock()
 	o, closed := b.open, b.closed

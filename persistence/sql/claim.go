@@ -12,8 +12,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Claim implements [driver.Claimer]. It is one statement that commits by itself, where the database has one that can do
-// it; else, and always with c.Edit, a transaction that locks the records, passing over those that others have locked.
+// Claim implements [driver.Claimer]. It is one statement that commits by itself, where the database
+// has one that can do it; else, and always with c.Edit, a transaction that locks the records,
+// passing over those that others have locked.
 func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
 	o, ts, err := b.ready(ctx)
 	if err != nil {
@@ -174,7 +175,8 @@ func (cl *claiming) statement(s *selection) (clause, error) {
 	return st, nil
 }
 
-// claimed makes a record, and its place in the order, of the row in the cells: the place alone where the record cannot be read.
+// claimed makes a record, and its place in the order, of the row in the cells: the place alone
+// where the record cannot be read.
 func (s *selection) claimed(order, filters int) (claimed, error) {
 	place, err := s.cursor(order, filters)
 	if err != nil {
@@ -184,7 +186,7 @@ func (s *selection) claimed(order, filters int) (claimed, error) {
 	return claimed{rec: rec, place: place}, err
 }
 
-// skip passes over a record that cannot be read, so that it does not keep everyone from those behind it.
+// skip passes over a record that cannot be read, so that those after it can be claimed.
 func (cl *claiming) skip(err error) error {
 	if _, about := errors.AsType[*driver.RecordError](err); !about {
 		return err
@@ -194,8 +196,9 @@ func (cl *claiming) skip(err error) error {
 	return nil
 }
 
-// claimSet returns the beginning of an UPDATE that claims: the owner is bound, and what until has in it. The token stands
-// before the revision that it is made of: MySQL assigns one after the other.
+// claimSet returns the beginning of an UPDATE that claims: the owner is bound, and what until has
+// in it. The token stands before the revision that it is made of: MySQL assigns one after the
+// other.
 func (l *layout) claimSet(until string) string {
 	next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, l.revision.quoted)
 	return fmt.Sprintf("UPDATE %s SET %s = ?, %s = %s, %s = %s, %s = %s", l.table, l.claimOwner.quoted,
@@ -215,7 +218,8 @@ func (s *segment) text(head string) clause {
 	return st
 }
 
-// segments returns what to select from, one after the other, and the conditions that are left to be looked at.
+// segments returns what to select from, one after the other, and the conditions that are left to be
+// looked at.
 func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
 	l := cl.l
 	conds, first := q.Where, ""
@@ -245,9 +249,10 @@ func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
 	return segments, filters, nil
 }
 
-// preferIndex keeps planners from walking along the key over all that does not match, as they do when they believe that most
-// records match. Where a column equals a value, an index on it serves in the order of the key too; written as a range of the column, in the
-// order of both, nothing else does.
+// preferIndex keeps planners from reading the records in the order of the key, those that do not
+// match too, as they do when they expect most records to match. Where a column equals a value, an
+// index on it serves in the order of the key too; written as a range of the column, in the order of
+// both, nothing else does.
 func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string) {
 	desc := ""
 	for i, o := range q.Order {

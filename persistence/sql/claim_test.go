@@ -351,7 +351,8 @@ func TestWhoeverClaimsAtOnceGetsDifferentRecords(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				// One that is passed over because someone is about to claim it is claimed by that one.
+				// One that is passed over because someone is about to claim it is claimed by that
+				// one.
 				if len(times) != total {
 					t.Errorf("%s, %d at once: %d of %d claimed", name, limit, len(times), total)
 				}
@@ -406,7 +407,8 @@ func TestFinishedRecordsAreNotLookedAt(t *testing.T) {
 	everywhere(t, func(t *testing.T, db database) {
 		b, ctx := db.open(t, jobs, driver.OpenOptions{}), t.Context()
 		raw := db.raw(t)
-		// The planner believes that all are ready, as it does when a long queue has been worked off.
+		// The planner believes that all are ready, as it does when a long queue has been worked
+		// off.
 		var ms []driver.Mutation
 		for i := range 20_000 {
 			ms = append(ms, job(i+1, "READY", i, 0))

@@ -11,8 +11,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A claim in steps looks at so many records at least where conditions are left to be looked at here, and at so many more
-// than it wants where those that others have locked are passed over.
+// A claim in steps reads at least claimPage records where the database cannot evaluate all
+// conditions, and claimSlack more than it wants where those that others have locked are passed
+// over.
 const (
 	claimPage  = 256
 	claimSlack = 64
@@ -52,7 +53,8 @@ func (cl *claiming) inSteps(ctx context.Context, c *conn) error {
 	return cl.mark(ctx, c)
 }
 
-// lock selects some records of a segment for update. next is the place of the last one where more may follow.
+// lock selects some records of a segment for update. next is the place of the last one where more
+// may follow.
 func (cl *claiming) lock(ctx context.Context, c *conn, st *segment, filters []*filter) (rows []claimed, next *driver.Cursor, err error) {
 	size := cl.Limit - len(cl.got)
 	if len(filters) > 0 {
@@ -102,7 +104,7 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *segment, filters []*f
 }
 
 // locking returns the SELECT that locks up to size records of a segment. It gives the columns of s,
-// and the clock. Where the dialect has a statement of its own for that, it looks at so many
+// and the clock. Where the dialect has a statement of its own for that, it reads so many
 // candidates.
 func (cl *claiming) locking(st *segment, s *selection, size, candidates int) clause {
 	l, t := cl.l, cl.b.traits

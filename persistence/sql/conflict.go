@@ -16,7 +16,8 @@ func (v version) record() driver.Record {
 	return driver.Record{Revision: v.revision, Claim: driver.Claim{Token: v.token}}
 }
 
-// check looks whether the records of mutations that only read are there, as the mutations want them.
+// check finds out whether the records of mutations that only read are there, as the mutations want
+// them.
 func (t *batch) check(ctx context.Context, c *conn, at []int) error {
 	ids := make([]driver.ID, len(at))
 	for k, i := range at {
@@ -81,7 +82,7 @@ func (l *layout) versions(ctx context.Context, c *conn, ids []driver.ID, tokens 
 	return found, err
 }
 
-// checkRefs looks whether every new reference leads to an object, after the writes.
+// checkRefs finds out whether every new reference leads to an object, after the writes.
 func (t *batch) checkRefs(ctx context.Context, c *conn) error {
 	outside := t.outsideRefs()
 	if len(outside) == 0 {

@@ -50,8 +50,8 @@ func (c *conn) short(ctx context.Context) context.Context {
 	return ctx
 }
 
-// prepared takes a statement for text out of those kept, or prepares it. It belongs to the caller until
-// keep: a statement whose rows are being read cannot be run a second time.
+// prepared takes a statement for text out of those kept, or prepares it. It belongs to the caller
+// until keep: a statement whose rows are being read cannot be run a second time.
 func (c *conn) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
 	if s, ok := c.idle[text]; ok {
 		delete(c.idle, text)
@@ -126,7 +126,8 @@ func (c *conn) send(ctx context.Context, text string) error {
 	return err
 }
 
-// query runs a statement and calls row after each row has been scanned into dest; an error of row ends it.
+// query runs a statement and calls row after each row has been scanned into dest; an error of row
+// ends it.
 func (c *conn) query(ctx context.Context, text string, args, dest []any, row func() error) (err error) {
 	defer c.attend(ctx)()
 	s, err := c.prepared(ctx, text) //nolint:sqlclosecheck // kept
@@ -195,7 +196,8 @@ func (c *conn) unsent() bool {
 	return r != nil && (!r.began || r.link != nil && r.link.written.Load() == r.mark)
 }
 
-// watch cuts the link when ctx has been over for so long, unless the function that it returns has been called by then.
+// watch cuts the link when ctx has been over for so long, unless the function that it returns has
+// been called by then.
 func (c *conn) watch(ctx context.Context, grace time.Duration) (stop func()) {
 	if c.remote == nil || c.remote.link == nil || ctx.Done() == nil {
 		return func() {}

@@ -42,8 +42,8 @@ func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
 	return n, r.b.translate(err)
 }
 
-// CountBy implements [driver.Grouper]. The database groups, by the bytes of text; where it cannot evaluate the
-// conditions, or a record turns out corrupt, the records are looked at one by one.
+// CountBy implements [driver.Grouper]. The database groups, by the bytes of text; where it cannot
+// evaluate the conditions, or a record turns out corrupt, the records are looked at one by one.
 func (r *reader) CountBy(ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -102,7 +102,8 @@ func (in *initializer) addIndexes(ctx context.Context, c *conn, l *layout, tab *
 			columns += ", " + l.id.quoted
 		}
 		columns = "(" + columns + ")"
-		if name == driver.ColClaimUntil && t.PartialIndexes { // what nobody has claimed costs nothing then
+		if name == driver.ColClaimUntil && t.PartialIndexes {
+			// A record without a claim costs nothing then.
 			columns += " WHERE " + quote(t, name) + " IS NOT NULL"
 		}
 		if err := define(ctx, c, "CREATE INDEX "+quote(t, indexName(tab.Name, name))+" ON "+l.table+" "+columns); err != nil {

@@ -11,12 +11,12 @@ import (
 // A Dialect is what the engine has to know of one database system. Its
 // methods are safe for concurrent use.
 type Dialect interface {
-	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and MaxBatchBytes
-	// may be set by the Probe of Pools, which asks the server.
+	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and
+	// MaxBatchBytes may be set by the Probe of Pools, which asks the server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived
-	// from it: the same database, the same text. It holds no password.
+	// from it: the same database, the same text. It has no password in it.
 	Location() string
 
 	// Open opens the database: before the first use, and anew after every Suspend.
@@ -54,10 +54,10 @@ type Traits struct {
 type DriverTraits struct {
 	// FreshBytes: the driver allocates every []byte that it gives, so it need not be copied.
 	FreshBytes bool
-	// ResetChecks: the driver's ResetSession looks whether the server has hung up.
+	// ResetChecks: the driver's ResetSession finds out whether the server has hung up.
 	ResetChecks bool
-	// CancelTells: a statement on a server whose context ends is cancelled by the server, which says
-	// whether it was in time.
+	// CancelTells: a statement on a server whose context ends is cancelled by the server, which
+	// says whether it was in time.
 	CancelTells bool
 	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
 	// none ever.
@@ -104,11 +104,11 @@ type ReadTraits struct {
 type WriteTraits struct {
 	// Returning: UPDATE and INSERT … ON CONFLICT may end in RETURNING.
 	Returning bool
-	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its result,
-	// in place of Returning; nil: it cannot.
+	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its
+	// result, in place of Returning; nil: it cannot.
 	NewRevision func(expr string) string
-	// InsertShapes are the numbers of rows that one INSERT makes, in ascending order from 1. nil: 1,
-	// 8, 64.
+	// InsertShapes are the numbers of rows that one INSERT makes, in ascending order from 1. nil:
+	// 1, 8, 64.
 	InsertShapes []int
 	// Upsert stands between the VALUES of an INSERT and the assignments for a row whose "id" is
 	// there: "ON CONFLICT (id) DO UPDATE SET". Excluded is a column of the row that was to be
@@ -236,7 +236,7 @@ type Column struct {
 	Integers bool // int64 values come back as they were
 	Texts    bool // text comes back as it was
 	Binary   bool // text is compared by bytes
-	// IndexPart stands behind the name in CREATE INDEX: how much of a long value is indexed, as "(255)".
+	// IndexPart follows the name in CREATE INDEX: how much of a long value is indexed, as "(255)".
 	IndexPart string
 }
 
@@ -256,13 +256,15 @@ type Pools struct {
 	Readers int      // connections that read at once, where there is no server
 	// Keep says how connections to a server are kept, as ParsePool returns it. The engine sets the
 	// limits of Writer itself.
-	Keep     driver.Pool
-	Borrowed bool // Writer is the caller's: it is never closed nor configured, and gets its connections back
-	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed instead of given back, so that
-	// the caller never meets what was set.
+	Keep driver.Pool
+	// Borrowed: Writer is the caller's. It is neither closed nor configured, and gets its
+	// connections back.
+	Borrowed bool
+	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed
+	// instead of given back, so that the caller never gets one with these settings.
 	Setup []string
-	// Probe looks at the server, on the first connection and before anything else; nil: there is nothing to look at. An error
-	// means that the database could not be opened.
+	// Probe examines the server, on the first connection and before anything else; nil: there is
+	// nothing to find out. An error means that the database could not be opened.
 	Probe    func(ctx context.Context, c *sqlx.Conn) error
 	ReadOnly error // why the medium cannot be written; nil: it can
 	Pinned   bool  // closing a connection loses the data: Suspend leaves it open
@@ -279,6 +281,9 @@ const (
 	ReadOnly       // the medium cannot be written
 	TooLarge       // a value or a row is over a limit
 	Failing        // the database itself is in trouble: its name belongs in the error
-	Lost           // the same, and what the statement does may have happened; the connection is not used again
-	Gone           // as Lost, but the statement surely did nothing, and may be run on another connection
+	// Lost: as Failing, and what the statement does may have happened; the connection is not used
+	// again.
+	Lost
+	// Gone: as Lost, but the statement surely did nothing, and may be run on another connection.
+	Gone
 )

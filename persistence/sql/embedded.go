@@ -48,7 +48,7 @@ func (e embedded) retry(ctx context.Context, f func() error) error {
 	return err
 }
 
-// read calls f once: readers wait for nobody.
+// read calls f once: readers wait for no writer.
 func (e embedded) read(ctx context.Context, s *session, f func() error) error {
 	if err := s.begin(ctx); err != nil {
 		return err

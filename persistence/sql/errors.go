@@ -24,7 +24,8 @@ func (b *Backend) classify(err error) Class {
 	return b.dialect.Classify(err)
 }
 
-// translate adds the sentinels to what the database says, and the database's name to what does not hold it.
+// translate adds the sentinels to what the database says, and the database's name to what does not
+// hold it.
 func (b *Backend) translate(err error) error {
 	if err == nil {
 		return nil

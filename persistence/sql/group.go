@@ -13,30 +13,32 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A group commit takes at most so many Applys, and at most so many bytes of data unless one alone has more.
+// A group commit takes at most so many Applys, and at most so many bytes of data unless one alone
+// has more.
 const (
 	maxMembers    = 64
 	maxGroupBytes = 4 << 20
 )
 
 var (
-	// errApart: the transaction cannot serve all members. Nothing of it is kept, and each Apply is made by itself,
-	// which also tells what was wrong with which.
-	errApart = errors.New("the group does not get on")
+	// errApart: the transaction cannot serve all members. It is rolled back, and each Apply is made
+	// by itself, which also tells what was wrong with which.
+	errApart = errors.New("the commit cannot be shared")
 	// errNobody: no member has anything to commit.
 	errNobody = errors.New("nothing to commit")
 )
 
-// A group lets the Applys that meet on one writer connection share a commit, and so its flush.
+// A group lets the Applys that wait for one writer connection share a commit, and so its flush.
 //
-// Whoever holds the turn commits. The first comer takes it and goes at once, and by itself, exactly as if there were no
-// group. Those who come meanwhile wait; the next of them to get the turn commits for all.
-// So nobody ever waits for company, and no goroutine is needed but those of the callers.
+// The Apply that has the lock commits. Where nobody waits it does so for itself alone, exactly as
+// if there were no group. Those that come meanwhile wait; the next of them to get the lock commits
+// for all. So no Apply waits for others to come, and no goroutine is needed but those of the
+// callers.
 type group struct {
 	b    *Backend
-	turn chan struct{} // full while someone has the turn; waiters get it in the order of their coming
+	lock chan struct{} // full while an Apply commits: a channel, as enter waits for more than the lock
 
-	last int // members of the last commit; belongs to the turn
+	last int // members of the last commit; guarded by lock
 
 	mu      sync.Mutex
 	waiting []*member
@@ -48,16 +50,16 @@ type member struct {
 	t     *batch
 	bytes int
 	since time.Time
-	done  chan struct{} // closed when another one has had the turn for it
+	done  chan struct{} // closed when another member has committed for it
 
 	err     error
-	alone   bool // it is to be made by itself, because the commit that it was in broke up
+	alone   bool // it is to be made by itself, because the shared commit was given up
 	settled bool // err and alone are final
 }
 
-func newGroup(b *Backend) *group { return &group{b: b, turn: make(chan struct{}, 1)} }
+func newGroup(b *Backend) *group { return &group{b: b, lock: make(chan struct{}, 1)} }
 
-// apply makes a batch, in company if there is any.
+// apply makes a batch, together with those that wait.
 func (g *group) apply(ctx context.Context, o *open, t *batch) error {
 	m := &member{ctx: ctx, t: t}
 	for i := range t.ms {
@@ -76,10 +78,10 @@ func (g *group) apply(ctx context.Context, o *open, t *batch) error {
 	return m.err
 }
 
-// enter waits for the turn, or until another one has had it for m.
+// enter waits for the lock, or until another member has committed for m.
 func (g *group) enter(m *member) (lead bool, err error) {
 	select {
-	case g.turn <- struct{}{}:
+	case g.lock <- struct{}{}:
 		return true, nil
 	default:
 	}
@@ -91,11 +93,11 @@ func (g *group) enter(m *member) (lead bool, err error) {
 	select {
 	case <-m.done:
 		return false, nil
-	case g.turn <- struct{}{}:
+	case g.lock <- struct{}{}:
 		if g.leave(m) {
 			return true, nil
 		}
-		<-g.turn // it was had for m at the same moment
+		<-g.lock // another member took m along at the same moment
 	case <-ended:
 		if g.leave(m) {
 			return false, m.ctx.Err()
@@ -105,7 +107,7 @@ func (g *group) enter(m *member) (lead bool, err error) {
 	return false, nil
 }
 
-// leave takes a member out of those who wait; false: it is not among them any more.
+// leave takes a member out of those that wait; false: it is not among them any more.
 func (g *group) leave(m *member) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -117,7 +119,7 @@ func (g *group) leave(m *member) bool {
 	return true
 }
 
-// take makes a group of leader and of those who have waited longest.
+// take makes a group of leader and of those that have waited longest.
 func (g *group) take(leader *member) []*member {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -140,9 +142,9 @@ func (g *group) empty() bool {
 	return len(g.waiting) == 0
 }
 
-// lead has the turn, and passes it on when all whom it commits for know the outcome.
+// lead has the lock, and gives it up when all members of the commit know the outcome.
 func (g *group) lead(o *open, m *member) {
-	defer func() { <-g.turn }()
+	defer func() { <-g.lock }()
 	if g.last > 1 {
 		// Those of the last commit are about to come again: let them.
 		runtime.Gosched()
@@ -155,7 +157,8 @@ func (g *group) lead(o *open, m *member) {
 	g.busy(m.err)
 }
 
-// busy gives the error of a leader that waited in vain for another process to those who have waited as long.
+// busy gives the error of a leader that waited in vain for another process to those that have
+// waited as long.
 func (g *group) busy(err error) {
 	if err == nil || g.b.classify(err) != Busy {
 		return
@@ -173,7 +176,8 @@ func (g *group) busy(err error) {
 	})
 }
 
-// commit makes one transaction of those who wait. It takes them when the transaction has begun: until then each may leave.
+// commit makes one transaction of those that wait. It takes them when the transaction has begun:
+// until then each may leave.
 func (g *group) commit(o *open, leader *member) {
 	var ms []*member
 	asked, finished := false, false // asked: the database is about to be asked to commit
@@ -232,11 +236,12 @@ func (m *member) settle() {
 	}
 }
 
-// make makes what the members want, each as if it were alone, on top of what those before it did. An error is of the
-// transaction as a whole. What it says of a member holds once the transaction is committed.
+// make makes what the members want, each as if it were alone, on top of what those before it did.
+// Its error is one of the whole transaction. The error of a member holds once the transaction is
+// committed.
 func (g *group) make(ctx context.Context, c *conn, ms []*member) (err error) {
 	defer func() {
-		// Whoever it was meets it again by itself, in its own goroutine.
+		// The member that it was does it again by itself, in its own goroutine.
 		if recover() != nil {
 			err = errApart
 		}
@@ -265,7 +270,7 @@ func (g *group) make(ctx context.Context, c *conn, ms []*member) (err error) {
 // part makes what one member wants, or nothing.
 func (g *group) part(ctx context.Context, c *conn, m *member) (made bool, err error) {
 	t := m.t
-	// A statement that fails undoes itself. More than one, or a check behind it, need a savepoint.
+	// A statement that fails undoes itself. More than one, or a check after it, need a savepoint.
 	single := len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0
 	if !single {
 		if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
@@ -311,7 +316,7 @@ func (g *group) part(ctx context.Context, c *conn, m *member) (made bool, err er
 	return false, nil
 }
 
-// A leaderContext is that of the one who has the turn until it takes others; then nobody's.
+// A leaderContext is the context of the leader until it takes others along; then it does not end.
 type leaderContext struct {
 	context.Context
 	detached atomic.Bool
@@ -338,8 +343,8 @@ func (c *leaderContext) Deadline() (time.Time, bool) {
 	return c.Context.Deadline()
 }
 
-// undisturbed is a context that is looked at between statements and interrupts none: in SQLite that would undo the
-// whole transaction.
+// undisturbed is a context that is looked at between statements and interrupts none: in SQLite that
+// would undo the whole transaction.
 type undisturbed struct{ context.Context }
 
 func (undisturbed) Done() <-chan struct{} { return nil }

@@ -6,8 +6,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Together applies batches as one group: the first has the turn, the others have come in this order. It also
-// returns how many were made by themselves after all.
+// Together applies batches as one group: the first has the lock, the others wait in this order. It
+// also returns how many were made by themselves after all.
 func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutation) (revs [][]int64, errs []error, alone int) {
 	be := b.(*Backend)
 	o, ts, err := be.ready(context.Background())
@@ -16,7 +16,7 @@ func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutat
 	}
 	defer be.leave()
 	g := o.group
-	g.turn <- struct{}{}
+	g.lock <- struct{}{}
 	members := make([]*member, len(batches))
 	for i, ms := range batches {
 		t := &batch{b: be, tables: ts, ms: ms}
@@ -47,16 +47,16 @@ func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutat
 // LastGroup returns how many members the last commit had.
 func LastGroup(b driver.Backend) int {
 	g := b.(*Backend).open.group
-	g.turn <- struct{}{}
-	defer func() { <-g.turn }()
+	g.lock <- struct{}{}
+	defer func() { <-g.lock }()
 	return g.last
 }
 
-// HoldTurn keeps everyone from committing, until release.
-func HoldTurn(b driver.Backend) (release func()) {
+// HoldLock keeps everyone from committing, until release.
+func HoldLock(b driver.Backend) (release func()) {
 	g := b.(*Backend).open.group
-	g.turn <- struct{}{}
-	return func() { <-g.turn }
+	g.lock <- struct{}{}
+	return func() { <-g.lock }
 }
 
 // Waiting returns how many Applys wait for their commit.

@@ -188,7 +188,7 @@ func TestAMemberThatPanicsDoesSoByItself(t *testing.T) {
 	t.Parallel()
 	for _, nth := range []int64{1, 2} {
 		b, _ := newStore(t, groupSchema)
-		release := sql.HoldTurn(b)
+		release := sql.HoldLock(b)
 		var wg sync.WaitGroup
 		var panics, good atomic.Int64
 		for i := range 8 {
@@ -258,7 +258,7 @@ func TestALeaderThatGoesAwayLeavesTheOthersToThemselves(t *testing.T) {
 func TestWhoseContextEndsWhileWaitingLeaves(t *testing.T) {
 	t.Parallel()
 	b, _ := newStore(t, groupSchema)
-	release := sql.HoldTurn(b)
+	release := sql.HoldLock(b)
 	ctx, cancel := context.WithCancel(t.Context())
 	impatient, patient := make(chan error, 8), make(chan error, 8)
 	for i := range 8 {
@@ -385,8 +385,8 @@ func TestConcurrentApplysHaveASerialOrder(t *testing.T) {
 	}
 }
 
-// newRollbackStore returns a store in a file without WAL, where readers keep writers from committing, and what
-// runs statements on the same file beside it.
+// newRollbackStore returns a store in a file without WAL, where readers keep writers from
+// committing, and what runs statements on the same file beside it.
 func newRollbackStore(t *testing.T, patience string) (b driver.Backend, do func(statement string)) {
 	t.Helper()
 	made, db := newStore(t, groupSchema)
@@ -463,7 +463,7 @@ func TestACommitThatHasToWaitIsTriedAgainForAll(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ctxs := background(4)
 	leaving := &contextThat{Context: ctx, nth: 1, what: func() {}}
-	ctxs[0], ctxs[2] = ctx, leaving // the one with the turn, too, goes on for the others
+	ctxs[0], ctxs[2] = ctx, leaving // the leader, too, goes on for the others
 	tries := 0
 	ctxs[3] = &contextThat{Context: t.Context(), nth: 1, what: func() {
 		switch tries++; tries {
@@ -494,7 +494,7 @@ func TestAllWhoWaitForAnotherProcessLosePatience(t *testing.T) {
 	t.Parallel()
 	b, do := newRollbackStore(t, "50ms")
 	do("BEGIN IMMEDIATE")
-	release := sql.HoldTurn(b)
+	release := sql.HoldLock(b)
 	errs := make(chan error, 8)
 	ctx, cancel := context.WithCancel(t.Context())
 	for i := range 8 {

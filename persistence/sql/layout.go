@@ -53,7 +53,7 @@ type column struct {
 	expr     string // the column compared by bytes
 	zero     any    // of a library column: what NULL stands for; nil: NULL is NULL
 	long     bool   // values may be longer than the database sorts by
-	keyed    bool   // an index holds it and, behind it, the ID
+	keyed    bool   // there is an index of it and then of the ID
 	field    int    // the place of an extra field among them
 }
 
@@ -74,7 +74,7 @@ type layout struct {
 	counter                                       bool
 	missing                                       []string
 
-	told     []*column // all but id and data: the library columns that there are, those of claims and the extra fields
+	told     []*column // library columns but id and data, those of claims, extra fields
 	own      []*column // id, data and the library columns that there are
 	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
 	returned string    // " RETURNING revision", or nothing

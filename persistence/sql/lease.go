@@ -8,7 +8,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Extend implements [driver.Claimer]. Where the answer of the database is lost it asks once more: renewing twice does no harm.
+// Extend implements [driver.Claimer]. Where the answer of the database is lost it asks once more:
+// extending it twice does no harm.
 func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
 	o, ts, err := b.ready(ctx)
 	if err != nil {
@@ -20,11 +21,11 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 		return time.Time{}, err
 	}
 	var until int64
-	renewed := false
+	extended := false
 	if key, ok := l.key(id); ok {
 		for range 3 {
 			err = b.autocommit(ctx, o, func(ctx context.Context, c *conn) error {
-				until, renewed, err = l.renew(ctx, c, b.now(), lease, key, token)
+				until, extended, err = l.extend(ctx, c, b.now(), lease, key, token)
 				return err
 			})
 			if !errors.Is(err, driver.ErrUncertain) {
@@ -35,14 +36,14 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	switch {
 	case err != nil:
 		return time.Time{}, b.translate(err)
-	case !renewed:
+	case !extended:
 		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrConflict}
 	}
 	return time.UnixMicro(until).UTC(), nil
 }
 
-// renew makes a claim last until lease behind now, and returns when that is.
-func (l *layout) renew(ctx context.Context, c *conn, now clause, lease time.Duration, key any, token int64) (until int64, renewed bool, err error) {
+// extend makes a claim last until lease after now, and returns when that is.
+func (l *layout) extend(ctx context.Context, c *conn, now clause, lease time.Duration, key any, token int64) (until int64, extended bool, err error) {
 	end := now
 	end.add(" + ?", lease.Microseconds())
 	if l.traits.NewRevision != nil {
@@ -55,13 +56,14 @@ func (l *layout) renew(ctx context.Context, c *conn, now clause, lease time.Dura
 		return until, n > 0, err
 	}
 	if l.traits.Returning {
-		renewed, err = c.one(ctx, text+" RETURNING "+l.claimUntil.quoted, args, &until)
-		return until, renewed, err
+		extended, err = c.one(ctx, text+" RETURNING "+l.claimUntil.quoted, args, &until)
+		return until, extended, err
 	}
 	return 0, false, errors.ErrUnsupported
 }
 
-// ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to renew, or to write, may stay.
+// ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to extend, or to
+// write, may stay.
 func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 	o, ts, err := b.ready(ctx)
 	if err != nil {

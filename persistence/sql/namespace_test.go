@@ -51,7 +51,8 @@ func TestANamespaceSharesConnectionsAndTransactions(t *testing.T) {
 		if now := b.(driver.Statser).Stats().Opened; now > opened+1 {
 			t.Errorf("%d connections for a second table", now-opened)
 		}
-		// The first failure in the caller's order is told, whatever the order of the writes, and nothing is written.
+		// The first failure in the caller's order is told, whatever the order of the writes, and
+		// nothing is written.
 		for want, ms := range map[string][]driver.Mutation{
 			`record "a": record exists already`:            {pair(driver.Create, "a", ""), job(1, "B", 0, 0), job(3, "A", 0, 0)},
 			`record "1": record exists already`:            {job(3, "A", 0, 0), job(1, "B", 0, 0), pair(driver.Create, "a", "")},

@@ -9,8 +9,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// NextIDs implements [driver.Backend]. The counter begins, at its first use, above the highest number in
-// the IDs: a text table is read through once for that.
+// NextIDs implements [driver.Backend]. The counter begins, at its first use, above the highest
+// number in the IDs: a text table is read through once for that.
 func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("%d numbers asked for", n)
@@ -32,7 +32,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 			if !errors.Is(err, driver.ErrUncertain) {
 				break
 			}
-			// Numbers that may have been taken in vain are but a gap.
+			// Numbers that may have been taken and not used are only a gap.
 		}
 	} else {
 		first, err = b.guess(ctx, o, l, int64(n))
@@ -42,7 +42,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 
 // take takes n numbers from the counter.
 func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64, error) {
-	for range 100 { // whoever else begins the counter at the same moment does so once
+	for range 100 { // each other process can begin the counter once
 		// UPDATE first: it takes the lock wherever one transaction alone does not keep others out.
 		changed, err := c.exec(c.short(ctx), "UPDATE "+storesTable+" SET next = next + ? WHERE name = ? AND next > 0 AND next <= ?",
 			n, l.name, math.MaxInt64-n)
@@ -78,7 +78,7 @@ func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64,
 	return 0, fmt.Errorf("%s: the counter of table %q in %s changed again and again meanwhile", b.dialect.Location(), l.name, storesTable)
 }
 
-// guess gives the numbers behind the highest there is, where no counter is kept.
+// guess gives the numbers after the highest there is, where no counter is kept.
 func (b *Backend) guess(ctx context.Context, o *open, l *layout, n int64) (int64, error) {
 	b.numbers.Lock()
 	defer b.numbers.Unlock()

@@ -73,7 +73,8 @@ func (l *layout) ranges(q *driver.Query) ([]span, error) {
 	return append(spans, rg), nil
 }
 
-// excludesNull reports whether the database looks at a condition that NULL in the column does not satisfy.
+// excludesNull reports whether there is a condition for the database that NULL in the column does
+// not satisfy.
 func excludesNull(conds []driver.Cond, column string) bool {
 	return slices.ContainsFunc(conds, func(c driver.Cond) bool {
 		switch c.Op {
@@ -151,7 +152,7 @@ func orderBy(levels []level) span {
 	return sp
 }
 
-// after returns the condition for what stands behind the levels' values. Its outermost
+// after returns the condition for what comes after the levels' values. Its outermost
 // part is a plain range of the first column, so that an index on it serves.
 func after(levels []level) clause {
 	lv := levels[0]
@@ -169,12 +170,12 @@ func after(levels []level) clause {
 	beyond := compare(lv, op)
 	beyond.text = "(" + beyond.text + " OR " + rest.text + ")"
 	beyond.args = append(beyond.args, rest.args...)
-	behind := and(compare(lv, op+"="), beyond)
+	later := and(compare(lv, op+"="), beyond)
 	if lv.nullable {
-		behind.text = "(" + lv.expr.text + " IS NULL OR " + behind.text + ")"
-		behind.args = append(append([]any{}, lv.expr.args...), behind.args...)
+		later.text = "(" + lv.expr.text + " IS NULL OR " + later.text + ")"
+		later.args = append(append([]any{}, lv.expr.args...), later.args...)
 	}
-	return behind
+	return later
 }
 
 func compare(lv level, op string) clause {

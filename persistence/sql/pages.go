@@ -7,8 +7,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A server sends all rows of a statement, whether they are wanted or not, and its connection serves no other
-// statement meanwhile. So a scan reads pages: the first ones small, for those who break off, and none with too much data.
+// A server sends all rows of a statement, whether they are wanted or not, and its connection serves
+// no other statement meanwhile. So a scan reads pages: the first ones small, for those who break
+// off, and none with too much data.
 const (
 	firstPage    = 256
 	largestPage  = 4096
@@ -102,7 +103,8 @@ func nextSize(size, bytes int) int {
 	return min(size*4, largestPage)
 }
 
-// page reads the rows of one statement. next is the place of the last row where the page is full, so that more may follow.
+// page reads the rows of one statement. next is the place of the last row where the page is full,
+// so that more may follow.
 func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*filter, order []driver.Order, size int) (rows []scanned, next *driver.Cursor, bytes int, err error) {
 	rows = make([]scanned, 0, min(size, 128))
 	err = r.read(ctx, func() error {
@@ -130,7 +132,8 @@ func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*f
 	return rows, next, bytes, err
 }
 
-// cursor returns the place of the row in the cells. The columns of the order stand before those of the filters.
+// cursor returns the place of the row in the cells. The columns of the order stand before those of
+// the filters.
 func (s *selection) cursor(order, filters int) (*driver.Cursor, error) {
 	first := len(s.columns) - filters - order
 	id := *s

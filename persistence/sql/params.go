@@ -23,8 +23,9 @@ const (
 	maxPoolSize           = 10_000
 )
 
-// ParsePool returns how connections are to be kept: what o says, else what the URL says, else the default of
-// [driver.Pool]. Nothing of the result is zero but PrePing; a negative time means never, a negative Idle none.
+// ParsePool returns how connections are to be kept: what o says, else what the URL says, else the
+// default of [driver.Pool]. Nothing of the result is zero but PrePing; a negative time means never,
+// a negative Idle none.
 //
 //	pool_size=10         connections at most
 //	pool_idle=10         connections kept while not in use; 0: none

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// pulse looks at the socket, without waiting and without taking anything out of it.
+// pulse reads from the socket, without waiting and without taking anything out of it.
 func (l *link) pulse() pulse {
 	sc, ok := l.Conn.(syscall.Conn)
 	if !ok {

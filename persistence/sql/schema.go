@@ -18,7 +18,7 @@ const storesTable = "brine_stores"
 // formatVersion is the version of the tables that this engine makes and understands.
 const formatVersion = 1
 
-// Init implements [driver.Backend]. What is there already is only looked at, so that
+// Init implements [driver.Backend]. What is there already is only inspected, so that
 // a medium that cannot be written opens too; what is missing is made in one transaction.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 	l, err := b.init(ctx, driver.Objects, b.options.Table, s)
@@ -49,7 +49,7 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, table string, s
 	return l, nil
 }
 
-// An initializer looks at a table, and makes it where it is missing.
+// An initializer inspects a table, and makes it where it is missing.
 type initializer struct {
 	*Backend
 	table  string
@@ -83,7 +83,8 @@ func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) 
 	return l, err
 }
 
-// checkNames refuses names that could not be told from SQL, from the engine's own or from each other.
+// checkNames refuses names that could not be told from SQL, from the engine's own or from each
+// other.
 func checkNames(table string, s driver.Schema) error {
 	if !driver.ValidName(table) {
 		return fmt.Errorf("table name %q is not valid: want letters, digits and _, at most 63, not starting with a digit", table)

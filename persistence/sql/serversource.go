@@ -125,7 +125,8 @@ func (s *serverSource) usable(ctx context.Context, c *conn) bool {
 
 func (s *serverSource) discard(c *conn) { c.discard() }
 
-// release gives a borrowed connection back to its owner, unless it has been set up for this package.
+// release gives a borrowed connection back to its owner, unless it has been set up for this
+// package.
 func (s *serverSource) release(c *conn) error {
 	if s.borrowed && len(s.setup) > 0 {
 		c.discard()

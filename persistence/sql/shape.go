@@ -12,7 +12,8 @@ import (
 // maxShapes is how many shapes a layout keeps.
 const maxShapes = 128
 
-// A shape is what queries have in common that differ only in the values of their conditions: the SELECTs, ready but for these values.
+// A shape is what queries have in common that differ only in the values of their conditions: the
+// SELECTs, ready but for these values.
 type shape struct {
 	statements []clause // of whose args some are slots
 	filters    []*filter
@@ -23,7 +24,7 @@ type shape struct {
 // A slot stands for the value of a condition.
 type slot int
 
-// shapes are those met so far.
+// shapes are those used so far.
 type shapes struct {
 	mu    sync.RWMutex
 	known map[string]*shape
@@ -31,8 +32,8 @@ type shapes struct {
 
 // selects returns the SELECTs of q with the values that q has, and cells for their rows. They give
 // the columns that q wants, then those of extra, then those of the filters. limit is the number of
-// rows of each; 0: no limit. With filters it counts only where paged is true, and then also the rows
-// that do not pass.
+// rows of each; 0: no limit. With filters it counts only where paged is true, and then also the
+// rows that do not pass.
 func (l *layout) selects(q *driver.Query, limit int, paged bool, extra ...*column) (shape, error) {
 	if !l.cacheable(q) {
 		sh, err := l.shape(q, limit, paged, extra)
@@ -106,7 +107,8 @@ func (l *layout) cacheable(q *driver.Query) bool {
 	return true
 }
 
-// maxShort is how many rows a short statement gives at most. It ends too soon to be worth interrupting.
+// maxShort is how many rows a short statement gives at most. It ends too soon to be worth
+// interrupting.
 const maxShort = 16
 
 // followsIndex reports whether the rows of q stand together in an index, in its order.

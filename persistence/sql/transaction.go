@@ -13,8 +13,8 @@ import (
 const commitGrace = 5 * time.Second
 
 // write calls f with a connection in a transaction, and commits. It does all of it again where
-// another process was in the way, and where a server's connection was lost before the commit. f must
-// then keep nothing of what it did before.
+// another process was in the way, and where a server's connection was lost before the commit. f
+// must then keep nothing of what it did before.
 func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) error {
 	if o.ReadOnly != nil {
 		return o.ReadOnly

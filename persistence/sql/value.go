@@ -12,7 +12,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// zeroMicros is the zero time in Unix microseconds: what a column of times holds where none is known.
+// zeroMicros is the zero time in Unix microseconds: what a column of times holds where none is
+// known.
 const zeroMicros = -62135596800000000
 
 // toSQL returns what is bound for a value of the driver contract.
@@ -94,71 +95,91 @@ func (c *cell) integer(null int64) (int64, error) {
 	return v.(int64), nil
 }
 
-// fromSQL converts a value as the driver gives it to the Go type of a kind. A
-// column made by hand may hold values of another type: what cannot be converted without loss is an error.
+// fromSQL converts a value as the driver gives it to the Go type of a kind. A column made by hand
+// may have values of another type: what cannot be converted without loss is an error.
 func fromSQL(kind driver.Kind, src any) (any, error) {
 	if src == nil {
 		return nil, nil
 	}
+	var v any
+	var ok bool
 	switch kind {
 	case driver.Text:
-		switch v := src.(type) {
-		case string:
-			return v, nil
-		case []byte:
-			if utf8.Valid(v) {
-				return string(v), nil
-			}
-		case int64:
-			return strconv.FormatInt(v, 10), nil
-		case float64:
-			return strconv.FormatFloat(v, 'g', -1, 64), nil
-		}
+		v, ok = toText(src)
 	case driver.Int:
-		if n, ok := toInt(src); ok {
-			return n, nil
-		}
+		v, ok = toInt(src)
 	case driver.Float:
-		switch v := src.(type) {
-		case float64:
-			return v, nil
-		case int64:
-			if f := float64(v); f < 1<<63 && int64(f) == v {
-				return f, nil
-			}
-		case string:
-			if f, err := strconv.ParseFloat(v, 64); err == nil && !math.IsNaN(f) {
-				return f, nil
-			}
-		case []byte:
-			return fromSQL(kind, string(v))
-		}
+		v, ok = toFloat(src)
 	case driver.Bool:
-		if b, ok := src.(bool); ok {
-			return b, nil
-		}
-		if n, ok := toInt(src); ok && (n == 0 || n == 1) {
-			return n == 1, nil
-		}
+		v, ok = toBool(src)
 	case driver.Bytes:
-		switch v := src.(type) {
-		case []byte:
-			if len(v) == 0 {
-				return []byte{}, nil
-			}
-			return bytes.Clone(v), nil
-		case string:
-			return []byte(v), nil
-		}
+		v, ok = toBytes(src)
 	case driver.Time:
-		if t, ok := src.(time.Time); ok {
-			return t.UTC().Truncate(time.Microsecond), nil
-		}
-		if n, ok := toInt(src); ok {
-			return time.UnixMicro(n).UTC(), nil
-		}
+		v, ok = toTime(src)
 	}
-	return nil, fmt.Errorf("%T is no %s", src, kind)
+	if !ok {
+		return nil, fmt.Errorf("%T is no %s", src, kind)
+	}
+	return v, nil
+}
+
+func toText(src any) (string, bool) {
+	switch v := src.(type) {
+	case string:
+		return v, true
+	case []byte:
+		return string(v), utf8.Valid(v)
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64), true
+	}
+	return "", false
+}
+
+func toFloat(src any) (float64, bool) {
+	switch v := src.(type) {
+	case float64:
+		return v, true
+	case int64:
+		f := float64(v)
+		return f, f < 1<<63 && int64(f) == v
+	case string:
+		f, err := strconv.ParseFloat(v, 64)
+		return f, err == nil && !math.IsNaN(f)
+	case []byte:
+		return toFloat(string(v))
+	}
+	return 0, false
+}
+
+func toBool(src any) (value, ok bool) {
+	if b, ok := src.(bool); ok {
+		return b, true
+	}
+	n, ok := toInt(src)
+	return n == 1, ok && (n == 0 || n == 1)
+}
+
+func toBytes(src any) ([]byte, bool) {
+	switch v := src.(type) {
+	case []byte:
+		if len(v) == 0 {
+			return []byte{}, true
+		}
+		return bytes.Clone(v), true
+	case string:
+		return []byte(v), true
+	}
+	return nil, false
+}
+
+func toTime(src any) (time.Time, bool) {
+	if t, ok := src.(time.Time); ok {
+		return t.UTC().Truncate(time.Microsecond), true
+	}
+	n, ok := toInt(src)
+	return time.UnixMicro(n).UTC(), ok
 }
 
 func toInt(src any) (int64, bool) {

@@ -34,14 +34,15 @@ func and(cs ...clause) clause {
 	return all
 }
 
-// A filter is an In or NotIn of more values than a statement can have: it is looked at row by row.
+// A filter is an In or NotIn of more values than a statement can have: it is evaluated here, row by
+// row.
 type filter struct {
 	column *column
 	values map[any]struct{}
 	not    bool
 }
 
-func (f *filter) holds(v any) bool {
+func (f *filter) matches(v any) bool {
 	if v == nil && f.column.zero != nil {
 		v = f.column.zero
 	}
@@ -71,18 +72,19 @@ func filterColumns(fs []*filter) []*column {
 	return cols
 }
 
-// passes reports whether the row in the cells, the last of which are the filters' columns, satisfies them.
+// passes reports whether the row in the cells, the last of which are the filters' columns,
+// satisfies them.
 func (s *selection) passes(fs []*filter) bool {
 	for i, f := range fs {
-		if !f.holds(s.cells[len(s.cells)-len(fs)+i].v) {
+		if !f.matches(s.cells[len(s.cells)-len(fs)+i].v) {
 			return false
 		}
 	}
 	return true
 }
 
-// maxListed is how many values of In and NotIn conditions a statement has at most, all together; the
-// rest of its parameters are for everything else.
+// maxListed is how many values of In and NotIn conditions a statement has at most, all together;
+// the rest of its parameters are for everything else.
 func (l *layout) maxListed() int { return l.traits.MaxParams * 3 / 4 }
 
 // where translates the conditions of a query.
@@ -122,7 +124,8 @@ func (l *layout) whereWithin(conds []driver.Cond, room int) (clause, []*filter, 
 	return and(parts...), filters, nil
 }
 
-// bind returns what is bound for a value compared with a column; false: no value of the column equals it.
+// bind returns what is bound for a value compared with a column; false: no value of the column
+// equals it.
 func (l *layout) bind(col *column, v any) (any, bool) {
 	if id, ok := v.(driver.ID); ok && col == l.id {
 		return l.key(id)
@@ -187,8 +190,9 @@ func (l *layout) cond(col *column, c *driver.Cond) (clause, error) {
 	return expr, nil
 }
 
-// operand returns the column for a comparison. NULL in a library column of a table made by hand means the zero
-// value; where a row with NULL cannot match anyway, the column stands alone, so that an index serves.
+// operand returns the column for a comparison. NULL in a library column of a table made by hand
+// means the zero value; where a row with NULL cannot match anyway, the column stands alone, so that
+// an index serves.
 func (l *layout) operand(col *column, op driver.CmpOp, values []any) clause {
 	if col.zero == nil || !col.nullable {
 		return clause{text: col.expr}
@@ -221,7 +225,8 @@ func (l *layout) hasPrefix(col *column, expr clause, prefix string) clause {
 	)
 }
 
-// successor returns the least text that stands behind every text with the prefix; false: there is none.
+// successor returns the least text that is greater than every text with the prefix; false: there is
+// none.
 func successor(prefix string) (string, bool) {
 	if !utf8.ValidString(prefix) {
 		b := []byte(prefix)
@@ -249,7 +254,8 @@ func successor(prefix string) (string, bool) {
 	return "", false
 }
 
-// listed returns the number of placeholders for n values: few numbers, so that there are few statements.
+// listed returns the number of placeholders for n values: few numbers, so that there are few
+// statements.
 func listed(n int) int {
 	const step = 4096
 	if n > step {

@@ -71,8 +71,8 @@ func (d *dialect) probe(ctx context.Context, c *sqlx.Conn) error {
 	return nil
 }
 
-// skipsLocked reports whether a server knows SKIP LOCKED: MySQL since 8.0, and MariaDB since 10.6. On others a claim waits for
-// those that are under way.
+// skipsLocked reports whether a server knows SKIP LOCKED: MySQL since 8.0, and MariaDB since 10.6.
+// On others a claim waits for those that are under way.
 func skipsLocked(version string) bool {
 	var major, minor int
 	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 || err != nil {
@@ -84,8 +84,8 @@ func skipsLocked(version string) bool {
 	return major >= 8
 }
 
-// probeBorrowed asks the server what it is, and looks whether the caller's DB counts as the engine needs it: rows that an
-// UPDATE found, not those that it changed.
+// probeBorrowed asks the server what it is, and finds out whether the caller's DB counts as the
+// engine needs it: rows that an UPDATE found, not those that it changed.
 func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
 	if err := d.probe(ctx, c); err != nil {
 		return err
@@ -97,7 +97,9 @@ func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
 	} {
 		if _, err := c.ExecContext(ctx, text); err != nil {
 			if d.Classify(err) == sql.ReadOnly || d.Classify(err) == sql.Failing {
-				return nil // who may not make tables cannot be asked, and an UPDATE that changes nothing is rare
+				// A user who may not make tables cannot find out. UPDATEs that change nothing are
+				// rare.
+				return nil
 			}
 			return err
 		}
@@ -133,7 +135,8 @@ func newConnector(s *settings, logger *slog.Logger) (*connector, error) {
 		config.Addr, config.Logger = addr, debugLogger{logger}
 		config.DialFunc = dial
 		if config.AllowFallbackToPlaintext {
-			// Falling back, the driver changes the configuration, which connections share unless there is a hook like this.
+			// Falling back, the driver changes the configuration, which connections share unless
+			// there is a hook like this.
 			if err := config.Apply(mysql.BeforeConnect(func(context.Context, *mysql.Config) error { return nil })); err != nil {
 				return nil, err
 			}
@@ -236,7 +239,8 @@ func (c *connector) prepared(ctx context.Context, at int) (sqldriver.Conn, error
 
 var errNotWritable = errors.New("the server is read-only, or a cluster's node that is not ready")
 
-// writable refuses a server that is one of several and cannot be written: a replica, or a node that has lost its cluster.
+// writable refuses a server that is one of several and cannot be written: a replica, or a node that
+// has lost its cluster.
 func writable(ctx context.Context, conn sqldriver.Conn) error {
 	readOnly, err := second(ctx, conn, "SHOW GLOBAL VARIABLES LIKE 'read_only'")
 	if err != nil {
@@ -281,7 +285,8 @@ func second(ctx context.Context, conn sqldriver.Conn, text string) (value string
 // Driver implements [sqldriver.Connector].
 func (c *connector) Driver() sqldriver.Driver { return c.hosts[0].Driver() }
 
-// debugLogger takes what the driver has to tell: connections that were lost, whose errors are returned too.
+// debugLogger takes what the driver has to tell: connections that were lost, whose errors are
+// returned too.
 type debugLogger struct{ logger *slog.Logger }
 
 // Print implements [mysql.Logger].

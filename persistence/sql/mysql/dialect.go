@@ -26,7 +26,7 @@ type dialect struct {
 	open     func() *sqlx.DB
 	pool     driver.Pool
 	borrowed bool                   // open returns a DB that the caller made
-	server   atomic.Pointer[server] // what was met at the last Open
+	server   atomic.Pointer[server] // the one found at the last Open
 }
 
 var _ sql.Dialect = (*dialect)(nil)
@@ -44,8 +44,8 @@ func newTraits() sql.Traits {
 		BindType:     sqlx.QUESTION,
 		DriverTraits: sql.DriverTraits{ResetChecks: true},
 		TransactionTraits: sql.TransactionTraits{
-			// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock
-			// gaps there; their level holds for the next transaction alone.
+			// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would
+			// lock gaps there; their level is for the next transaction alone.
 			BeforeWrite: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
 			BeginWrite:  "START TRANSACTION",
 			BeginRead:   "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -71,9 +71,11 @@ func newTraits() sql.Traits {
 		},
 		Expressions: sql.Expressions{
 			AsText: func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
-			// Not COLLATE: the one that compares by bytes has two names, and fits one character set.
+			// Not COLLATE: the one that compares by bytes has two names, and fits one character
+			// set.
 			Binary: func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
-			// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
+			// Where groups are made by sorting, only the first max_sort_length bytes of a value
+			// count.
 			GroupKey: func(expr string) string { return "sha2(" + expr + ", 256)" },
 		},
 		Limits: sql.Limits{
@@ -87,8 +89,8 @@ func newTraits() sql.Traits {
 // claimedID names the IDs of the subquery, unlike any column.
 const claimedID = "brine_claimed_id"
 
-// lockRows returns a SELECT that sorts candidates without a lock, and then looks them up one after
-// the other: InnoDB locks every row that it looks at for a statement that locks. The hints keep the
+// lockRows returns a SELECT that sorts candidates without a lock, and then reads them one after
+// the other: InnoDB locks every row that it reads for a statement that locks. The hints keep the
 // planner from another way.
 func lockRows(s *sql.LockingSelect) string {
 	return fmt.Sprintf("SELECT %[1]s FROM (SELECT %[3]s AS %[8]s FROM %[2]s%[5]s%[6]s LIMIT %[7]d) AS c"+
@@ -105,7 +107,8 @@ func (d *dialect) Location() string {
 	return cmp.Or(d.location, "mysql")
 }
 
-// Type implements [sql.Dialect]. It is asked after the probe alone, which finds out the name of the collation.
+// Type implements [sql.Dialect]. It is asked after the probe alone, which finds out the name of the
+// collation.
 func (d *dialect) Type(t sql.ColumnType) string {
 	text := func(typ string) string { return typ + " CHARACTER SET utf8mb4 COLLATE " + d.server.Load().collation }
 	switch t {
@@ -134,7 +137,7 @@ var classes = map[uint16]sql.Class{
 	1586: sql.Unique, // ER_DUP_ENTRY_WITH_KEY_NAME
 
 	1205: sql.Busy, // ER_LOCK_WAIT_TIMEOUT
-	1213: sql.Busy, // ER_LOCK_DEADLOCK; of a Galera cluster also: another node was quicker, said at COMMIT too
+	1213: sql.Busy, // ER_LOCK_DEADLOCK; also of COMMIT where another Galera node was quicker
 	1020: sql.Busy, // ER_CHECKREAD: innodb_snapshot_isolation
 	1412: sql.Busy, // ER_TABLE_DEF_CHANGED since the snapshot
 	1615: sql.Busy, // ER_NEED_REPREPARE
@@ -142,7 +145,7 @@ var classes = map[uint16]sql.Class{
 	1040: sql.Busy, // ER_CON_COUNT_ERROR
 	1203: sql.Busy, // ER_TOO_MANY_USER_CONNECTIONS
 	1226: sql.Busy, // ER_USER_LIMIT_REACHED
-	1050: sql.Busy, // ER_TABLE_EXISTS_ERROR, and the two below: another process made it at the same moment
+	1050: sql.Busy, // ER_TABLE_EXISTS_ERROR: another process made it just now; so the next two
 	1060: sql.Busy, // ER_DUP_FIELDNAME
 	1061: sql.Busy, // ER_DUP_KEYNAME
 
@@ -202,8 +205,8 @@ func (d *dialect) Classify(err error) sql.Class {
 	}
 	var silent *silentError
 	switch {
-	case errors.As(err, &silent), errors.Is(err, errNotWritable), errors.Is(err, sqldriver.ErrBadConn): // nothing was sent
-		return sql.Gone
+	case errors.As(err, &silent), errors.Is(err, errNotWritable), errors.Is(err, sqldriver.ErrBadConn):
+		return sql.Gone // nothing was sent
 	case errors.Is(err, mysql.ErrPktTooLarge):
 		return sql.TooLarge
 	}

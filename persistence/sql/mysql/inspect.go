@@ -19,7 +19,8 @@ var (
 	byteTypes    = []string{"varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
 )
 
-// Keys of an index have up to 3,072 bytes; of what may be longer so many characters or bytes are indexed.
+// Keys of an index have up to 3,072 bytes; of what may be longer so many characters or bytes are
+// indexed.
 const (
 	maxKeyBytes = 3072
 	indexedPart = "(255)"
@@ -91,8 +92,8 @@ func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Tab
 	})
 }
 
-// each runs a query and calls row after each row has been scanned into dest. Names of columns play no part: a
-// caller's DB may change them (columnsWithAlias).
+// each runs a query and calls row after each row has been scanned into dest. Names of columns play
+// no part: a caller's DB may change them (columnsWithAlias).
 func each(ctx context.Context, q sqlx.QueryerContext, text string, args, dest []any, row func()) (err error) {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {

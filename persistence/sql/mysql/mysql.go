@@ -5,34 +5,38 @@
 //	mysql://user:password@a:3306,b:3307/db      several hosts: the first that can be written is used
 //	mysql://user@/db?socket=/run/mysqld/mysqld.sock
 //
-// MySQL 8.0.17 and MariaDB 10.2 are the oldest that serve; MariaDB 10.11 is what the tests run on. The database has
-// to be there; the table is made in it. The fragment #table=name names the table. The query parameters are
+// MySQL 8.0.17 and MariaDB 10.2 are the oldest that serve; MariaDB 10.11 is what the tests run on.
+// The database has to be there; the table is made in it. The fragment #table=name names the table.
+// The query parameters are
 //
 //	socket=/path          a socket instead of a host
 //	tls=true              false (default), true: the certificate is verified; skip-verify: it is not;
 //	                      preferred: TLS without verification where the server offers it
-//	tls_ca=ca.pem         who may have signed the server's certificate, instead of those that the system trusts
+//	tls_ca=ca.pem         who may have signed the server's certificate; default: those that the
+//	                      system trusts
 //	tls_cert=, tls_key=   files with the client's certificate and key
-//	read_timeout=30s      the longest silence of the server inside a call, for networks that lose connections without a
-//	                      sign; default: none. No statement may take longer
+//	read_timeout=30s      the longest silence of the server inside a call, for networks that lose
+//	                      connections without a sign; default: none. No statement may take longer
 //	write_timeout=30s     the same for sending
-//	wsrep_sync_wait=1     of a Galera cluster: 1: reads see what other nodes have committed before; see its manual for the rest
+//	wsrep_sync_wait=1     of a Galera cluster: 1: reads see what other nodes have committed before;
+//	                      see its manual for other values
 //
-// and those of every server's pool of connections, which driver.Pool describes: pool_size, pool_idle, pool_lifetime,
-// pool_idle_time, pool_pre_ping, connect_timeout.
+// and those of every server's pool of connections, which driver.Pool describes: pool_size,
+// pool_idle, pool_lifetime, pool_idle_time, pool_pre_ping, connect_timeout.
 //
 // # What is set
 //
-// Every connection is set to strict SQL mode and utf8mb4. A View is one consistent snapshot under REPEATABLE READ, an Apply of
-// more than one statement a transaction under READ COMMITTED. Waits for locks end after 5 seconds, and are begun again for
-// as long as the call may last. Tables are InnoDB's with ROW_FORMAT=DYNAMIC; text is compared by bytes
-// (utf8mb4_nopad_bin on MariaDB, utf8mb4_0900_bin on MySQL).
+// Every connection is set to strict SQL mode and utf8mb4. A View is one consistent snapshot under
+// REPEATABLE READ, an Apply of more than one statement a transaction under READ COMMITTED. Waits
+// for locks end after 5 seconds, and are begun again for as long as the call may last. Tables are
+// InnoDB's with ROW_FORMAT=DYNAMIC; text is compared by bytes (utf8mb4_nopad_bin on MariaDB,
+// utf8mb4_0900_bin on MySQL).
 //
 // # Limits
 //
-// A value may have as many bytes as the server's max_allowed_packet, 16 MiB (MariaDB) or 64 MiB (MySQL) unless it is
-// configured: what is larger is ErrTooLarge. An order by a column of text or bytes without an index looks
-// at the first 64 KiB of each (some 20,000 characters).
+// A value may have as many bytes as the server's max_allowed_packet, 16 MiB (MariaDB) or 64 MiB
+// (MySQL) unless it is configured: what is larger is ErrTooLarge. An order by a column of text or
+// bytes without an index compares the first 64 KiB of each (some 20,000 characters).
 package mysql
 
 import (
@@ -52,7 +56,8 @@ func init() { driver.Register("mysql", Open) }
 // retryFor is how long a call is tried again where someone else is in the way.
 const retryFor = 10 * time.Second
 
-// Open implements [driver.Opener]. It checks the URL and reads the files that it names, and does no other I/O.
+// Open implements [driver.Opener]. It checks the URL and reads the files that it names, and does no
+// other I/O.
 func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
 	s, err := parse(u, o.Pool)
 	if err != nil {
@@ -66,12 +71,14 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	return sql.OpenServer(d, o, retryFor), nil
 }
 
-// New returns the Backend of the table o.Table ("" means "store") in a database that the caller has opened, with go-sql-driver/mysql or
-// something that wraps it. It does no I/O yet, and never closes db.
+// New returns the Backend of the table o.Table ("" means "store") in a database that the caller has
+// opened, with go-sql-driver/mysql or something that wraps it. It does no I/O yet, and never closes
+// db.
 //
-// The DSN must have clientFoundRows=true, without which the backend does not open. What else the backend needs of a
-// connection it sets with SET, and a connection that it has used it closes in the end, so that the caller never meets one
-// with these settings. No more of them than o.Pool.Size are in use at once.
+// The DSN must have clientFoundRows=true, without which the backend does not open. What else the
+// backend needs of a connection it sets with SET, and a connection that it has used it closes in
+// the end, so that the caller never meets one with these settings. No more of them than o.Pool.Size
+// are in use at once.
 func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	o, pool, err := sql.Adopt(db, o)
 	if err != nil {

@@ -88,8 +88,8 @@ var sessionVars = map[string]string{
 	"autocommit":               "1",
 	"innodb_lock_wait_timeout": "5", // a wait that is part of a commit is deaf to the caller's context: it must end
 	"lock_wait_timeout":        "5",
-	// By default a text is sorted by its first 1,024 bytes, and the rest of a query then looks at all of it. A sort needs
-	// a buffer of some 15 keys at least.
+	// By default a text is sorted by its first 1,024 bytes, and the rest of a query then compares
+	// all of it. A sort needs a buffer of some 15 keys at least.
 	"max_sort_length":  "65536",
 	"sort_buffer_size": "4194304",
 }
@@ -168,7 +168,7 @@ func (s *settings) tls(q neturl.Values) error {
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("tls_ca of a mysql URL: %s holds no certificate", q.Get("tls_ca"))
+			return fmt.Errorf("tls_ca of a mysql URL: %s has no certificate in it", q.Get("tls_ca"))
 		}
 	}
 	if q.Has("tls_cert") || q.Has("tls_key") {

@@ -20,7 +20,8 @@ import (
 // cancelTimeout is how long a request to cancel a statement may take.
 const cancelTimeout = time.Second
 
-// setup is what every connection begins with. Compiling the plans of queries with long lists takes longer than running them.
+// setup is what every connection begins with. Compiling the plans of queries with long lists takes
+// longer than running them.
 const setup = `SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';
 	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 	SELECT CASE WHEN current_setting('jit', true) IS NOT NULL THEN set_config('jit', 'off', false) END`
@@ -80,7 +81,7 @@ func (dialer) DialContext(ctx context.Context, network, address string) (net.Con
 	if mine {
 		return nc, nil
 	}
-	// This one is for asking the server to cancel a statement, for which nobody waits long.
+	// This one is for asking the server to cancel a statement, which must not take long.
 	if err := nc.SetDeadline(time.Now().Add(cancelTimeout)); err != nil {
 		_ = nc.Close()
 		return nil, err

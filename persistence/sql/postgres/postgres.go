@@ -5,33 +5,39 @@
 //	postgres://user:password@a:5432,b:5433/db      several hosts: the first that suits is used
 //	postgres://user@/db?host=/run/postgresql       the folder of a Unix socket
 //
-// PostgreSQL 14 is the oldest that serves; 15 is what the tests run on. The database has to be there and its encoding to be
-// UTF8; the table is made in it. The fragment #table=name names the table. The query parameters are
+// PostgreSQL 14 is the oldest that serves; 15 is what the tests run on. The database has to be
+// there and its encoding to be UTF8; the table is made in it. The fragment #table=name names the
+// table. The query parameters are
 //
-//	schema=name              where the table is, created if it is missing; default: what the user's search_path says
+//	schema=name              where the table is, created if it is missing; default: what the user's
+//	                         search_path says
 //	host=, port=             the place, if it does not stand in front
-//	sslmode=prefer           disable, allow, prefer, require, verify-ca, verify-full, as in PostgreSQL's own clients; prefer and
-//	                         allow protect from no attacker, and require only from those that merely listen
-//	sslrootcert=ca.pem       who may have signed the server's certificate; "system": those that the system trusts
+//	sslmode=prefer           disable, allow, prefer, require, verify-ca, verify-full, as in
+//	                         PostgreSQL's own clients; prefer and allow protect from no attacker, and
+//	                         require only from those that merely listen
+//	sslrootcert=ca.pem       who may have signed the server's certificate; "system": those that the
+//	                         system trusts
 //	sslcert=, sslkey=        files with the client's certificate and key
-//	target_session_attrs=any any, read-write, read-only, primary, standby, prefer-standby: which server suits; with read-write, a
-//	                         list of hosts follows a failover
+//	target_session_attrs=any any, read-write, read-only, primary, standby, prefer-standby: which
+//	                         server suits; with read-write, a list of hosts follows a failover
 //	load_balance_hosts=disable  random: try the hosts in random order
 //	application_name=brine   shown in pg_stat_activity
 //	options=                 settings for the server, as "-c work_mem=64MB"
 //
-// and those of every server's pool of connections: see [sql.ParsePool]. The environment variables of PostgreSQL's own clients
-// do not count; a password that the URL lacks is looked for in ~/.pgpass.
+// and those of every server's pool of connections: see [sql.ParsePool]. The environment variables
+// of PostgreSQL's own clients do not count; a password that the URL lacks is looked for in
+// ~/.pgpass.
 //
 // # What is set
 //
-// Every connection is set to READ COMMITTED, in which writes happen, and to no time limits of the server's; a View is one read-only
-// transaction under REPEATABLE READ. Text is compared by bytes (COLLATE "C").
+// Every connection is set to READ COMMITTED, in which writes happen, and to no time limits of the
+// server's; a View is one read-only transaction under REPEATABLE READ. Text is compared by bytes
+// (COLLATE "C").
 //
 // # Limits
 //
-// A record and its columns may have 1 GB together. A value of an indexed column of bytes has at most 2,700 bytes or so. Larger ones
-// are ErrTooLarge.
+// A record and its columns may have 1 GB together. A value of an indexed column of bytes has at
+// most 2,700 bytes or so. Larger ones are ErrTooLarge.
 package postgres
 
 import (
@@ -53,7 +59,8 @@ func init() {
 // retryFor is how long a call is tried again where someone else is in the way, or the server away.
 const retryFor = 10 * time.Second
 
-// Open implements [driver.Opener]. It checks the URL and does no I/O, but to find the name of the user where the URL has none.
+// Open implements [driver.Opener]. It checks the URL and does no I/O, but to find the name of the
+// user where the URL has none.
 func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
 	s, err := parse(u, o.Pool)
 	if err != nil {
@@ -66,11 +73,13 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	return sql.OpenServer(&dialect{traits: &traits, location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, connector: c}, o, retryFor), nil
 }
 
-// New returns the Backend of the table o.Table ("" means "store") in a database that the caller has opened, with lib/pq or something that wraps it.
-// The table is looked for, and made, where the search_path of db's connections says.
+// New returns the Backend of the table o.Table ("" means "store") in a database that the caller has
+// opened, with lib/pq or something that wraps it. The table is looked for, and made, where the
+// search_path of db's connections says.
 //
-// The Backend never closes db. It keeps up to o.Pool.Size connections of it, one less than db may have open, and gives them back
-// at Suspend and Close. So a store's PreFork leaves db's own connections open.
+// The Backend never closes db. It keeps up to o.Pool.Size connections of it, one less than db may
+// have open, and gives them back at Suspend and Close. So a store's PreFork leaves db's own
+// connections open.
 func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	o, pool, err := sql.Adopt(db, o)
 	if err != nil {

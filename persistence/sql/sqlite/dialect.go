@@ -105,7 +105,7 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 	if err != nil {
 		return nil, err
 	}
-	// The catalogue does not tell the collation of a column. BINARY where nobody says anything else.
+	// The catalogue does not tell the collation of a column. BINARY is the default.
 	binary := !strings.Contains(strings.ToLower(entry.SQL), "collate")
 	var key []string
 	for _, c := range columns {
@@ -159,7 +159,8 @@ func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Tab
 	return nil
 }
 
-// checkEncoding refuses databases whose text is UTF-16: there, bytes do not sort as they do elsewhere.
+// checkEncoding refuses databases whose text is UTF-16: there, bytes do not sort as they do
+// elsewhere.
 func (d *dialect) checkEncoding(ctx context.Context, q sqlx.QueryerContext) error {
 	var encoding string
 	if err := sqlx.GetContext(ctx, q, &encoding, "PRAGMA encoding"); err != nil {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// refuseNetwork returns an error where a file is, or would be made, on a network file system. What cannot be found
-// out is let pass.
+// refuseNetwork returns an error where a file is, or would be made, on a network file system. What
+// cannot be found out is let pass.
 func refuseNetwork(path string) error {
 	if kind := networkFS(nearest(path)); kind != "" {
 		return fmt.Errorf("%s is on a network file system (%s), where SQLite's locks are not reliable and may cost data: "+

@@ -28,7 +28,7 @@ const (
 	walLimit      = 64 << 20
 	readerMmap    = 256 << 20
 	cacheKiB      = 16 << 10
-	readerTimeout = 10 * time.Second // of a reader, in the rare cases in which one waits: recovery after a crash
+	readerTimeout = 10 * time.Second // of a reader, which waits only for recovery after a crash
 )
 
 // Open implements [sql.Dialect].
@@ -63,8 +63,8 @@ func (d *dialect) Open(ctx context.Context, create bool) (*sql.Pools, error) {
 	return d.openReadOnly(ctx, readOnly)
 }
 
-// prepareFile makes the file and its parent folders where they are missing and create says so. It returns
-// in readOnly why the file cannot be written.
+// prepareFile makes the file and its parent folders where they are missing and create says so. It
+// returns in readOnly why the file cannot be written.
 func (d *dialect) prepareFile(create bool) (readOnly, err error) {
 	info, err := os.Stat(d.path)
 	switch {
@@ -129,8 +129,8 @@ func (d *dialect) openWritable(ctx context.Context, create bool) (*sql.Pools, er
 	return &sql.Pools{Writer: writer, Reader: reader, Readers: d.readers}, nil
 }
 
-// openReadOnly opens for reading what cannot be written. Where there is no log and none can be made,
-// the file alone is the database, and is read as one that does not change.
+// openReadOnly opens for reading what cannot be written. Where there is no log and none can be
+// made, the file alone is the database, and is read as one that does not change.
 func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, error) {
 	modes := []string{"mode=ro"}
 	if log, err := os.Stat(d.path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
@@ -181,7 +181,7 @@ func connect(dsn string, limit int, pragmas ...string) (*sqlx.DB, error) {
 	if strings.Contains(dsn, "?") {
 		sep = "&"
 	}
-	// Mistyped names must not turn into strings, and errors tell what really happened.
+	// Mistyped names must not turn into strings, and errors have the extended codes.
 	dsn += sep + "_dqs=0&_error_rc=1"
 	for _, p := range pragmas {
 		dsn += "&_pragma=" + neturl.QueryEscape(p)
@@ -195,7 +195,7 @@ func connect(dsn string, limit int, pragmas ...string) (*sqlx.DB, error) {
 	return db, nil
 }
 
-// probe reads from the database for the first time: only then SQLite looks at the file.
+// probe reads from the database for the first time: SQLite opens the file only then.
 func probe(ctx context.Context, db *sqlx.DB) error {
 	var n int
 	return db.GetContext(ctx, &n, "SELECT count(*) FROM sqlite_schema")

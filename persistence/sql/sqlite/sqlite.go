@@ -2,26 +2,31 @@
 // makes the URL scheme "sqlite" known:
 //
 //	sqlite:///abs/path.db, sqlite:////abs/path.db   a file, by its absolute path
-//	sqlite:rel/path.db                              a file, relative to the working directory at the time of opening
+//	sqlite:rel/path.db                              a file, relative to the working directory at opening
 //	sqlite:, sqlite://, sqlite::memory:             private memory, gone when the store is closed
 //
 // The fragment #table=name names the table. The query parameters are
 //
-//	busy_timeout=10s      how long a call waits for another process that holds the database; 0: not at all
-//	synchronous=full      full: a commit is on the disk when it returns; normal: power loss may take the last commits,
-//	                      never the whole; extra: as full, and the folder is flushed too where there is no WAL
+//	busy_timeout=10s      how long a call waits for another process that has locked the database;
+//	                      0: not at all
+//	synchronous=full      full: a commit is on the disk when it returns; normal: power loss may take
+//	                      the last commits, never the whole; extra: as full, and the folder is
+//	                      flushed too where there is no WAL
 //	readers=4             how many reads run at once, 1 to 64
 //	networkfs=refuse      allow: open a file on a network file system too
 //
-// A file is opened in WAL mode, with one connection that writes and a few that read: readers never wait for
-// the writer nor it for them. Applys that meet share a commit; each is acknowledged only when it is durable. The file and its parent folders are made where they are missing, for
-// their owner alone. SQLite's locks cannot be trusted on network file systems and
-// WAL does not work there: such a place is refused unless networkfs=allow says that just one machine uses the file.
+// A file is opened in WAL mode, with one connection that writes and a few that read: readers never
+// wait for the writer, nor the writer for them. Applys that wait for the writer share a commit;
+// each is acknowledged only when it is durable. The file and its parent folders are made where they
+// are missing, for their owner alone. SQLite's locks cannot be trusted on network file systems and
+// WAL does not work there: such a place is refused unless networkfs=allow says that just one
+// machine uses the file.
 //
-// Private memory is a single connection: a View keeps every other call waiting, an Apply inside it for ever.
+// Private memory is a single connection: a View keeps every other call waiting, an Apply inside it
+// for ever.
 //
 // A file or file system that cannot be written opens for reading. Where not even SQLite's
-// side files can be made, the database is read as one that nobody changes.
+// side files can be made, the database is read as one that does not change.
 package sqlite
 
 import (
@@ -39,7 +44,8 @@ import (
 
 func init() { driver.Register("sqlite", Open) }
 
-// Open implements [driver.Opener]. It checks the URL and does no I/O but to find the working directory.
+// Open implements [driver.Opener]. It checks the URL and does no I/O but to find the working
+// directory.
 func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
 	s, err := parse(u)
 	if err != nil {
@@ -101,7 +107,7 @@ func parse(u url.URL) (*settings, error) {
 		return s, nil
 	}
 	if strings.IndexByte(path, 0) >= 0 {
-		return nil, fmt.Errorf("the path of a sqlite URL holds a NUL")
+		return nil, fmt.Errorf("the path of a sqlite URL has a NUL in it")
 	}
 	abs, err := filepath.Abs(filepath.FromSlash(path))
 	if err != nil {
