@@ -211,7 +211,7 @@ func ExampleStore_Claim() {
 		}
 		fmt.Println(claim.Owner(), "runs", stage.Name, stage.State)
 		stage.State = "DONE"
-		if err := claim.Done(ctx, stage); err != nil { // saves the stage and ends the claim
+		if err := claim.Complete(ctx, stage); err != nil { // saves the stage and ends the claim
 			log.Fatal(err)
 		}
 	}
