@@ -51,7 +51,7 @@ func TestClaimantsDoEachChoreOnce(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {
 		c := newClaimants(t, url, chores(), stress.ClaimConfig{Lease: time.Hour})
-		for range 8 {
+		for range clients() {
 			c.start(url)
 		}
 		if r := c.settle(url, chores()); r.Late+r.Away > 0 || r.Acked != int64(chores()) {
@@ -60,6 +60,9 @@ func TestClaimantsDoEachChoreOnce(t *testing.T) {
 	})
 	t.Run("galera", func(t *testing.T) {
 		t.Parallel()
+		if !long() {
+			t.Skip("starts another cluster: with BRINE_LONG=1")
+		}
 		nodes := testserver.Galera(t)
 		db := nodes[0].NewDB(t)
 		urls := make([]string, len(nodes))
@@ -67,7 +70,7 @@ func TestClaimantsDoEachChoreOnce(t *testing.T) {
 			urls[i] = node.URL(db) + "&wsrep_sync_wait=1"
 		}
 		c := newClaimants(t, urls[0], chores(), stress.ClaimConfig{Lease: time.Hour})
-		for i := range 8 {
+		for i := range clients() {
 			c.start(urls[i%len(urls)])
 		}
 		c.settle(urls[0], chores())
@@ -83,7 +86,7 @@ func TestClaimsOfTheDeadAndTheSleepingLapse(t *testing.T) {
 			lease = 2 * time.Second // enough for a hundred chores at a time, on any backend
 		}
 		c := newClaimants(t, url, chores(), stress.ClaimConfig{Lease: lease, Work: 2 * time.Millisecond})
-		for range 8 {
+		for range clients() {
 			c.start(url)
 		}
 		for round := range kills() {

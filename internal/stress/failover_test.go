@@ -21,7 +21,7 @@ func TestClientsFollowAPrimaryToItsStandbyAndLoseNothing(t *testing.T) {
 			url := fmt.Sprintf("postgres://test@%s,%s/postgres?sslmode=disable&target_session_attrs=read-write",
 				primary.TCP(), standby.TCP())
 			c := newCrew(t, url)
-			for range 8 {
+			for range clients() {
 				c.start(url)
 			}
 			c.progress()

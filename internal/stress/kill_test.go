@@ -24,12 +24,12 @@ func TestNothingIsLostWhenClientsAreKilled(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, url string) {
 		c := newCrew(t, url)
-		for range 8 {
+		for range clients() {
 			c.start(url)
 		}
 		for range kills() {
 			breather()
-			for range 3 {
+			for range len(c.clients) / 2 {
 				c.kill(rand.IntN(len(c.clients)), url)
 			}
 		}
@@ -46,7 +46,7 @@ func TestNothingIsLostWhenTheServerIsKilled(t *testing.T) {
 		srv := kind.start(t)
 		url := srv.URL(srv.NewDB(t))
 		c := newCrew(t, url)
-		for range 8 {
+		for range clients() {
 			c.start(url)
 		}
 		for range kills() {

@@ -14,7 +14,16 @@ func loadTime() time.Duration {
 	case testing.Short():
 		return 500 * time.Millisecond
 	}
-	return 3 * time.Second
+	return 2 * time.Second
+}
+
+// clients is how many processes share a store where the number does not matter: to start one costs more
+// than what it does.
+func clients() int {
+	if long() {
+		return 8
+	}
+	return 4
 }
 
 // embedded runs a test on an empty store of each backend that needs no server.
