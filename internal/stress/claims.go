@@ -13,8 +13,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A Chore is what claimants look for: it is to be done once.
-type Chore struct {
+// A Task is what claimants look for: it is to be done once.
+type Task struct {
 	persistence.Persistable
 	Key   string
 	State string // open or closed
@@ -26,27 +26,27 @@ const (
 	closed = "closed"
 )
 
-func init() { persistence.Register[Chore]("stress.Chore") }
+func init() { persistence.Register[Task]("stress.Task") }
 
 // ClaimConfig says what one claimant does.
 type ClaimConfig struct {
 	Name  string // unique among all
-	Limit int    // chores claimed at once
+	Limit int    // tasks claimed at once
 	Lease time.Duration
-	Work  time.Duration // how long a chore takes at most
+	Work  time.Duration // how long a task takes at most
 }
 
-// PrepareChores stores so many chores.
-func PrepareChores(ctx context.Context, s *persistence.Store, n int) error {
+// PrepareTasks stores so many tasks.
+func PrepareTasks(ctx context.Context, s *persistence.Store, n int) error {
 	objs := make([]any, n)
 	for i := range objs {
-		objs[i] = &Chore{Key: fmt.Sprint("chore ", i), State: open}
+		objs[i] = &Task{Key: fmt.Sprint("task ", i), State: open}
 	}
 	_, err := s.SaveAll(ctx, objs...)
 	return err
 }
 
-// Claim claims chores and does them until none is open any more, or stop is closed. The journal tells when it
+// Claim claims tasks and does them until none is open any more, or stop is closed. The journal tells when it
 // held what; what goes wrong is written there too. It goes on by itself when its server goes away.
 func Claim(ctx context.Context, s *persistence.Store, j *Journal, cfg ClaimConfig, stop <-chan struct{}) error {
 	w := &claimant{s: s, j: j, cfg: cfg}
@@ -126,7 +126,7 @@ func (w *claimant) do(ctx context.Context, c *persistence.Claim) {
 		}
 		w.tell(Hold, c, "")
 	}
-	chore, err := persistence.LoadClaimed[Chore](ctx, c)
+	task, err := persistence.LoadClaimed[Task](ctx, c)
 	if w.failed("load", c, err) {
 		return
 	}
@@ -138,10 +138,10 @@ func (w *claimant) do(ctx context.Context, c *persistence.Claim) {
 		w.failed("release", c, c.Release(ctx))
 		return
 	}
-	chore.Done++
-	chore.State = closed
+	task.Done++
+	task.State = closed
 	w.tell(Drop, c, "")
-	if !w.failed("done", c, c.Complete(ctx, chore)) {
+	if !w.failed("done", c, c.Complete(ctx, task)) {
 		w.tell(Ack, c, "")
 	}
 }
@@ -149,7 +149,7 @@ func (w *claimant) do(ctx context.Context, c *persistence.Claim) {
 // A ClaimReport is what a check of claimants has found.
 type ClaimReport struct {
 	Holds    int64 // claims held
-	Acked    int64 // chores acknowledged as done
+	Acked    int64 // tasks acknowledged as done
 	Late     int64 // writes refused because somebody else had claimed
 	Away     int64 // by claimants that were not killed: calls that met no server
 	Findings []string
@@ -160,7 +160,7 @@ func (r *ClaimReport) String() string {
 	return fmt.Sprintf("%d claims, %d done and acknowledged, %d refused for coming late, %d calls without a server", r.Holds, r.Acked, r.Late, r.Away)
 }
 
-// A hold is one claim of one chore.
+// A hold is one claim of one task.
 type hold struct {
 	worker           string
 	token            int64
@@ -175,9 +175,9 @@ func (h *hold) last() int64 {
 	return h.until
 }
 
-// CheckClaims reads the journals of all claimants, none of which may still run, and the store, and tells what is wrong: a chore that
-// is not done or was done twice, a token given twice, two who held the same chore at the same time.
-func CheckClaims(ctx context.Context, s *persistence.Store, chores int, journals ...string) (*ClaimReport, error) {
+// CheckClaims reads the journals of all claimants, none of which may still run, and the store, and tells what is wrong: a task that
+// is not done or was done twice, a token given twice, two who held the same task at the same time.
+func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals ...string) (*ClaimReport, error) {
 	r := &ClaimReport{}
 	find := func(format string, args ...any) { r.Findings = append(r.Findings, fmt.Sprintf(format, args...)) }
 	held := map[string]map[int64]*hold{} // by ID and token
@@ -226,19 +226,19 @@ func CheckClaims(ctx context.Context, s *persistence.Store, chores int, journals
 		}
 	}
 	n := 0
-	for chore, err := range persistence.All[Chore](ctx, s, nil) {
+	for task, err := range persistence.All[Task](ctx, s, nil) {
 		if err != nil {
 			return nil, err
 		}
-		if n++; chore.Done != 1 || chore.State != closed {
-			find("%s is %s, and was done %d times", chore.Key, chore.State, chore.Done)
+		if n++; task.Done != 1 || task.State != closed {
+			find("%s is %s, and was done %d times", task.Key, task.State, task.Done)
 		}
 	}
-	if n != chores {
-		find("%d chores are there, of %d", n, chores)
+	if n != tasks {
+		find("%d tasks are there, of %d", n, tasks)
 	}
-	if r.Acked > int64(chores) {
-		find("%d chores were acknowledged as done, of %d", r.Acked, chores)
+	if r.Acked > int64(tasks) {
+		find("%d tasks were acknowledged as done, of %d", r.Acked, tasks)
 	}
 	for c, err := range s.Claims(ctx) {
 		if err != nil {

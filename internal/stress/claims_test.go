@@ -9,23 +9,23 @@ import (
 	"github.com/brine-go/brine/internal/testserver"
 )
 
-// newClaimants stores chores, and returns a crew of those who are to claim them.
-func newClaimants(t *testing.T, url string, chores int, cfg stress.ClaimConfig) *crew {
+// newClaimants stores tasks, and returns a crew of those who are to claim them.
+func newClaimants(t *testing.T, url string, tasks int, cfg stress.ClaimConfig) *crew {
 	t.Helper()
 	s := openStore(t, url)
-	if err := stress.PrepareChores(t.Context(), s, chores); err != nil {
+	if err := stress.PrepareTasks(t.Context(), s, tasks); err != nil {
 		t.Fatal(err)
 	}
 	return &crew{t: t, dir: t.TempDir(), claims: &cfg}
 }
 
-// settle waits until the claimants have done all chores, and checks what they leave.
-func (c *crew) settle(url string, chores int) *stress.ClaimReport {
+// settle waits until the claimants have done all tasks, and checks what they leave.
+func (c *crew) settle(url string, tasks int) *stress.ClaimReport {
 	c.t.Helper()
 	for _, p := range c.clients {
 		c.wait(p)
 	}
-	r, err := stress.CheckClaims(c.t.Context(), openStore(c.t, url), chores, c.journals...)
+	r, err := stress.CheckClaims(c.t.Context(), openStore(c.t, url), tasks, c.journals...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -36,8 +36,8 @@ func (c *crew) settle(url string, chores int) *stress.ClaimReport {
 	return r
 }
 
-// chores is how many there are.
-func chores() int {
+// tasks is how many there are.
+func tasks() int {
 	switch {
 	case long():
 		return 10_000
@@ -47,15 +47,15 @@ func chores() int {
 	return 300
 }
 
-func TestClaimantsDoEachChoreOnce(t *testing.T) {
+func TestClaimantsDoEachTaskOnce(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {
-		c := newClaimants(t, url, chores(), stress.ClaimConfig{Lease: time.Hour})
+		c := newClaimants(t, url, tasks(), stress.ClaimConfig{Lease: time.Hour})
 		for range clients() {
 			c.start(url)
 		}
-		if r := c.settle(url, chores()); r.Late+r.Away > 0 || r.Acked != int64(chores()) {
-			t.Errorf("nobody was disturbed, and %d came late, %d met no server, %d of %d are acknowledged", r.Late, r.Away, r.Acked, chores())
+		if r := c.settle(url, tasks()); r.Late+r.Away > 0 || r.Acked != int64(tasks()) {
+			t.Errorf("nobody was disturbed, and %d came late, %d met no server, %d of %d are acknowledged", r.Late, r.Away, r.Acked, tasks())
 		}
 	})
 	t.Run("galera", func(t *testing.T) {
@@ -69,11 +69,11 @@ func TestClaimantsDoEachChoreOnce(t *testing.T) {
 		for i, node := range nodes {
 			urls[i] = node.URL(db) + "&wsrep_sync_wait=1"
 		}
-		c := newClaimants(t, urls[0], chores(), stress.ClaimConfig{Lease: time.Hour})
+		c := newClaimants(t, urls[0], tasks(), stress.ClaimConfig{Lease: time.Hour})
 		for i := range clients() {
 			c.start(urls[i%len(urls)])
 		}
-		c.settle(urls[0], chores())
+		c.settle(urls[0], tasks())
 	})
 }
 
@@ -83,9 +83,9 @@ func TestClaimsOfTheDeadAndTheSleepingLapse(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		lease := 400 * time.Millisecond
 		if long() {
-			lease = 2 * time.Second // enough for a hundred chores at a time, on any backend
+			lease = 2 * time.Second // enough for a hundred tasks at a time, on any backend
 		}
-		c := newClaimants(t, url, chores(), stress.ClaimConfig{Lease: lease, Work: 2 * time.Millisecond})
+		c := newClaimants(t, url, tasks(), stress.ClaimConfig{Lease: lease, Work: 2 * time.Millisecond})
 		for range clients() {
 			c.start(url)
 		}
@@ -105,6 +105,6 @@ func TestClaimsOfTheDeadAndTheSleepingLapse(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		c.settle(url, chores())
+		c.settle(url, tasks())
 	})
 }
