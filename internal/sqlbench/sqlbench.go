@@ -1,4 +1,5 @@
-// Package sqlbench holds the benchmarks that all SQL dialects share: a backend beside what one writes without a library.
+// Package sqlbench holds the benchmarks that all SQL dialects share: a backend beside what one
+// writes without a library.
 package sqlbench
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Rounds is how often each side runs; with testing.Short once, which shows only that the benchmarks run.
+// Rounds is how often each side runs; with testing.Short once, which shows only that the benchmarks
+// run.
 func Rounds() int {
 	if testing.Short() {
 		return 1
@@ -31,14 +33,15 @@ type Dialect struct {
 	New func(b *testing.B) (driver.Backend, *Hand)
 	// Rows are the numbers of rows a statement that Create10000 compares with. Each divides 10,000.
 	Rows []int
-	// ClaimColumns are the statements that prepare the table for claims; Claim is the statement that claims, and
-	// ClaimArgs are its arguments.
+	// ClaimColumns are the statements that prepare the table for claims; Claim is the statement
+	// that claims, and ClaimArgs are its arguments.
 	ClaimColumns []string
 	Claim        string
 	ClaimArgs    func(owner string, now time.Time, lease time.Duration, limit int) []any
 }
 
-// A Hand is what one writes without a library: the same driver, settings, columns and indexes, plain database/sql.
+// A Hand is what one writes without a library: the same driver, settings, columns and indexes,
+// plain database/sql.
 type Hand struct {
 	Writer *sql.DB // its connections are set up as the backend's
 	Reader *sql.DB // may be Writer
@@ -163,7 +166,8 @@ func Check(b *testing.B, err error) {
 	}
 }
 
-// fill stores n records of 1,000 bytes on both sides, with IDs from 0 on; 10,000 divides n, or it is less.
+// fill stores n records of 1,000 bytes on both sides, with IDs from 0 on; 10,000 divides n, or it
+// is less.
 func fill(b *testing.B, store driver.Backend, hand *Hand, n int) {
 	b.Helper()
 	recs := Records(min(n, 10_000))
@@ -196,7 +200,8 @@ func CreateOne(b *testing.B, d Dialect) {
 	})
 }
 
-// UpdateOne updates a hundred records of a thousand, each by itself, if they have the revision that was read.
+// UpdateOne updates a hundred records of a thousand, each by itself, if they have the revision that
+// was read.
 func UpdateOne(b *testing.B, d Dialect) {
 	store, hand := d.New(b)
 	fill(b, store, hand, 1000)

@@ -1,4 +1,5 @@
-// Package sqltest holds what the tests of the SQL dialects share: opening a backend, making records, and reading them.
+// Package sqltest holds what the tests of the SQL dialects share: opening a backend, making
+// records, and reading them.
 //
 // A function that takes a testing.TB fails it on an error.
 package sqltest
@@ -99,7 +100,8 @@ func Apply(t testing.TB, b driver.Backend, ms ...driver.Mutation) []int64 {
 	return revs
 }
 
-// Find reads records by their IDs. A record that comes twice is an error; one that is missing is not.
+// Find reads records by their IDs. A record that comes twice is an error; one that is missing is
+// not.
 func Find(ctx context.Context, b driver.Backend, parts driver.Parts, ids ...driver.ID) (map[driver.ID]driver.Record, error) {
 	found := map[driver.ID]driver.Record{}
 	err := b.View(ctx, func(r driver.Reader) error {

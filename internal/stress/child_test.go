@@ -51,8 +51,8 @@ type job struct {
 
 const jobVariable = "BRINE_STRESS_CLIENT"
 
-// client runs the client that the environment names, and reports whether there was one. It ends when its
-// standard input does, be it by the will or by the death of the process that started it.
+// client runs the client that the environment names, and reports whether there was one. It ends
+// when its standard input does, be it by the will or by the death of the process that started it.
 func client() bool {
 	text := os.Getenv(jobVariable)
 	if text == "" {
@@ -208,7 +208,8 @@ const stuck = 10 * time.Minute
 // verbs are the operations that every test wants to see.
 var verbs = []string{stress.Create, stress.Raise, stress.Replace, stress.Remove}
 
-// finish waits until there has been some of everything, tells all clients to finish and waits for them.
+// finish waits until there has been some of everything, tells all clients to finish and waits for
+// them.
 func (c *crew) finish() {
 	c.t.Helper()
 	end := time.Now().Add(stuck)
@@ -241,7 +242,8 @@ func (c *crew) wait(p *process) {
 	}
 }
 
-// progress waits until each of the clients, or each of all, has had a write acknowledged from now on.
+// progress waits until each of the clients, or each of all, has had a write acknowledged from now
+// on.
 func (c *crew) progress(clients ...*process) {
 	c.t.Helper()
 	if len(clients) == 0 {

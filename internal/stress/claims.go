@@ -46,8 +46,9 @@ func PrepareTasks(ctx context.Context, s *persistence.Store, n int) error {
 	return err
 }
 
-// Claim claims tasks and does them until none is open any more, or stop is closed. The journal tells when it
-// held what; what goes wrong is written there too. It goes on by itself when its server goes away.
+// Claim claims tasks and does them until none is open any more, or stop is closed. The journal
+// tells when it held what; what goes wrong is written there too. It goes on by itself when its
+// server goes away.
 func Claim(ctx context.Context, s *persistence.Store, j *Journal, cfg ClaimConfig, stop <-chan struct{}) error {
 	w := &claimant{s: s, j: j, cfg: cfg}
 	for !w.over {
@@ -79,7 +80,8 @@ func (w *claimant) tell(what string, c *persistence.Claim, text string) {
 	w.j.write(e)
 }
 
-// failed reports whether there was an error, after which the claimant lets go of what it was about to do.
+// failed reports whether there was an error, after which the claimant lets go of what it was about
+// to do.
 func (w *claimant) failed(what string, c *persistence.Claim, err error) bool {
 	switch {
 	case err == nil:
@@ -175,8 +177,9 @@ func (h *hold) last() int64 {
 	return h.until
 }
 
-// CheckClaims reads the journals of all claimants, none of which may still run, and the store, and tells what is wrong: a task that
-// is not done or was done twice, a token given twice, two who held the same task at the same time.
+// CheckClaims reads the journals of all claimants, none of which may still run, and the store, and
+// tells what is wrong: a task that is not done or was done twice, a token given twice, two who held
+// the same task at the same time.
 func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals ...string) (*ClaimReport, error) {
 	r := &ClaimReport{}
 	find := func(format string, args ...any) { r.Findings = append(r.Findings, fmt.Sprintf(format, args...)) }

@@ -77,7 +77,8 @@ func TestClaimantsDoEachTaskOnce(t *testing.T) {
 	})
 }
 
-// TestClaimsOfTheDeadAndTheSleepingLapse kills claimants, and stops others for longer than their leases.
+// TestClaimsOfTheDeadAndTheSleepingLapse kills claimants, and stops others for longer than their
+// leases.
 func TestClaimsOfTheDeadAndTheSleepingLapse(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {

@@ -25,12 +25,12 @@ func TestClientsFollowAPrimaryToItsStandbyAndLoseNothing(t *testing.T) {
 				c.start(url)
 			}
 			c.progress()
-			breather()
+			randomPause()
 			primary.Kill()
 			time.Sleep(rand.N(300 * time.Millisecond))
 			standby.Promote()
 			c.progress()
-			breather()
+			randomPause()
 			c.finish()
 			c.check(url)
 		})
@@ -41,8 +41,8 @@ func TestClientsFollowAPrimaryToItsStandbyAndLoseNothing(t *testing.T) {
 func TestGaleraNodesShareAStoreAndLoseNothing(t *testing.T) {
 	t.Parallel()
 	nodes := testserver.Galera(t)
-	// crowd starts clients on all three nodes, and some that may go to any of them. A client sees at once what a client of
-	// another node has done.
+	// crowd starts clients on all three nodes, and some that may go to any of them. A client sees
+	// at once what a client of another node has done.
 	crowd := func(t *testing.T) (c *crew, anywhere []*process, url string) {
 		t.Helper()
 		db := nodes[0].NewDB(t)
@@ -74,7 +74,7 @@ func TestGaleraNodesShareAStoreAndLoseNothing(t *testing.T) {
 		c, anywhere, url := crowd(t)
 		for range max(1, kills()/4) {
 			c.progress()
-			breather()
+			randomPause()
 			node := nodes[1+rand.IntN(2)] // the check asks the first
 			node.Kill()
 			c.progress(anywhere...) // while the node is away
@@ -86,7 +86,8 @@ func TestGaleraNodesShareAStoreAndLoseNothing(t *testing.T) {
 	})
 }
 
-// lostCommits counts the transactions that lost against one of another node: each was given up by error 1213.
+// lostCommits counts the transactions that lost against one of another node: each was given up by
+// error 1213.
 func lostCommits(t *testing.T, nodes [3]*testserver.Server) (n int) {
 	t.Helper()
 	for _, node := range nodes {

@@ -59,7 +59,8 @@ type Entry struct {
 	Cancelled int64 `json:"tx,omitempty"`
 }
 
-// A Journal is an append-only file that outlives its process (not its machine): each entry is one write. It is safe for concurrent use.
+// A Journal is an append-only file that outlives its process (not its machine): each entry is one
+// write. It is safe for concurrent use.
 type Journal struct {
 	mu  sync.Mutex
 	f   *os.File
@@ -95,7 +96,8 @@ func (j *Journal) Err() error {
 // Close closes the file.
 func (j *Journal) Close() error { return j.f.Close() }
 
-// readJournal calls fn with every entry of a journal. A last line that was cut off by a kill is left out.
+// readJournal calls fn with every entry of a journal. A last line that was cut off by a kill is
+// left out.
 func readJournal(path string, fn func(Entry)) error {
 	f, err := os.Open(path)
 	if err != nil {

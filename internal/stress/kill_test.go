@@ -17,8 +17,9 @@ func kills() int {
 	return 3
 }
 
-// breather waits for a moment of load, of random length: a kill may come anywhere in an operation.
-func breather() { time.Sleep(300*time.Millisecond + rand.N(700*time.Millisecond)) }
+// randomPause waits for a moment of load, of random length: a kill may come anywhere in an
+// operation.
+func randomPause() { time.Sleep(300*time.Millisecond + rand.N(700*time.Millisecond)) }
 
 func TestNothingIsLostWhenClientsAreKilled(t *testing.T) {
 	t.Parallel()
@@ -28,7 +29,7 @@ func TestNothingIsLostWhenClientsAreKilled(t *testing.T) {
 			c.start(url)
 		}
 		for range kills() {
-			breather()
+			randomPause()
 			for range len(c.clients) / 2 {
 				c.kill(rand.IntN(len(c.clients)), url)
 			}
@@ -51,7 +52,7 @@ func TestNothingIsLostWhenTheServerIsKilled(t *testing.T) {
 		}
 		for range kills() {
 			c.progress()
-			breather()
+			randomPause()
 			srv.Kill()
 			time.Sleep(rand.N(300 * time.Millisecond))
 			srv.Restart()

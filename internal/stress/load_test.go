@@ -17,8 +17,8 @@ func loadTime() time.Duration {
 	return 2 * time.Second
 }
 
-// clients is how many processes share a store where the number does not matter: to start one costs more
-// than what it does.
+// clients is how many processes share a store where the number does not matter: to start one costs
+// more than what it does.
 func clients() int {
 	if long() {
 		return 8

@@ -19,8 +19,9 @@ const (
 
 const graphSize = 5
 
-// A Node is what clients store: a counter. Whoever raises it also counts in By, so that a client that does not know whether
-// its save was the one that got through can see it, and so that every update has a name.
+// A Node is what clients store: a counter. Whoever raises it also counts in By, so that a client
+// that does not know whether its save was the one that got through can see it, and so that every
+// update has a name.
 type Node struct {
 	persistence.Persistable
 	Key   string // unique among all objects ever made; the same in all nodes of a graph

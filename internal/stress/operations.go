@@ -46,10 +46,11 @@ func (w *worker) violation(format string, args ...any) {
 	w.j.write(Entry{Worker: w.name, What: Violation, Text: fmt.Sprintf(format, args...)})
 }
 
-// Definite reports whether err says something about the objects, which a repetition would not change: ErrNotFound,
-// ErrExists, ErrConflict, ErrDangling and what concerns the value itself. Any other error is of the server or the way to
-// it. A client then repeats its call, after a pause: with the same object where it saves one, as Save then finds out by
-// itself whether an attempt of uncertain outcome (ErrUncertain) had succeeded. The store reconnects by itself.
+// Definite reports whether err says something about the objects, which a repetition would not
+// change: ErrNotFound, ErrExists, ErrConflict, ErrDangling and what concerns the value itself. Any
+// other error is of the server or the way to it. A client then repeats its call, after a pause:
+// with the same object where it saves one, as Save then finds out by itself whether an attempt of
+// uncertain outcome (ErrUncertain) had succeeded. The store reconnects by itself.
 func Definite(err error) bool {
 	for _, target := range []error{
 		persistence.ErrNotFound, persistence.ErrExists, persistence.ErrConflict, persistence.ErrDangling, persistence.ErrInvalidID,
@@ -64,7 +65,7 @@ func Definite(err error) bool {
 	return false
 }
 
-// do repeats call until it succeeds, or fails for a reason that stays, or the client's patience is over.
+// do repeats call until it succeeds, or fails for a reason that stays, or RetryFor is over.
 func (o *operation) do(ctx context.Context, call func() error) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := call()
@@ -77,7 +78,7 @@ func (o *operation) do(ctx context.Context, call func() error) error {
 		} else {
 			o.entry.Lost++
 		}
-		if o.w.cfg.Strict || time.Since(o.since) > o.w.cfg.Patience {
+		if o.w.cfg.Strict || time.Since(o.since) > o.w.cfg.RetryFor {
 			return err
 		}
 		select {
@@ -124,7 +125,8 @@ func (w *worker) create(ctx context.Context, kind string) *owned {
 	return mine
 }
 
-// raise loads an object, counts one more and saves it; a conflict starts it over. mine is the worker's own object, or nil.
+// raise loads an object, counts one more and saves it; a conflict starts it over. mine is the
+// worker's own object, or nil.
 func (w *worker) raise(ctx context.Context, id persistence.ID, mine *owned) {
 	var o *operation
 	look := &operation{w: w, since: time.Now()} // before the key is known there is nothing to say in the journal
@@ -186,7 +188,7 @@ func (w *worker) raise(ctx context.Context, id persistence.ID, mine *owned) {
 			return
 		}
 		o.text = err.Error()
-		if time.Since(o.since) > 2*w.cfg.Patience {
+		if time.Since(o.since) > 2*w.cfg.RetryFor {
 			o.endWith(err)
 			return
 		}

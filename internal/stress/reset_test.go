@@ -13,8 +13,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// traffic keeps 32 goroutines of this process busy on the store while disturb runs, and checks what they leave: no call may fail.
-// cancel: some calls get a context that ends in the middle of them.
+// traffic keeps 32 goroutines of this process busy on the store while disturb runs, and checks what
+// they leave: no call may fail. cancel: some calls get a context that ends in the middle of them.
 func traffic(t *testing.T, s *persistence.Store, cancel bool, disturb func(stop <-chan struct{})) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal")
@@ -94,8 +94,8 @@ func TestNoCallFailsBecauseOfReset(t *testing.T) {
 		}
 		defer s.Close()
 		watch := &watcher{kind: kind, db: srv.Open(t, name), s: s, limit: limit}
-		// Of a call that is cancelled the connection is closed, which the server notices when it comes to it: no call is, so that
-		// the limit can be held against what the server has.
+		// Of a call that is cancelled the connection is closed, which the server notices when it
+		// comes to it: no call is, so that the limit can be held against what the server has.
 		traffic(t, s, false, func(stop <-chan struct{}) {
 			n := every(stop, func(n int) {
 				var err error
@@ -126,8 +126,9 @@ type watcher struct {
 	most, total int
 }
 
-// reset does what Reset does, in its two parts. While all connections are closed it takes a marker, so that
-// what is newer was opened after them, and is all that the pool has: that is counted while the traffic goes on.
+// reset does what Reset does, in its two parts. While all connections are closed it takes a marker,
+// so that what is newer was opened after them, and is all that the pool has: that is counted while
+// the traffic goes on.
 func (w *watcher) reset(ctx context.Context) error {
 	if err := w.s.PreFork(); err != nil {
 		return err

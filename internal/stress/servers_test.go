@@ -11,10 +11,11 @@ type kindOf struct {
 	start  func(t testing.TB, opts ...testserver.Option) *testserver.Server
 	shared func(t testing.TB) *testserver.Server
 
-	// marker tells apart older and newer connections: it is that of the connection that asks for it.
+	// marker tells apart older and newer connections: it is that of the connection that asks for
+	// it.
 	marker string
-	// newer counts the connections to the current database that are newer than a marker; all counts all of
-	// them, but for the one that asks.
+	// newer counts the connections to the current database that are newer than a marker; all counts
+	// all of them, but for the one that asks.
 	newer, all string
 }
 

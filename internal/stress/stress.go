@@ -1,11 +1,13 @@
 // Package stress puts a store under load and proves afterwards that nothing was lost.
 //
-// [Run] is a client: goroutines that save, load, replace and remove objects of one store, and raise counters
-// under revision control. Before each operation that writes, a client says in its [Journal] what it is about to do, and
-// after it what came of it. When all clients have ended, or were killed, [Check] reads the journals and the store and finds
-// whatever is in one and not in the other.
+// [Run] is a client: goroutines that save, load, replace and remove objects of one store, and raise
+// counters under revision control. Before each operation that writes, a client says in its
+// [Journal] what it is about to do, and after it what came of it. When all clients have ended, or
+// were killed, [Check] reads the journals and the store and finds whatever is in one and not in the
+// other.
 //
-// A client goes on by itself when its server goes away: see [Definite] for what it does with an error.
+// A client goes on by itself when its server goes away: see [Definite] for what it does with an
+// error.
 package stress
 
 import (
@@ -25,18 +27,19 @@ type Config struct {
 	Hot        []persistence.ID // the objects of Prepare, which all clients raise
 	Strict     bool             // nothing goes wrong with the server: an error that is not Definite is a violation
 	Cancel     bool             // some calls get a context that ends in the middle of them
-	Patience   time.Duration    // how long an operation is repeated while the server is away; default 60s
+	RetryFor   time.Duration    // how long an operation is repeated while the server is away; default 60s
 	Keep       int              // objects that each goroutine keeps of its own, about; default 30
 }
 
-// Run puts the store under load until stop is closed, and then finishes the operations under way. What goes wrong is written
-// to the journal, where Check finds it; the error is of the journal alone.
+// Run puts the store under load until stop is closed, and then finishes the operations under way.
+// What goes wrong is written to the journal, where Check finds it; the error is of the journal
+// alone.
 func Run(ctx context.Context, s *persistence.Store, j *Journal, cfg Config, stop <-chan struct{}) error {
 	if cfg.Goroutines <= 0 {
 		cfg.Goroutines = 4
 	}
-	if cfg.Patience <= 0 {
-		cfg.Patience = time.Minute
+	if cfg.RetryFor <= 0 {
+		cfg.RetryFor = time.Minute
 	}
 	if cfg.Keep <= 0 {
 		cfg.Keep = 30
@@ -60,7 +63,8 @@ func Run(ctx context.Context, s *persistence.Store, j *Journal, cfg Config, stop
 	return j.Err()
 }
 
-// Prepare stores objects that every client is to raise, and that none removes: single counters and graphs.
+// Prepare stores objects that every client is to raise, and that none removes: single counters and
+// graphs.
 func Prepare(ctx context.Context, s *persistence.Store, j *Journal, counters, graphs int) ([]persistence.ID, error) {
 	w := newWorker(s, j, Config{Name: "setup", Strict: true}, 0)
 	var ids []persistence.ID

@@ -31,7 +31,8 @@ type engine interface {
 	createDB(ctx context.Context, db *sql.DB, name string) error
 	// dropDB drops a database, and ends the connections to it.
 	dropDB(ctx context.Context, db *sql.DB, name string) error
-	// released frees what a killed server leaves outside its folder, and what would keep it from starting again.
+	// released frees what a killed server leaves outside its folder, and what would keep it from
+	// starting again.
 	released(data string)
 	// url is the URL of a database over the socket, or over TCP.
 	url(i *instance, db string, tcp bool) string

@@ -15,10 +15,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Galera starts a cluster of three MariaDB nodes, each a primary of the same data, on ports of 127.0.0.1 (Galera's own
-// traffic needs them; the sockets work too). A node that was killed takes up again where it was when it is restarted,
-// from what the others have kept or from a whole copy of one of them. The first to be restarted when none
-// runs begins the cluster anew with what it has: it should be the one that was killed last.
+// Galera starts a cluster of three MariaDB nodes, each a primary of the same data, on ports of
+// 127.0.0.1 (Galera's own traffic needs them; the sockets work too). A node that was killed takes
+// up again where it was when it is restarted, from what the others have kept or from a whole copy
+// of one of them. The first to be restarted when none runs begins the cluster anew with what it
+// has: it should be the one that was killed last.
 func Galera(t testing.TB, opts ...Option) [3]*Server {
 	t.Helper()
 	require(t, galera{})
@@ -71,8 +72,8 @@ type cluster struct {
 
 type nodePorts struct{ group, ist, sst int }
 
-// galeraTemplate is the data folder of a node that has been the only one of a cluster: of the nodes that begin as copies of it, none needs to
-// copy another.
+// galeraTemplate is the data folder of a node that has been the only one of a cluster: of the nodes
+// that begin as copies of it, none needs to copy another.
 var galeraTemplate template
 
 func copyNode(i *instance) error {
@@ -185,7 +186,8 @@ func (c *cluster) flags(k int) ([]string, error) {
 
 var recovered = regexp.MustCompile(`WSREP: Recovered position:? *([0-9a-f-]{36}:-?\d+)`)
 
-// recover asks a node that was killed where it had come to, as its service script does; "" if its folder says so already.
+// recover asks a node that was killed where it had come to, as its service script does; "" if its
+// folder says so already.
 func (i *instance) recover() (string, error) {
 	state, err := os.ReadFile(i.stateFile())
 	if errors.Is(err, os.ErrNotExist) {

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// startTimeout is how long a server may take to answer: long enough for a machine that does much else.
+// startTimeout is how long a server may take to answer: long enough for a machine that does much
+// else.
 const startTimeout = 2 * time.Minute
 
 // errPortTaken means that somebody else took the port in the meantime.
@@ -46,7 +47,8 @@ func (i *instance) certFile() string { return filepath.Join(i.dir, "cert.pem") }
 func (i *instance) keyFile() string  { return filepath.Join(i.dir, "key.pem") }
 func (i *instance) addr() string     { return net.JoinHostPort("127.0.0.1", strconv.Itoa(i.port)) }
 
-// newInstance makes a folder with a copy of the template in it. A nil copyData means that; otherwise it fills the data folder.
+// newInstance makes a folder with a copy of the template in it. A nil copyData means that;
+// otherwise it fills the data folder.
 func newInstance(e engine, cfg config, copyData func(i *instance) error) (*instance, error) {
 	if copyData == nil {
 		copyData = copyTemplate
@@ -194,8 +196,8 @@ func (i *instance) stopLocked() error {
 	return nil
 }
 
-// restart ends the server in good order if it runs, and starts it again. A port that somebody else took meanwhile is
-// waited for.
+// restart ends the server in good order if it runs, and starts it again. A port that somebody else
+// took meanwhile is waited for.
 func (i *instance) restart() error {
 	if err := i.shutdown(); err != nil {
 		return err

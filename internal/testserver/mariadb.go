@@ -15,15 +15,15 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// MariaDB starts a MariaDB server of t's own, or skips t where there is none to start. It is stopped and its folder
-// removed when t ends. Its superuser is root, its default database test.
+// MariaDB starts a MariaDB server of t's own, or skips t where there is none to start. It is
+// stopped and its folder removed when t ends. Its superuser is root, its default database test.
 func MariaDB(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	return start(t, mariadb, newConfig(opts))
 }
 
-// SharedMariaDB returns a MariaDB server that all tests of this process share, started at the first use, for tests
-// that do not hurt it. The test binary's TestMain must end with [Main].
+// SharedMariaDB returns a MariaDB server that all tests of this process share, started at the first
+// use, for tests that do not hurt it. The test binary's TestMain must end with [Main].
 func SharedMariaDB(t testing.TB) *Server {
 	t.Helper()
 	return share(t, mariadb)

@@ -18,15 +18,15 @@ import (
 	"github.com/lib/pq"
 )
 
-// Postgres starts a PostgreSQL server of t's own, or skips t where there is none to start. It is stopped and its folder
-// removed when t ends. Its superuser is test, its default database postgres.
+// Postgres starts a PostgreSQL server of t's own, or skips t where there is none to start. It is
+// stopped and its folder removed when t ends. Its superuser is test, its default database postgres.
 func Postgres(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	return start(t, postgres, newConfig(opts))
 }
 
-// SharedPostgres returns a PostgreSQL server that all tests of this process share, started at the first use, for
-// tests that do not hurt it. The test binary's TestMain must end with [Main].
+// SharedPostgres returns a PostgreSQL server that all tests of this process share, started at the
+// first use, for tests that do not hurt it. The test binary's TestMain must end with [Main].
 func SharedPostgres(t testing.TB) *Server {
 	t.Helper()
 	return share(t, postgres)
@@ -51,7 +51,8 @@ func (e *pgEngine) locate() error {
 	return nil
 }
 
-// postgresDir looks for the folder that holds the server with its tools; Debian keeps it out of PATH.
+// postgresDir looks for the folder that holds the server with its tools; Debian keeps it out of
+// PATH.
 func postgresDir() string {
 	var dirs []string
 	if p, err := exec.LookPath("initdb"); err == nil {
@@ -152,8 +153,8 @@ func (e *pgEngine) settle(ctx context.Context, db *sql.DB, i *instance) error {
 	return nil
 }
 
-// createDB copies the files of template1 where the server offers another way too (since version 15):
-// for an empty database that takes half the time.
+// createDB copies the files of template1 where the server offers another way too (since version
+// 15): for an empty database that takes half the time.
 func (e *pgEngine) createDB(ctx context.Context, db *sql.DB, name string) error {
 	var version int
 	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
@@ -172,8 +173,9 @@ func (e *pgEngine) dropDB(ctx context.Context, db *sql.DB, name string) error {
 	return err
 }
 
-// released removes the shared memory segment that guards the data folder, and the files that name a process which no
-// longer is: its number may be another's by now, and the server would refuse to start.
+// released removes the shared memory segment that guards the data folder, and the files that name a
+// process which no longer is: its number may be another's by now, and the server would refuse to
+// start.
 func (e *pgEngine) released(data string) {
 	path := filepath.Join(data, "postmaster.pid")
 	b, err := os.ReadFile(path)

@@ -25,8 +25,8 @@ const (
 	terminate = syscall.SIGTERM
 )
 
-// unprivileged is the user who runs the servers: nil for the one who runs the test, unless that is root, as whom
-// PostgreSQL refuses to run.
+// unprivileged is the user who runs the servers: nil for the one who runs the test, unless that is
+// root, as whom PostgreSQL refuses to run.
 var unprivileged = sync.OnceValues(func() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -54,8 +54,8 @@ func giveAway(path string) error {
 	return os.Chown(path, int(c.Uid), int(c.Gid))
 }
 
-// command prepares a program that runs as the unprivileged user in a process group of its own, with an environment
-// that does not depend on who runs the test.
+// command prepares a program that runs as the unprivileged user in a process group of its own, with
+// an environment that does not depend on who runs the test.
 func command(dir, name string, args ...string) (*exec.Cmd, error) {
 	c, err := unprivileged()
 	if err != nil {
@@ -133,8 +133,8 @@ func (p *process) signal(s signal) error { return p.cmd.Process.Signal(s) }
 
 func (p *process) isRoot(q proc) bool { return q.pid == p.cmd.Process.Pid }
 
-// kill ends the tree. PostgreSQL's processes lead sessions of their own, so that a signal to the group would reach
-// the first one alone.
+// kill ends the tree. PostgreSQL's processes lead sessions of their own, so that a signal to the
+// group would reach the first one alone.
 func (p *process) kill() error {
 	if !p.ended() {
 		if err := killTrees(p.isRoot); err != nil {

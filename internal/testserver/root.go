@@ -45,7 +45,8 @@ func newDir(prefix string) (string, error) {
 	return dir, giveAway(dir)
 }
 
-// tempDir is the usual place unless its path is too long for a socket, or other users may not enter it.
+// tempDir is the usual place unless its path is too long for a socket, or other users may not enter
+// it.
 func tempDir() string {
 	dir := os.TempDir()
 	if len(dir) > 40 || !filepath.IsAbs(dir) {
@@ -76,8 +77,9 @@ var ports struct {
 	used map[int]bool
 }
 
-// freePort finds a port of 127.0.0.1 on which nobody listens, outside of the range from which systems give clients
-// theirs: a server that is down for a while finds its port free when it comes back.
+// freePort finds a port of 127.0.0.1 on which nobody listens, outside of the range from which
+// systems give clients theirs: a server that is down for a while finds its port free when it comes
+// back.
 func freePort() (int, error) {
 	ports.mu.Lock()
 	defer ports.mu.Unlock()

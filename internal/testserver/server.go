@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A Server is a private server of a test, or a shared one as a test sees it. Its methods fail that test on errors.
-// They are safe for concurrent use.
+// A Server is a private server of a test, or a shared one as a test sees it. Its methods fail that
+// test on errors. They are safe for concurrent use.
 type Server struct {
 	inst   *instance
 	t      testing.TB
@@ -40,7 +40,8 @@ func own(t testing.TB, i *instance) *Server {
 	return &Server{inst: i, t: t}
 }
 
-// NewDB makes an empty database of a unique name, which it returns. It is dropped when t ends, whoever uses it then.
+// NewDB makes an empty database of a unique name, which it returns. It is dropped when t ends,
+// whoever uses it then.
 func (s *Server) NewDB(t testing.TB) string {
 	t.Helper()
 	s.inst.mu.Lock()
@@ -65,8 +66,8 @@ func (s *Server) NewDB(t testing.TB) string {
 	return name
 }
 
-// Open gives a handle of the superuser on a database over the socket, "" for the default one, closed when t ends: to look
-// at what others did. It does not connect yet.
+// Open gives a handle of the superuser on a database over the socket, "" for the default one,
+// closed when t ends: to look at what others did. It does not connect yet.
 func (s *Server) Open(t testing.TB, db string) *sql.DB {
 	t.Helper()
 	h, err := s.inst.engine.open(s.inst, db)
@@ -81,7 +82,8 @@ func (s *Server) Open(t testing.TB, db string) *sql.DB {
 // postgres://test@/db?host=/folder&sslmode=disable or mysql://root@/db?socket=/folder/s.
 func (s *Server) URL(db string) string { return s.inst.engine.url(s.inst, db, false) }
 
-// TCPURL is [Server.URL] over TCP, without a parameter where the server offers TLS. Without [TCP] it fails the test.
+// TCPURL is [Server.URL] over TCP, without a parameter where the server offers TLS. Without [TCP]
+// it fails the test.
 func (s *Server) TCPURL(db string) string {
 	if s.inst.port == 0 {
 		s.t.Helper()
@@ -98,7 +100,8 @@ func (s *Server) TCP() string {
 	return s.inst.addr()
 }
 
-// CA returns the path of the certificate of the authority that signed the server's, "" without [TLS].
+// CA returns the path of the certificate of the authority that signed the server's, "" without
+// [TLS].
 func (s *Server) CA() string {
 	if !s.inst.cfg.tls {
 		return ""
@@ -106,20 +109,22 @@ func (s *Server) CA() string {
 	return s.inst.caFile()
 }
 
-// Dir returns the server's folder. It holds PostgreSQL's socket, and the data in its subfolder data.
+// Dir returns the server's folder. It holds PostgreSQL's socket, and the data in its subfolder
+// data.
 func (s *Server) Dir() string { return s.inst.dir }
 
 // Log returns the end of what the server has logged, a few thousand bytes.
 func (s *Server) Log() string { return s.inst.log(0) }
 
-// Kill ends the server and all its processes with SIGKILL, and returns when they are gone. Nothing happens if it does not run.
+// Kill ends the server and all its processes with SIGKILL, and returns when they are gone. Nothing
+// happens if it does not run.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.act((*instance).kill)
 }
 
-// Restart starts the server again on the same folder, socket and port, and returns when it answers. If it still runs,
-// it is shut down in good order before.
+// Restart starts the server again on the same folder, socket and port, and returns when it answers.
+// If it still runs, it is shut down in good order before.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.act((*instance).restart)

@@ -40,8 +40,9 @@ func share(t testing.TB, e engine) *Server {
 	return &Server{inst: s.inst, t: t, shared: true}
 }
 
-// Main runs the tests, stops the shared servers, removes every folder, calls after in turn (a check for leaked
-// goroutines, say, which may end the process itself) and ends the process with the tests' code.
+// Main runs the tests, stops the shared servers, removes every folder, calls after in turn (a check
+// for leaked goroutines, say, which may end the process itself) and ends the process with the
+// tests' code.
 func Main(m *testing.M, after ...func()) {
 	code := m.Run()
 	if err := cleanUp(); err != nil {

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Standby starts a PostgreSQL server and a second one that follows it (streaming replication) and answers reads. Both
-// listen on TCP too. With sync a commit on the primary is acknowledged only when the standby has applied it
-// (synchronous_commit=remote_apply), and waits for ever while there is none.
+// Standby starts a PostgreSQL server and a second one that follows it (streaming replication) and
+// answers reads. Both listen on TCP too. With sync a commit on the primary is acknowledged only
+// when the standby has applied it (synchronous_commit=remote_apply), and waits for ever while there
+// is none.
 func Standby(t testing.TB, sync bool, opts ...Option) (primary, standby *Server) {
 	t.Helper()
 	require(t, postgres)
@@ -49,8 +50,8 @@ func Standby(t testing.TB, sync bool, opts ...Option) (primary, standby *Server)
 	return primary, standby
 }
 
-// follow waits until the standby follows, and makes commits wait for it if sync. This comes so late because before,
-// the primary's own first commits would have waited for ever.
+// follow waits until the standby follows, and makes commits wait for it if sync. This comes so late
+// because before, the primary's own first commits would have waited for ever.
 func (i *instance) follow(sync bool) error {
 	return i.with(func(ctx context.Context, db *sql.DB) error {
 		want := "async"

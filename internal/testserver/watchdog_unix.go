@@ -23,8 +23,8 @@ func init() {
 	}
 }
 
-// sweep ends every process whose command line names dir, and removes dir. Under a new name nothing can be
-// started in it any more.
+// sweep ends every process whose command line names dir, and removes dir. Under a new name nothing
+// can be started in it any more.
 func sweep(dir string) {
 	gone := dir + ".gone"
 	if os.Rename(dir, gone) != nil {
