@@ -9,8 +9,8 @@ import (
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
-// build makes the objects: first an empty one for each record, by its type, then each is
-// decoded, and every reference has its pointer already.
+// build makes the objects: it allocates an empty object for each record, by its type, and then
+// decodes each record, so that every reference has its pointer already.
 func (ld *loader) build() error {
 	if ld.want != nil {
 		if _, err := records.TypeName(ld.want); err != nil {
@@ -38,7 +38,7 @@ func (ld *loader) build() error {
 		}
 	}
 	var scratch []byte
-	var claimed []*node // whose state was set by a claim and is another than that in their data
+	var claimed []*node // var claimed []*node // claiming changed the state column; the encoded data has an older state
 	for _, n := range ld.order {
 		o, ok := n.ptr.(Object)
 		if !ok {
@@ -58,9 +58,9 @@ func (ld *loader) build() error {
 	return ld.applyClaimedState(claimed)
 }
 
-// allocate makes an empty object of the record's type. Types that are not registered
-// are known only where the program names them: as the type asked for, or as that of a field, which the referrer's
-// type has made known.
+// allocate makes an empty object of the record's type. A type that is not registered is known
+// only where the program names it: as the type asked for, or as the type of a field of the
+// referring object's type.
 func (ld *loader) allocate(n *node) error {
 	t, registered := ld.last.t, ld.last.registered
 	if t == nil || ld.last.name != n.head.Type {
@@ -97,8 +97,8 @@ func (ld *loader) target(n *node, id ID) (any, error) {
 	return nil, &driver.RecordError{ID: n.rec.ID, Ref: id, Err: fmt.Errorf("not among the references of the record: %w", ErrCorrupt)}
 }
 
-// applyClaimedState makes the states of claimed objects what their columns say. The objects then know the digest of what they
-// are now, so that saving one unchanged writes nothing.
+// applyClaimedState sets the states of claimed objects to what their columns say, and then
+// their digests, so that saving an unchanged object writes nothing.
 func (ld *loader) applyClaimedState(claimed []*node) error {
 	if len(claimed) == 0 {
 		return nil
@@ -136,13 +136,14 @@ func (l known) Ref(obj any) (ID, error) {
 // Lazy implements codec.Resolver.
 func (l known) Lazy(link *codec.Link) (ID, error) { return link.ID, nil }
 
-// entry returns what an object that cannot know it itself would know of its record.
+// entry returns what is known of the record, for an object that has no identity to keep it in.
 func (n *node) entry() entry {
 	d, _ := digestOf(nil, n.rec.State, n.rec.Fields, n.rec.Data)
 	return entry{id: n.rec.ID, rev: n.rec.Revision, digest: d, refs: union(n.head.Eager, n.head.Lazy)}
 }
 
-// typeOf returns the type that records of obj have: the struct's for a pointer to one.
+// typeOf returns the type of the records of obj: the struct type if obj is a pointer to a
+// struct.
 func typeOf(obj any) reflect.Type {
 	t := reflect.TypeOf(obj)
 	if t != nil && t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {

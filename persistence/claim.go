@@ -14,19 +14,21 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// ClaimOptions say how to claim.
+// ClaimOptions configure a claim.
 type ClaimOptions struct {
-	Owner string        // who claims, for people to read: not empty
-	Lease time.Duration // how long the claim holds unless it is extended: at least a microsecond
-	Limit int           // how many objects at most; 0: one
-	// State, if not "", becomes the state of the objects, in the same step: of the record at once, of the object's field State or
-	// Execution.State when it is loaded. The objects must have such a field, of string kind.
+	Owner string        // who claims, for people to read; must not be empty
+	Lease time.Duration // how long the claim lasts unless it is extended; at least a microsecond
+	Limit int           // the maximum number of objects; 0 means 1
+	// State, if not "", becomes the state of the objects in the same step. The record changes at
+	// once; the object's field State or Execution.State is set when the object is loaded. The
+	// objects must have such a field, of string kind.
 	State string
 }
 
-// A Claim is an object that nobody else may claim until it lapses: Until, by the clock of the database server, or of this machine
-// where there is none. It keeps other claims away, and nothing else: anybody may load the object, save or remove it. Its methods
-// are safe for concurrent use.
+// A Claim is the exclusive right to an object until the claim lapses at Until, by the clock of
+// the database server, or of this machine if there is no server. It prevents other claims and
+// nothing else: anybody may load, save or remove the object. Its methods are safe for
+// concurrent use.
 type Claim struct {
 	s     *Store
 	owner string
@@ -34,9 +36,9 @@ type Claim struct {
 
 	info Info
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards until and rec
 	until time.Time
-	rec   *driver.Record // as it was claimed, for the first Load; nil: gone
+	rec   *driver.Record // as it was claimed, for the first Load; then nil
 }
 
 // Info returns what the store knew of the record when it was claimed.
@@ -48,25 +50,27 @@ func (c *Claim) ID() ID { return c.info.ID }
 // Owner returns who claimed the object.
 func (c *Claim) Owner() string { return c.owner }
 
-// Token returns the fencing token: later claims of the object have greater ones. Whatever else the owner writes to can use it to
-// turn a late owner away.
+// Token returns the fencing token: later claims of the object have greater ones. Another system
+// that the owner writes to can use it to reject an owner whose claim has lapsed.
 func (c *Claim) Token() int64 { return c.token }
 
-// Until returns when the claim lapses, or has lapsed. UTC.
+// Until returns when the claim lapses or has lapsed, in UTC.
 func (c *Claim) Until() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.until
 }
 
-// Claim claims objects that q selects, nil: any, and that nobody has claimed or whose claim has lapsed: the first ones in
-// the order of q, but it may pass over those that someone else is just about to claim. No two claims of an object hold at once, whoever
-// made them, in whatever process. Claiming raises the revision: an object loaded before can no longer be saved. No claims and no
-// error: there is nothing to claim. q.After and q.Limit are errors.
+// Claim claims objects that q selects and that nobody has claimed, or whose claim has lapsed. A
+// nil q selects all. It takes the first ones in the order of q, but may pass over those that
+// another call is claiming at the moment. An object never has two valid claims at once,
+// whichever process made them. Claiming raises the revision, so an object loaded before can no
+// longer be saved. If there is nothing to claim it returns no claims and no error. q.After and
+// q.Limit must be zero.
 //
-// A claim is durable: it lasts beyond the process, until it is released or lapses. Records that cannot be claimed because
-// of State come as errors, of which errors.As finds the [*Error], together with the claims that could be made. (jobman's
-// claim_jobs.)
+// A claim is durable: it outlives the process, until it is released or lapses. Records that
+// cannot be claimed because of State are reported as joined errors, each an [*Error], together
+// with the claims that could be made. (jobman's claim_jobs.)
 func (s *Store) Claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, error) {
 	claims, err := s.claim(ctx, q, o)
 	return claims, s.fail("claim", "", err)
@@ -86,7 +90,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	}
 	spec := driver.Claiming{Owner: o.Owner, Lease: o.Lease, Limit: max(o.Limit, 1), Parts: driver.Fields | driver.Data}
 	if o.Limit < 0 {
-		spec.Limit = o.Limit // refused with the rest
+		spec.Limit = o.Limit // rejected by spec.Check
 	}
 	if err := spec.Check(); err != nil {
 		return nil, err
@@ -135,7 +139,7 @@ func (s *Store) newClaim(rec *driver.Record) *Claim {
 	return &Claim{s: s, info: s.info(rec), owner: rec.Claim.Owner, token: rec.Claim.Token, until: rec.Claim.Until}
 }
 
-// claimer returns the backend if it lends out records.
+// claimer returns the backend if it supports claims.
 func (s *Store) claimer() (driver.Claimer, error) {
 	b, ok := s.backend.(driver.Claimer)
 	if !ok {
@@ -147,7 +151,7 @@ func (s *Store) claimer() (driver.Claimer, error) {
 	return b, nil
 }
 
-// checkStateField returns an error where the object of the record would not take a state from its column.
+// checkStateField returns an error if the object of the record has no field for the state.
 func (s *Store) checkStateField(rec *driver.Record) error {
 	head, err := records.Parse(rec.Data, s.limits)
 	if err != nil {
@@ -163,8 +167,8 @@ func (s *Store) checkStateField(rec *driver.Record) error {
 	return nil
 }
 
-// Load returns the object, as [Store.Load] does. The first Load gives an object that refers to none as it was claimed, without asking
-// the backend again.
+// Load returns the object, as [Store.Load] does. The first Load of an object without references
+// uses the record as it was claimed and does not read it again.
 func (c *Claim) Load(ctx context.Context) (any, error) {
 	ptr, err := c.load(ctx, nil)
 	if err != nil {
@@ -173,7 +177,8 @@ func (c *Claim) Load(ctx context.Context) (any, error) {
 	return natural(ptr), nil
 }
 
-// LoadClaimed is [Claim.Load] for objects of type T: ErrType if it is something else.
+// LoadClaimed is [Claim.Load] for objects of type T. It returns ErrType for an object of
+// another type.
 func LoadClaimed[T any](ctx context.Context, c *Claim) (*T, error) {
 	ptr, err := c.load(ctx, reflect.TypeFor[T]())
 	if err != nil {
@@ -208,8 +213,8 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 	return ptrs[0], nil
 }
 
-// Extend makes the claim hold for lease from now on. ErrConflict: somebody else has claimed the object since, or the claim has
-// been ended. That it has lapsed in the meantime does not matter.
+// Extend makes the claim last for lease from now on, even if it has lapsed. It returns
+// ErrConflict if somebody else has claimed the object since, or the claim was released.
 func (c *Claim) Extend(ctx context.Context, lease time.Duration) error {
 	return c.s.fail("extend", c.info.ID, c.extend(ctx, lease))
 }
@@ -236,14 +241,14 @@ func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
 	return nil
 }
 
-// Save saves objs as [Store.SaveOnly] does, in one atomic write, and only while nobody else has claimed the object of this claim and
-// the claim has not been ended: else ErrConflict. That it has lapsed does not matter as long as that holds. objs need not
-// contain that object.
+// Save saves objs as [Store.SaveOnly] does, in one atomic write. It returns ErrConflict if
+// somebody else has claimed the object of this claim since, or the claim was released. A lapsed
+// claim still permits it until then. objs need not contain the object.
 func (c *Claim) Save(ctx context.Context, objs ...any) error {
 	return c.save(ctx, saving{op: "save", claim: c}, objs)
 }
 
-// Complete is Save and Release in one step: all of it happens, or nothing.
+// Complete is Save and Release in one atomic step.
 func (c *Claim) Complete(ctx context.Context, objs ...any) error {
 	return c.save(ctx, saving{op: "complete", claim: c, release: true}, objs)
 }
@@ -258,22 +263,24 @@ func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
 	return c.s.fail(how.op, c.info.ID, err)
 }
 
-// Release ends the claim: others may claim the object at once. ErrConflict where the claim is no longer held, as for Save.
+// Release ends the claim, so that others may claim the object at once. It returns ErrConflict
+// in the cases that Save does.
 func (c *Claim) Release(ctx context.Context) error {
 	return c.save(ctx, saving{op: "release", claim: c, release: true}, nil)
 }
 
-// Claims streams the claims that there are, of any owner, in the order of the IDs. Lapsed ones are among them until the
-// object is claimed again or ReleaseExpired ends them. With what it gives, Extend, Save, Complete and Release work as for the owner. It reads page by page, as
-// List does.
+// Claims streams the existing claims of all owners, in the order of the IDs. A lapsed claim is
+// included until the object is claimed again or ReleaseExpired ends it. Extend, Save, Complete
+// and Release of these claims work as they do for the owner. Claims reads page by page, as List
+// does.
 func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}, Parts: driver.Info | driver.Fields}
 	_, err := s.claimer()
 	return stream(&s.conn, ctx, "claims", idPage, q, err, s.newClaim)
 }
 
-// ReleaseExpired ends the claims that have lapsed, and returns how many. Nothing depends on it: lapsed claims do not keep anybody
-// from claiming.
+// ReleaseExpired ends the claims that have lapsed and returns their number. It is never
+// necessary: a lapsed claim prevents no new claim.
 func (s *Store) ReleaseExpired(ctx context.Context) (int64, error) {
 	n, err := s.releaseExpired(ctx)
 	return n, s.fail("release expired", "", err)

@@ -13,10 +13,10 @@ type node struct {
 	rec  *driver.Record
 	head codec.Header
 	from *node
-	ptr  any // to a zero value of the record's type until it is decoded
+	ptr  any // a pointer to a value of the record's type: zero until it is decoded
 }
 
-// loadParts is what is read of a record to load it.
+// loadParts are the parts of a record that a load reads.
 const loadParts = driver.Version | driver.Fields | driver.Data
 
 // A loader loads objects in one identity scope.
@@ -25,20 +25,20 @@ type loader struct {
 	want         reflect.Type // the type that the caller names; nil: none
 	unregistered bool         // roots may be of types that the process knows without Register
 	nodes        map[ID]*node
-	order        []*node      // by waves: each node behind the one that refers to it
-	room         []node       // for those to come
+	order        []*node      // in waves: each node after the one that refers to it
+	room         []node       // spare nodes, allocated together
 	last         resolved     // the type of the last node
 	known        func(ID) any // objects of an earlier load in the scope; nil: none
 }
 
-// A resolved name of a type.
+// A resolved is a type name with its type.
 type resolved struct {
 	name       string
 	t          reflect.Type
 	registered bool
 }
 
-// fetch reads the records with the IDs and all that they refer to eagerly, wave by wave.
+// fetch reads the records with the IDs and everything that they refer to eagerly, in waves.
 func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
 	recs, err := r.Get(ctx, ids, loadParts)
 	if err != nil {
@@ -59,8 +59,8 @@ func (ld *loader) fetch(ctx context.Context, r driver.Reader, ids []ID) error {
 	return ld.follow(ctx, r, roots)
 }
 
-// follow makes the closure: the roots, which it keeps, and all that they refer to eagerly and that is
-// not known yet.
+// follow reads the closure of roots: everything that they refer to eagerly and that is not
+// loaded yet.
 func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Record) error {
 	ld.begin(len(roots))
 	for i := range roots {
@@ -86,8 +86,8 @@ func (ld *loader) follow(ctx context.Context, r driver.Reader, roots []driver.Re
 	}
 }
 
-// unread returns the IDs that a wave refers to eagerly and that are not read yet, and enters a
-// referrer of each in referrers.
+// unread returns the IDs that a wave refers to eagerly and that are not read yet. It adds a
+// referrer of each to referrers.
 func (ld *loader) unread(wave []*node, referrers map[ID]*node) (ids []ID) {
 	for _, n := range wave {
 		for _, id := range n.head.Eager {
@@ -101,7 +101,8 @@ func (ld *loader) unread(wave []*node, referrers map[ID]*node) (ids []ID) {
 	return ids
 }
 
-// readWave reads the records with the IDs, each of which has a referrer: ErrDangling if one is absent.
+// readWave reads the records with the IDs, each of which has a referrer. It returns ErrDangling
+// if one is absent.
 func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, referrers map[ID]*node) error {
 	recs, err := r.Get(ctx, ids, loadParts)
 	if err != nil {
@@ -121,7 +122,7 @@ func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, refer
 	return nil
 }
 
-// begin makes an empty closure, of n records or so.
+// begin makes an empty closure with room for about n records.
 func (ld *loader) begin(n int) {
 	ld.order, ld.nodes = make([]*node, 0, n), make(map[ID]*node, n)
 	ld.room = make([]node, n)

@@ -8,11 +8,12 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// commit writes what differs, and tells the objects once that has succeeded.
+// commit writes the records that differ and, once that has succeeded, updates what the objects
+// know of their records.
 //
-// Saves of other goroutines may write the same objects. Each save marks the objects that it is about
-// to write; one that finds an object marked waits for that save to end and then compares again:
-// mostly there is nothing left to write.
+// Saves of other goroutines may write the same objects. Each save marks the objects that it is
+// about to write. A save that finds an object marked waits for the other save to end and then
+// compares again; usually nothing is left to write.
 func (sv *saver) commit() error {
 	dirty, mine, err := sv.acquire()
 	if err != nil {
@@ -27,11 +28,11 @@ func (sv *saver) commit() error {
 	for _, it := range dirty {
 		m := sv.mutation(it, now)
 		if ms = append(ms, m); m.Token != 0 {
-			claim = nil // its record is among those written
+			claim = nil // the claimed record is among those written
 		}
 	}
 	if claim != nil {
-		// The claimed record is not written, or not by this save: the claim is looked at all the same.
+		// This save does not write the claimed record: check the claim by itself.
 		ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: claim.info.ID}, Token: claim.token, Release: sv.saving.release})
 	}
 	if len(ms) == 0 {
@@ -64,7 +65,7 @@ func (sv *saver) commit() error {
 	return nil
 }
 
-// mutation returns what to write of an item.
+// mutation returns the mutation that writes an item.
 func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
 	m := driver.Mutation{
 		Op: it.op,
@@ -81,18 +82,19 @@ func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
 	case it.op == driver.Update && !it.force:
 		m.IfRev = it.base.rev
 	case it.op == driver.Create && (it.force || !sv.s.ids.Unique()):
-		// The ID may have been another record's that was removed: what remembers that
-		// one's revisions must not take this one for it.
+		// A removed record may have had this ID. Whoever remembers its revisions must not mistake
+		// this record for it.
 		m.Rec.Revision = now.UnixMicro()
 	}
 	return m
 }
 
-// acquire marks the objects that differ as being written by this save, and returns their items. An
-// object that another save has meanwhile written as this one would is left out.
+// acquire marks the objects that differ as being written by this save, and returns their items.
+// It leaves out an object if another save has meanwhile written the same bytes.
 //
-// Each attempt has a pendingSave of its own, which ends when the attempt gives up. A save that waits
-// for it must not have to wait for the whole of this save, which may be waiting for that one.
+// Each attempt has a pendingSave of its own, which ends when the attempt gives up. A save that
+// waits for this one must not wait for more than the attempt, because this save may in turn
+// wait for that one.
 func (sv *saver) acquire() ([]*item, *pendingSave, error) {
 	for {
 		mine := &pendingSave{done: make(chan struct{})}
@@ -112,9 +114,9 @@ func (sv *saver) acquire() ([]*item, *pendingSave, error) {
 	}
 }
 
-// tryAcquire marks all the objects that differ or, where another save is writing one of them, none,
-// and returns that save. No save waits while it has marked objects, so saves cannot wait for each
-// other in a circle.
+// tryAcquire marks all the objects that differ. If another save is writing one of them it marks
+// none and returns that save. No save waits while it has marked objects, so saves cannot
+// deadlock.
 func (sv *saver) tryAcquire(mine *pendingSave) (dirty []*item, other *pendingSave, err error) {
 	for _, it := range sv.items {
 		if it.data == nil {
@@ -136,8 +138,9 @@ func (sv *saver) tryAcquire(mine *pendingSave) (dirty []*item, other *pendingSav
 	return dirty, nil, nil
 }
 
-// mark makes mine the writer of the item's object. It reports false, and drops the item's data, where
-// another save has written the same, and returns the save that is writing the object, if there is one.
+// mark makes mine the writer of the item's object. If another save is writing the object, it
+// returns that save. If another save has written the same bytes, it drops the item's data and
+// reports false.
 func (sv *saver) mark(it *item, mine *pendingSave) (write bool, other *pendingSave, err error) {
 	it.ident.mu.Lock()
 	defer it.ident.mu.Unlock()
@@ -176,7 +179,7 @@ func (sv *saver) unmark(items []*item, mine *pendingSave) {
 	}
 }
 
-// use makes this store the last used one of every object that the save has met.
+// use makes this store the last used one of every object that the save reached.
 func (sv *saver) use() {
 	for _, it := range sv.items {
 		if it.ident == nil {
@@ -190,7 +193,7 @@ func (sv *saver) use() {
 	}
 }
 
-// present checks that every root is still there, when there is nothing to write.
+// present checks that every root still exists if there is nothing to write.
 func (sv *saver) present() error {
 	var ids []ID
 	for _, it := range sv.items {
@@ -217,7 +220,7 @@ func (sv *saver) present() error {
 	return nil
 }
 
-// explain names the objects that an error of the backend concerns.
+// explain adds the objects concerned to an error of the backend.
 func (sv *saver) explain(err error) error {
 	re, ok := errors.AsType[*driver.RecordError](err)
 	if !ok {

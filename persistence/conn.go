@@ -9,19 +9,20 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A conn is how verbs reach the records of one namespace. All that they read and write, the numbers
-// that they take from the counter, and what objects learn of their records pass through its methods,
-// and nothing else enters the gate. A [Store] is a conn whose every call is committed at once.
+// A conn gives access to the records of one namespace. Every read, every write, every number
+// taken from the counter and every change to what objects know of their records goes through
+// its methods; nothing else enters the gate. A [Store] is a conn that commits each call at
+// once.
 type conn struct {
 	s         *Store
 	namespace driver.Namespace
-	prepared  atomic.Bool // the namespace, by this handle
+	prepared  atomic.Bool // whether this handle has prepared the namespace
 }
 
-// self is what makes a *Store a [Reader].
+// self makes a *Store a [Reader].
 func (c *conn) self() *conn { return c }
 
-// call runs fn with the backend. PreFork, Reset and Close wait for it.
+// call runs fn with the backend. PreFork, Reset and Close wait for it to return.
 func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	if err := c.s.gate.enter(ctx); err != nil {
 		return err
@@ -36,17 +37,17 @@ func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	return fn(c.s.backend)
 }
 
-// view runs fn on one state of the records.
+// view runs fn on one consistent state of the records.
 func (c *conn) view(ctx context.Context, fn func(driver.Reader) error) error {
 	return c.call(ctx, func(b driver.Backend) error { return b.View(ctx, c.inNamespace(fn)) })
 }
 
-// readOnce is view for a function that reads a single time.
+// readOnce is view for a function that makes a single read.
 func (c *conn) readOnce(ctx context.Context, fn func(driver.Reader) error) error {
 	return c.call(ctx, func(b driver.Backend) error { return driver.ReadOnce(ctx, b, c.inNamespace(fn)) })
 }
 
-// inNamespace returns fn for a Reader of the objects.
+// inNamespace adapts fn, which reads this namespace, to a Reader of the objects.
 func (c *conn) inNamespace(fn func(driver.Reader) error) func(driver.Reader) error {
 	if c.namespace == driver.Objects {
 		return fn
@@ -60,7 +61,7 @@ func (c *conn) inNamespace(fn func(driver.Reader) error) func(driver.Reader) err
 	}
 }
 
-// apply makes the mutations, all or none.
+// apply makes the mutations atomically.
 func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, err error) {
 	if c.namespace != driver.Objects {
 		for i := range ms {
@@ -74,7 +75,7 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 	return revs, err
 }
 
-// nextIDs takes n numbers in a row from the counter of the store.
+// nextIDs takes n consecutive numbers from the counter of the store.
 func (c *conn) nextIDs(ctx context.Context, n int) (first int64, err error) {
 	err = c.call(ctx, func(b driver.Backend) error {
 		first, err = b.NextIDs(ctx, n)
@@ -83,19 +84,19 @@ func (c *conn) nextIDs(ctx context.Context, n int) (first int64, err error) {
 	return first, err
 }
 
-// entry returns what an object knows of its record here. ident.mu is held.
+// entry returns what an object knows of its record in this store. ident.mu must be locked.
 func (c *conn) entry(ident *identity) *entry { return ident.in(c.s.ident) }
 
-// learn makes a record the last known one of an object.
+// learn records the last known state of an object's record.
 func (c *conn) learn(ident *identity, id ID, rev int64, d digest, refs []ID) {
 	ident.mu.Lock()
 	defer ident.mu.Unlock()
 	ident.learn(c.entry(ident), id, rev, d, refs)
 }
 
-// read is view for a function that often reads a single time. It begins without a transaction, which
-// saves two round trips on a server, unless the last read that shares hint went on to a second Get.
-// Should fn read on after all, it is called again, from its beginning, in a transaction.
+// read is view for a function that often makes a single read. It starts without a transaction,
+// which saves two round trips on a server, unless the last read that shared hint needed a
+// second Get. If fn reads again, read calls it once more, from its beginning, in a transaction.
 func (c *conn) read(ctx context.Context, hint *readHint, fn func(driver.Reader) error) error {
 	if _, ok := c.s.backend.(driver.SingleReader); !ok || hint.readsOn.Load() {
 		counted := countedReader{unlimited: true}
@@ -141,6 +142,6 @@ func (r *countedReader) Get(ctx context.Context, ids []ID, parts driver.Parts) (
 }
 
 func (r *countedReader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
-	r.n++ // always the first
+	r.n++ // always the first read
 	return r.Reader.Scan(ctx, q)
 }

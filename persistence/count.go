@@ -7,7 +7,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Count returns how many records q selects; nil: all. Order, After and Limit do not count.
+// Count returns the number of records that q selects, or of all if q is nil. It ignores Order,
+// After and Limit.
 func (c *conn) Count(ctx context.Context, q *Query) (int64, error) {
 	dq, err := c.s.compile(q)
 	if err != nil {
@@ -22,12 +23,13 @@ func (c *conn) Count(ctx context.Context, q *Query) (int64, error) {
 	return n, c.s.fail("count", "", err)
 }
 
-// A Group is a value of a column and how many records have it. See [Store.CountBy].
+// A Group is a value of a column and the number of records that have it. See [Store.CountBy].
 type Group = driver.Group
 
-// CountBy returns how many of the records that q selects, nil: of all, have each value of a column, in the order of the
-// values, NULL last as nil: CountBy(ctx, "state", nil) is a summary by state. Values are as in [Info].Fields, those
-// of id are IDs. Order, After and Limit do not count.
+// CountBy counts the records that q selects, or all if q is nil, by the value of a column. The
+// groups are in the order of the values, with NULL last as nil: CountBy(ctx, "state", nil) is a
+// summary by state. Values are as in [Info].Fields; those of id are IDs. It ignores Order,
+// After and Limit.
 func (c *conn) CountBy(ctx context.Context, column string, q *Query) ([]Group, error) {
 	dq, err := c.s.compile(q)
 	if err == nil {

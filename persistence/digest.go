@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A digest tells whether a record differs from the one last saved or loaded. It lives in
-// memory only: its two seeds are drawn anew in each process.
+// A digest tells whether a record differs from the one last saved or loaded. It exists in
+// memory only: each process draws its own two seeds.
 type digest [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-// digestOf returns the digest of what a record holds of an object. data holds the type too.
-// buf is scratch space, returned for the next call.
+// digestOf returns the digest of a record's contents. The type is part of data. buf is scratch
+// space, returned for the next call.
 func digestOf(buf []byte, state string, fields []any, data []byte) (digest, []byte) {
 	buf = buf[:0]
 	buf = binary.LittleEndian.AppendUint64(buf, maphash.Bytes(seeds[0], data))

@@ -1,6 +1,6 @@
 // Package persistence keeps Go objects in a [Store]: in memory, in files or in an SQL database,
-// whichever a URL names. Objects that refer to each other, such as the tasks of a workflow,
-// are a record each, and come back with every shared reference and every cycle.
+// selected by a URL. Objects that refer to each other, such as the tasks of a workflow, have
+// one record each. Loading restores every shared reference and every cycle.
 //
 //	type Task struct {
 //		persistence.Persistable
@@ -12,35 +12,39 @@
 //	id, err := store.Save(ctx, task)                       // task and all it reaches
 //	task, err = persistence.Load[Task](ctx, store, id)     // the same, in another process
 //
-// A backend is imported for its side effect: persistence/sql/sqlite, persistence/fs,
+// A program imports a backend for its side effect: persistence/sql/sqlite, persistence/fs,
 // persistence/mem, or all of them with persistence/all.
 //
-// # The way of an object
+// # How objects are saved and loaded
 //
-// Save puts the object on a worklist. It encodes each object on the list; every other
-// object with an identity ([Persistable]) met there becomes a reference by ID and goes on the list itself.
-// What differs from the record last known goes to the backend as one atomic batch; the rest
-// costs its encoding and nothing else. Only when the batch is durable do the objects learn their IDs and revisions.
-// [Store.SaveOnly] is for the program that knows which object it changed: it pays for that one alone.
+// Save puts the object on a worklist and encodes each object on the list. Every other object
+// with an identity ([Persistable]) that it finds there is stored as a reference by ID and added
+// to the list. The records that differ from the last known ones go to the backend as one atomic
+// batch; an unchanged object costs its encoding and nothing else. The objects get their IDs and
+// revisions only when the batch is durable. [Store.SaveOnly] is for a program that knows which
+// object it changed: it encodes that one alone.
 //
-// Load fetches the record and, wave by wave, all the records it refers to, from one state of the
-// store. It makes an empty object for each and then decodes them: every reference has its pointer already. A field of type
-// *T is such an eager reference; a [Ref] is a lazy one, which loads when asked.
+// Load fetches the record and, in waves, all the records it refers to, from one state of the
+// store. It allocates an empty object for each record and then decodes them, so every reference
+// has its pointer already. A field of type *T is such an eager reference; a [Ref] is a lazy
+// one, which loads its object on request.
 //
-// Values without an identity are part of the record of whatever holds them. Shared pointers
-// and cycles inside one record are kept too.
+// Values without an identity are part of the record of the object that holds them. Shared
+// pointers and cycles inside one record are kept too.
 //
 // # Concurrency
 //
-// A Store is safe for concurrent use. Objects are the program's own: Save reads all that the object
-// reaches, so none of it may change meanwhile. SaveOnly reads the objects named, those never saved that they refer to, and
-// the identities of the rest; a program whose goroutines own an object each saves without further locks.
-// Saves of one process that overlap do not conflict. Across processes, and between two loaded
-// copies, a record's revision tells who was first: the other gets [ErrConflict] and nothing is written.
+// A Store is safe for concurrent use. Objects belong to the program: Save reads everything that
+// the object reaches, so none of it may change meanwhile. SaveOnly reads the objects named,
+// those never saved that they refer to, and the identities of the rest. A program whose
+// goroutines each own an object can save without further locks. Overlapping saves in one
+// process do not conflict. Between processes, and between two loaded copies, the record's
+// revision decides: the second writer gets [ErrConflict] and nothing is written.
 //
 // # Durability
 //
-// When a call that writes returns nil, the data survives the kill of the process, and the loss of power
-// where the backend says so; all of the built-in ones on disk do. When it returns an error nothing was written, unless the
-// error is [ErrUncertain]. Bytes that cannot be decoded are reported and kept.
+// When a call that writes returns nil, the data survives the kill of the process, and a power
+// loss if the backend says so; all built-in backends on disk do. When it returns an error
+// nothing was written, unless the error is [ErrUncertain]. Bytes that cannot be decoded are
+// reported and kept.
 package persistence

@@ -15,19 +15,19 @@ import (
 var (
 	// ErrNotFound: no record has the ID.
 	ErrNotFound = driver.ErrNotFound
-	// ErrExists: a record with the ID is there already.
+	// ErrExists: a record with the ID already exists.
 	ErrExists = driver.ErrExists
 	// ErrConflict: the record was changed or removed since the object was loaded or
 	// saved. Nothing was written. Load it again and repeat the change.
 	ErrConflict = driver.ErrConflict
-	// ErrDangling: a reference leads to a record that is not there. The text names both ends.
+	// ErrDangling: a reference leads to a record that does not exist. The text names both ends.
 	ErrDangling = driver.ErrDangling
-	// ErrUncertain: the outcome of a commit could not be learnt. Save the same objects
-	// again: it finds out whether the first attempt had succeeded.
+	// ErrUncertain: the outcome of a commit could not be determined. Save the same objects again:
+	// that save finds out whether the first attempt succeeded.
 	ErrUncertain = driver.ErrUncertain
 	// ErrInvalidID: an ID that no record of this store can have.
 	ErrInvalidID = driver.ErrInvalidID
-	// ErrType: a record is of another type than the one asked for.
+	// ErrType: a record has another type than the one asked for.
 	ErrType = driver.ErrType
 	// ErrUnknownType: the type of a record is not registered in this process.
 	ErrUnknownType = driver.ErrUnknownType
@@ -35,7 +35,7 @@ var (
 	ErrUnstorable = driver.ErrUnstorable
 	// ErrCorrupt: stored bytes are damaged. They are kept as they are.
 	ErrCorrupt = driver.ErrCorrupt
-	// ErrTooLarge: a value is over a limit, which the text names.
+	// ErrTooLarge: a value exceeds a limit, which the text names.
 	ErrTooLarge = driver.ErrTooLarge
 	// ErrClosed: the Store is closed.
 	ErrClosed = driver.ErrClosed
@@ -47,7 +47,7 @@ var (
 // store, and the cause.
 type Error struct {
 	Op  string  // the verb: "save", "load", …
-	ID  ID      // the record concerned; "" where there is none, or none yet
+	ID  ID      // the record concerned; "" if there is none, or none yet
 	URL url.URL // of the store; prints without its password
 	Err error   // the cause
 }
@@ -89,7 +89,7 @@ func (s *Store) fail(op string, id ID, err error) error {
 	return &Error{Op: op, ID: id, URL: s.url, Err: err}
 }
 
-// concernsOneRecord reports whether an iteration goes on after err.
+// concernsOneRecord reports whether an iteration continues after err.
 func concernsOneRecord(err error) bool {
 	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnknownType) ||
 		errors.Is(err, ErrDangling) || errors.Is(err, ErrType)

@@ -5,18 +5,18 @@ import (
 	"sync"
 )
 
-// A gate counts the calls that are in the backend and can hold new ones back
-// until those are done. No user code runs between enter and leave, so a call
+// A gate counts the calls that are in the backend, and can pause: new calls then wait at the
+// gate and those in the backend finish. No user code runs between enter and leave, so a call
 // never waits at the gate for itself.
 type gate struct {
 	mu       sync.Mutex
 	inflight int
 	closed   bool
-	held     chan struct{} // not nil while calls are held back; closed when they may go on
-	drained  chan struct{} // not nil while someone waits for the last call; closed by it
+	paused   chan struct{} // not nil while the gate is paused; closed when calls may continue
+	drained  chan struct{} // not nil while someone waits for the calls to finish; closed by the last one
 }
 
-// enter waits until the gate is open, then counts a call in.
+// enter waits until the gate is open, then counts the call.
 func (g *gate) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return ctx.Err()
@@ -27,15 +27,15 @@ func (g *gate) enter(ctx context.Context) error {
 			g.mu.Unlock()
 			return ErrClosed
 		}
-		held := g.held
-		if held == nil {
+		paused := g.paused
+		if paused == nil {
 			g.inflight++
 			g.mu.Unlock()
 			return nil
 		}
 		g.mu.Unlock()
 		select {
-		case <-held:
+		case <-paused:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -52,7 +52,8 @@ func (g *gate) leave() {
 	}
 }
 
-// drain waits for the calls in pendingSave. g.mu is held, and again when it returns.
+// drain waits for the active calls to finish. g.mu must be locked; drain unlocks it while it
+// waits.
 func (g *gate) drain() {
 	for g.inflight > 0 {
 		if g.drained == nil {
@@ -65,49 +66,49 @@ func (g *gate) drain() {
 	}
 }
 
-// hold makes later calls wait and returns when none is in pendingSave. It reports
-// false, and does nothing, when the gate is held or closed already.
-func (g *gate) hold() bool {
+// pause makes later calls wait, and returns when no call is active. It reports false, and does
+// nothing, if the gate is already paused or closed.
+func (g *gate) pause() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.held != nil || g.closed {
+	if g.paused != nil || g.closed {
 		return false
 	}
-	g.held = make(chan struct{})
+	g.paused = make(chan struct{})
 	g.drain()
 	return !g.closed
 }
 
-// release lets the calls go on. It reports false when the gate was not held.
-func (g *gate) release() bool {
+// resume lets calls enter again. It reports false if the gate was not paused.
+func (g *gate) resume() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.held == nil {
+	if g.paused == nil {
 		return false
 	}
-	close(g.held)
-	g.held = nil
+	close(g.paused)
+	g.paused = nil
 	return !g.closed
 }
 
-// close ends the gate: calls held back and later ones get ErrClosed. It returns when none is
-// in pendingSave, and reports false when it was closed before.
+// close makes waiting and later calls return ErrClosed. It returns when no call is active, and
+// reports false if the gate was closed before.
 func (g *gate) close() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	first := !g.closed
 	g.closed = true
-	if g.held != nil {
-		close(g.held)
-		g.held = nil
+	if g.paused != nil {
+		close(g.paused)
+		g.paused = nil
 	}
 	g.drain()
 	return first
 }
 
-// isHeld reports whether calls are held back.
-func (g *gate) isHeld() bool {
+// isPaused reports whether new calls wait.
+func (g *gate) isPaused() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.held != nil
+	return g.paused != nil
 }

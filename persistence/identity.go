@@ -8,13 +8,13 @@ import (
 // A storeID is the identity of a store's data. Handles of the same data are equal.
 type storeID = unique.Handle[string]
 
-// An identity is what an object knows of its records: one entry for each store.
+// An identity holds what an object knows of its records: one entry for each store.
 type identity struct {
-	owner *Persistable // the object it was made for, never a copy
+	owner *Persistable // the object it was made for, not a copy
 
 	mu   sync.Mutex
 	last *entry // of the store used last; nil until first saved or loaded
-	one  entry  // of the first store, which is mostly the only one
+	one  entry  // of the first store, which is usually the only one
 	more []*entry
 }
 
@@ -22,19 +22,19 @@ type identity struct {
 type entry struct {
 	store  storeID
 	id     ID       // "" until saved or loaded
-	tried  *attempt // the last save, if its outcome is uncertain; beside id, which a save reads with it
+	tried  *attempt // the last save, if its outcome is uncertain
 	rev    int64    // 0 in a table without revisions
 	digest digest
 	refs   []ID // referred to by the last known revision: sorted, distinct
 
-	pending ID           // the ID that the object will have once saved; never set together with id
-	writer  *pendingSave // the save that is writing the object
+	pending ID           // the ID that the object will have once saved; pending and id are never both set
+	writer  *pendingSave // the save that is writing the object; nil if none is
 }
 
 // A pendingSave is a save that is writing objects; done is closed at its end.
 type pendingSave struct{ done chan struct{} }
 
-// in returns what the object knows of a store. ident.mu is held.
+// in returns the entry of a store, a new one if there is none. ident.mu must be locked.
 func (ident *identity) in(store storeID) *entry {
 	if ident.one.store == store {
 		return &ident.one
@@ -53,7 +53,7 @@ func (ident *identity) in(store storeID) *entry {
 	return b
 }
 
-// learn makes the record the last known one of the object. ident.mu is held.
+// learn makes the record the last known one of the object. ident.mu must be locked.
 func (ident *identity) learn(b *entry, id ID, rev int64, d digest, refs []ID) {
 	b.id, b.rev, b.digest, b.refs = id, rev, d, refs
 	b.pending, b.tried = "", nil
@@ -66,7 +66,7 @@ type recordKey struct {
 	id    ID
 }
 
-// saved returns the records of the object.
+// saved returns the keys of the object's records.
 func (ident *identity) saved() []recordKey {
 	ident.mu.Lock()
 	defer ident.mu.Unlock()

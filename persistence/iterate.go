@@ -10,12 +10,13 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// All streams the objects that q selects, each with all it refers to eagerly; nil: all. One ID is one
-// pointer for as long as the caller keeps it alive, and at least until the next object is given.
-// Memory does not grow with their number.
+// All streams the objects that q selects, or all if q is nil, each with everything it refers to
+// eagerly. An ID has one pointer for as long as the caller keeps it alive, and at least until
+// the next object is yielded. Memory use does not grow with the number of objects.
 //
-// It reads page by page, as [Store.List] does. An error of ErrCorrupt, ErrUnknownType, ErrDangling
-// or ErrType concerns one record, and the iteration goes on; any other ends it.
+// It reads page by page, as [Store.List] does. An error of ErrCorrupt, ErrUnknownType,
+// ErrDangling or ErrType concerns one record, and the iteration continues; any other error ends
+// it.
 func (c *conn) All(ctx context.Context, q *Query) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		for l, err := range c.all(ctx, q, nil, false) {
@@ -30,8 +31,9 @@ func (c *conn) All(ctx context.Context, q *Query) iter.Seq2[any, error] {
 	}
 }
 
-// All streams the records as T's, registered or not; an empty q.Type asks for those of type T. A record of
-// another type is ErrType, and the iteration goes on. See [Store.All].
+// All streams the records as T's, registered or not. If q.Type is empty, it selects those of
+// type T. A record of another type is reported as ErrType, and the iteration continues. See
+// [Store.All].
 func All[T any](ctx context.Context, r Reader, q *Query) iter.Seq2[*T, error] {
 	c, want := r.self(), reflect.TypeFor[T]()
 	return func(yield func(*T, error) bool) {
@@ -56,14 +58,14 @@ func All[T any](ctx context.Context, r Reader, q *Query) iter.Seq2[*T, error] {
 	}
 }
 
-// A loaded object, and the record that the iteration found it by.
+// A loaded is a loaded object with the record that the iteration found it by.
 type loaded struct {
-	ptr any // to the value
+	ptr any // a pointer to the value
 	rec *driver.Record
 }
 
-// all streams the objects: those of type want, or of any registered type, or, with
-// unregistered, of any type that the process knows.
+// all streams the objects of type want, or of any registered type if want is nil, or of any
+// type that the process knows if unregistered is true.
 func (c *conn) all(ctx context.Context, q *Query, want reflect.Type, unregistered bool) iter.Seq2[loaded, error] {
 	dq, err := c.s.compile(q)
 	return func(yield func(loaded, error) bool) {
@@ -92,7 +94,7 @@ func (c *conn) all(ctx context.Context, q *Query, want reflect.Type, unregistere
 	}
 }
 
-// An iteration is one All, page by page.
+// An iteration is the state of one All.
 type iteration struct {
 	c            *conn
 	ctx          context.Context
@@ -100,17 +102,17 @@ type iteration struct {
 	want         reflect.Type
 	unregistered bool
 
-	// Of the page:
+	// The current page:
 	recs    []driver.Record
 	ld      *loader
-	fetched error // concerns a record that the page reaches
+	fetched error // concerns a record that an object of the page refers to
 }
 
 func (it *iteration) begin(most int) { it.recs = slices.Grow(it.recs[:0], min(most, 32)) }
 
 func (it *iteration) row(rec *driver.Record) { it.recs = append(it.recs, *rec) }
 
-// fetch reads what the page refers to.
+// fetch reads everything that the page refers to.
 func (it *iteration) fetch(r driver.Reader) error {
 	it.ld = it.c.newLoader(it.sc, it.want, it.unregistered)
 	it.fetched = it.ld.follow(it.ctx, r, it.sc.missing(it.recs))
@@ -120,7 +122,7 @@ func (it *iteration) fetch(r driver.Reader) error {
 	return nil
 }
 
-// give makes and yields the objects of the page, and reports whether to go on.
+// give builds and yields the objects of the page, and reports whether to continue.
 func (it *iteration) give(yield func(loaded, error) bool) bool {
 	if len(it.recs) == 0 {
 		return true
@@ -135,7 +137,7 @@ func (it *iteration) give(yield func(loaded, error) bool) bool {
 		rec := &it.recs[i]
 		ptr, err := it.sc.object(rec.ID), error(nil)
 		if ptr == nil {
-			// Something that the page reaches is damaged: find out which objects it concerns.
+			// A record that the page refers to is damaged: find out which objects it concerns.
 			ptr, err = it.c.loadInto(it.ctx, it.sc, rec, it.want, it.unregistered)
 		} else if it.want != nil && reflect.TypeOf(ptr).Elem() != it.want {
 			err = fmt.Errorf("it is a %v, not a %v: %w", reflect.TypeOf(ptr).Elem(), it.want, ErrType)

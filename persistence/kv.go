@@ -15,12 +15,13 @@ import (
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
-// A KV keeps key-value pairs beside the objects of a store. A key is what a text ID may be: 1 to 191 bytes
-// of valid UTF-8 without NUL, else ErrInvalidID. A value is any storable value that holds no reference to a persistable object: a string, a number,
-// a struct, a map, …; one of a named type wants Register. It is safe for concurrent use, by any number of
-// processes. (jobman's key-value pairs.)
+// A KV keeps key-value pairs in the storage of a store, apart from its objects. A key is 1 to
+// 191 bytes of valid UTF-8 without NUL, like a text ID; any other key is ErrInvalidID. A value
+// is any storable value without references to persistable objects: a string, a number, a
+// struct, a map, …; a named type must be registered with Register. A KV is safe for concurrent
+// use by any number of goroutines and processes. (jobman's key-value pairs.)
 type KV struct {
-	c conn // of the namespace of the pairs
+	c conn // for the namespace of the pairs
 }
 
 // A Pair is a key with its value.
@@ -33,16 +34,17 @@ type Pair struct {
 
 type absent uint8
 
-// Absent stands, in [KV.CompareAndSwap], for the value of a key that is not there.
+// Absent represents, in [KV.CompareAndSwap], the value of a key that does not exist.
 const Absent absent = 0
 
-// KV returns the key-value pairs of the store. Where they are kept is made at their first use. A backend that cannot
-// keep any makes every call errors.ErrUnsupported.
+// KV returns the key-value pairs of the store. Their table or directory is created at first
+// use. If the backend cannot keep pairs, every call returns errors.ErrUnsupported.
 func (s *Store) KV() *KV { return s.kv }
 
 func newKV(s *Store) *KV { return &KV{c: conn{s: s, namespace: driver.Pairs}} }
 
-// Get returns the value of a key, in the form that [Store.Load] gives: ErrNotFound if there is none.
+// Get returns the value of a key, in the form that [Store.Load] returns. It returns ErrNotFound
+// if the key does not exist.
 func (kv *KV) Get(ctx context.Context, key string) (any, error) {
 	rec, found, err := kv.read(ctx, key)
 	if err == nil && !found {
@@ -55,7 +57,7 @@ func (kv *KV) Get(ctx context.Context, key string) (any, error) {
 	return v, kv.c.s.fail("kv get", ID(key), err)
 }
 
-// Set gives a key a value, whatever it had.
+// Set stores a value under a key and replaces any old one.
 func (kv *KV) Set(ctx context.Context, key string, value any) error {
 	rec, err := kv.encode(key, value)
 	if err == nil {
@@ -64,7 +66,7 @@ func (kv *KV) Set(ctx context.Context, key string, value any) error {
 	return kv.c.s.fail("kv set", ID(key), err)
 }
 
-// Delete removes a key: ErrNotFound if it is not there.
+// Delete removes a key. It returns ErrNotFound if the key does not exist.
 func (kv *KV) Delete(ctx context.Context, key string) error {
 	err := checkKey(key)
 	if err == nil {
@@ -73,8 +75,9 @@ func (kv *KV) Delete(ctx context.Context, key string) error {
 	return kv.c.s.fail("kv delete", ID(key), err)
 }
 
-// CompareAndSwap gives a key the value next if its value is old, and reports whether it was. Either may be
-// [Absent]: no such key before, or none behind. Values are equal if their records have equal bytes: so are equal maps, NaN and NaN, but
+// CompareAndSwap stores next under a key if its value is old, and reports whether it did. old
+// may be [Absent]: the key must not exist. next may be [Absent]: the key is removed. Values are
+// equal if their records have equal bytes: equal maps are equal, and so are NaN and NaN, but
 // not int(1) and int64(1), nor a nil and an empty slice.
 func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
 	swapped, err = kv.swap(ctx, key, old, next)
@@ -117,14 +120,15 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
 			return err == nil, err
 		}
-		// Someone was faster: the value may be another now, or the same again.
+		// Another write came first. The value may differ now, or be the same again.
 	}
 	return false, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
 }
 
-// Range streams the pairs whose keys begin with the prefix, "": all, in the order of the bytes of
-// their keys. It reads page by page, as [Store.List] does. An error of ErrCorrupt or ErrUnknownType
-// concerns one pair, whose key is given, and the iteration goes on; any other ends it.
+// Range streams the pairs whose keys begin with the prefix, or all if it is "", in the byte
+// order of their keys. It reads page by page, as [Store.List] does. An error of ErrCorrupt or
+// ErrUnknownType concerns one pair; its key is yielded and the iteration continues. Any other
+// error ends it.
 func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
 	q := &driver.Query{Parts: driver.Info | driver.Data}
 	if prefix != "" {
@@ -164,7 +168,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	return driver.Record{
 		ID: ID(key), Type: e.Type, Data: slices.Clone(e.Data), Size: int64(len(e.Data)), Created: now, Modified: now,
-		Revision: now.UnixMicro(), // where the key is new: it may have been there before
+		Revision: now.UnixMicro(), // for a new key, which may have existed before
 	}, nil
 }
 

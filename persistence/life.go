@@ -6,9 +6,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// PreFork waits for the calls in pendingSave, then closes every connection and file, so
-// that a child process inherits none. Later calls wait for PostFork. Private memory stays.
-// On a store that is held or closed it does nothing. (GC3Pie's Store.pre_fork.)
+// PreFork waits for active calls, then closes every connection and file, so that a child
+// process inherits none. Later calls wait for PostFork. Data in private memory stays. PreFork
+// does nothing on a store that is paused already or closed. (GC3Pie's Store.pre_fork.)
 func (s *Store) PreFork() error {
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -16,7 +16,7 @@ func (s *Store) PreFork() error {
 }
 
 func (s *Store) preFork() error {
-	if !s.gate.hold() {
+	if !s.gate.pause() {
 		return nil
 	}
 	if b, ok := s.backend.(driver.Suspender); ok {
@@ -25,8 +25,8 @@ func (s *Store) preFork() error {
 	return nil
 }
 
-// PostFork lets the calls go on; connections open again at the first use. On a store
-// that is not held it does nothing.
+// PostFork lets calls continue; connections are opened again at first use. It does nothing on a
+// store that is not paused by PreFork.
 func (s *Store) PostFork() error {
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -35,33 +35,33 @@ func (s *Store) PostFork() error {
 
 func (s *Store) postFork() error {
 	var err error
-	if s.gate.isHeld() {
+	if s.gate.isPaused() {
 		if b, ok := s.backend.(driver.Suspender); ok {
 			err = b.Resume()
 		}
 	}
-	s.gate.release()
+	s.gate.resume()
 	return err
 }
 
-// Reset closes every connection and file and lets them open anew. Calls in pendingSave end
-// first and later ones wait: none fails because of it. On a store that is held by
-// PreFork it does nothing.
+// Reset closes every connection and file and lets them open again. Active calls finish first
+// and later ones wait: none fails because of it. It does nothing on a store that is paused by
+// PreFork.
 func (s *Store) Reset() error {
 	s.life.Lock()
 	defer s.life.Unlock()
-	if s.gate.isHeld() {
+	if s.gate.isPaused() {
 		return nil
 	}
 	return s.fail("reset", "", errors.Join(s.preFork(), s.postFork()))
 }
 
-// InvalidateCache forgets every object in the identity map of Options.Identity; without
-// that option there is nothing to forget.
+// InvalidateCache forgets every object in the identity map of Options.Identity. Without that
+// option it does nothing.
 func (s *Store) InvalidateCache() {}
 
-// Close waits for the calls in pendingSave and releases the backend. Later calls and running
-// iterators end with ErrClosed, calls held back by PreFork too. A second Close does nothing.
+// Close waits for active calls and releases the backend. Later calls, running iterators and
+// calls that wait for PostFork return ErrClosed. A second Close does nothing.
 func (s *Store) Close() error {
 	if !s.gate.close() {
 		return nil

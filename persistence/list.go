@@ -8,19 +8,22 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// List streams the IDs of the records that q selects; nil: of all. It never reads an object.
+// List streams the IDs of the records that q selects, or of all if q is nil. It never reads an
+// object's data.
 //
-// It reads page by page and holds no connection, lock or snapshot in between: saving and
-// removing inside the loop is fine, and records written meanwhile may or may not appear; in the order of IDs none
-// appears twice. An error of ErrCorrupt concerns one record, too damaged to be listed, and the iteration goes on; any other ends
-// it. (GC3Pie's Store.list.)
+// It reads page by page and holds no connection, lock or snapshot between pages. Saving and
+// removing inside the loop is allowed; records written meanwhile may or may not appear. In the
+// order of IDs none appears twice. An error of ErrCorrupt concerns one record that is too
+// damaged to be listed, and the iteration continues; any other error ends it. (GC3Pie's
+// Store.list.)
 func (c *conn) List(ctx context.Context, q *Query) iter.Seq2[ID, error] {
 	dq, err := c.s.compile(q)
 	return stream(c, ctx, "list", idPage, dq, err, func(rec *driver.Record) ID { return rec.ID })
 }
 
-// StatAll streams what the store knows of the records that q selects, as [Store.Stat] does of one, and as List streams. Where columns
-// are named, it reads these alone, and of an Info everything but they and the ID is left zero.
+// StatAll streams the [Info] of the records that q selects, or of all if q is nil, as List
+// does. If columns are named, it reads only these: every other field of an Info is zero, except
+// the ID.
 func (c *conn) StatAll(ctx context.Context, q *Query, columns ...string) iter.Seq2[Info, error] {
 	dq, err := c.s.compile(q)
 	for i := 0; i < len(columns) && err == nil; i++ {
@@ -40,7 +43,8 @@ func (c *conn) StatAll(ctx context.Context, q *Query, columns ...string) iter.Se
 	return stream(c, ctx, "list", idPage, dq, nil, func(rec *driver.Record) Info { return c.s.infoOf(rec, dq.Columns) })
 }
 
-// stream is List for what of makes of a record; q says what it needs of it. With an error, it is that error alone.
+// stream runs a query page by page and yields what of returns for each record. q.Parts says
+// what of needs. If err is not nil, stream yields it and nothing else.
 func stream[T any](c *conn, ctx context.Context, op string, size int, q *driver.Query, err error, of func(*driver.Record) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -70,7 +74,7 @@ func stream[T any](c *conn, ctx context.Context, op string, size int, q *driver.
 	}
 }
 
-// A collected page is what of makes of its records.
+// A collected is a page of what of returned for its records.
 type collected[T any] struct {
 	of   func(*driver.Record) T
 	rows []T

@@ -8,12 +8,14 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Load returns the object with the ID and all it refers to eagerly, as they stood at one moment:
-// one record is one object, shared references and cycles are as they were saved. Each Load returns
-// fresh objects. A struct comes as a pointer, any other value as itself.
+// Load returns the object with the ID and everything it refers to eagerly, from one consistent
+// state of the store. Each record becomes one object, with shared references and cycles as they
+// were saved. Each Load returns new objects. A struct is returned as a pointer, any other value
+// as itself.
 //
-// ErrNotFound: there is no such record (GC3Pie's LoadError). ErrUnknownType: its type is not registered;
-// the generic [Load] needs no registration. ErrDangling: a record that it refers to is gone; the text names both.
+// It returns ErrNotFound if the record does not exist (GC3Pie's LoadError); ErrUnknownType if
+// its type is not registered, which the generic [Load] does not require; ErrDangling if a
+// record that it refers to does not exist, with a text that names both.
 func (c *conn) Load(ctx context.Context, id ID) (any, error) {
 	ptrs, err := c.load(ctx, []ID{id}, nil)
 	if err != nil {
@@ -22,8 +24,9 @@ func (c *conn) Load(ctx context.Context, id ID) (any, error) {
 	return natural(ptrs[0]), nil
 }
 
-// LoadAll returns the objects with the IDs, in the order asked, as they stood at one moment and in one
-// identity scope: what several of them refer to is one object. ErrNotFound names the first absent one.
+// LoadAll returns the objects with the IDs, in the order given, from one consistent state and
+// in one identity scope: an object that several of them refer to is loaded once. ErrNotFound
+// names the first absent ID.
 func (c *conn) LoadAll(ctx context.Context, ids ...ID) ([]any, error) {
 	ptrs, err := c.load(ctx, ids, nil)
 	if err != nil {
@@ -42,8 +45,8 @@ type Reader interface {
 	self() *conn
 }
 
-// Load loads the record as a T, registered or not, with all it refers to eagerly.
-// A record of another type is ErrType. See [Store.Load].
+// Load loads the record as a T, registered or not, with everything it refers to eagerly. It
+// returns ErrType for a record of another type. See [Store.Load].
 func Load[T any](ctx context.Context, r Reader, id ID) (*T, error) {
 	c := r.self()
 	ptrs, err := c.load(ctx, []ID{id}, reflect.TypeFor[T]())
@@ -53,8 +56,8 @@ func Load[T any](ctx context.Context, r Reader, id ID) (*T, error) {
 	return ptrs[0].(*T), nil
 }
 
-// natural returns what a user gets for a pointer to a loaded value: the pointer itself to a
-// struct, else the value.
+// natural returns what a user gets for a pointer to a loaded value: the pointer itself if it is
+// to a struct, else the value.
 func natural(ptr any) any {
 	v := reflect.ValueOf(ptr).Elem()
 	if v.Kind() == reflect.Struct {

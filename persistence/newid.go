@@ -9,8 +9,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// newID makes an ID for an object that has none, and makes it the object's pending one: whichever
-// save comes across the object meanwhile uses the same.
+// newID makes an ID for an object that has none and makes it the object's pending ID, which
+// every other save that reaches the object meanwhile uses too.
 func (c *conn) newID(ctx context.Context, it *item) (ID, error) {
 	id, err := c.s.ids.NewID(ctx, it.obj, c.s.numbers.next)
 	if err != nil {
@@ -35,7 +35,8 @@ func (c *conn) newID(ctx context.Context, it *item) (ID, error) {
 }
 
 // renew gives another ID to each new object whose ID turned out to be taken, and reports
-// whether it could. skip is how many numbers to leave out, lest the next ones be taken too.
+// whether it could. It first discards skip numbers of the counter, because the next ones may be
+// taken too.
 func (sv *saver) renew(cause error, skip int) (bool, error) {
 	re, ok := errors.AsType[*driver.RecordError](cause)
 	if !ok || !sv.s.ids.Unique() {
@@ -66,7 +67,7 @@ func (sv *saver) renew(cause error, skip int) (bool, error) {
 	return true, sv.s.numbers.skip(sv.ctx, skip)
 }
 
-// forgetPending makes the object's next save take another ID.
+// forgetPending makes the object's next save take a new ID.
 func (it *item) forgetPending(store storeID) {
 	if it.ident == nil {
 		return

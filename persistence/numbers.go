@@ -7,16 +7,16 @@ import (
 )
 
 // numbers hands out the numbers of the store's counter, which it takes in blocks. The blocks
-// grow with use, so that bulk work pays few round trips and a short run wastes few numbers.
+// grow with use: bulk work needs few round trips, and a short run wastes few numbers.
 type numbers struct {
 	c         *conn
 	noCounter bool
-	lock      *semaphore.Weighted // of weight 1, for what follows: waiting for it ends with a context
+	lock      *semaphore.Weighted // of weight 1, guards the fields below; waiting for it ends with a context
 	spans     []span
 	block     int
 }
 
-// A span is the numbers from next up to, not including, end.
+// A span is the range of numbers [next, end).
 type span struct{ next, end int64 }
 
 const (
@@ -28,7 +28,7 @@ func (n *numbers) init(c *conn, noCounter bool) {
 	n.c, n.noCounter, n.block, n.lock = c, noCounter, firstBlock, semaphore.NewWeighted(1)
 }
 
-// next returns a number that was never given out before.
+// next returns a number that was never returned before.
 func (n *numbers) next(ctx context.Context) (int64, error) {
 	if err := n.lock.Acquire(ctx, 1); err != nil {
 		return 0, err
@@ -58,7 +58,7 @@ func (n *numbers) take(ctx context.Context, count int) error {
 	return n.fetch(ctx, count)
 }
 
-// skip throws the numbers at hand away, and count more: they ran into IDs that are taken.
+// skip discards the numbers at hand and count more, because they ran into IDs that are taken.
 func (n *numbers) skip(ctx context.Context, count int) error {
 	if err := n.lock.Acquire(ctx, 1); err != nil {
 		return err
@@ -72,8 +72,8 @@ func (n *numbers) skip(ctx context.Context, count int) error {
 	return nil
 }
 
-// forget throws the numbers at hand away after a save, where they were only the next free ones
-// and another process may take them. Another save that holds the lock forgets them itself.
+// forget discards the numbers at hand after a save if they were only the next free ones, which
+// another process may take. Another save that holds the lock discards them itself.
 func (n *numbers) forget() {
 	if n.noCounter && n.lock.TryAcquire(1) {
 		n.spans, n.block = nil, firstBlock
