@@ -8,12 +8,12 @@ import (
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
-// records is the codec of all stores of the process: types are compiled and registered once.
+// records is the codec of all stores in the process: types are compiled and registered once.
 var records = codec.New(reflect.TypeFor[Persistable]())
 
-// Persistable gives a struct that embeds it, by value, an identity of its own:
-// the object is a record of its own in each store it is saved in, whoever
-// refers to it, and comes back as one object.
+// Persistable gives a struct that embeds it, by value, an identity of its own. The object then
+// has one record in each store it is saved in, however many objects refer to it, and is loaded
+// as one object.
 //
 //	type Task struct {
 //		persistence.Persistable
@@ -21,22 +21,22 @@ var records = codec.New(reflect.TypeFor[Persistable]())
 //		Deps []*Task
 //	}
 //
-// The zero value is an object that was never saved. A Persistable remembers its
-// address: a copy of an object is a new object without an ID. Its methods are safe for
-// concurrent use with each other and with saves. (GC3Pie's Persistable, with an identity per store.)
+// The zero value is an object that was never saved. A Persistable remembers its address: a copy
+// of an object is a new object without an ID. Its methods are safe for concurrent use with each
+// other and with saves. (GC3Pie's Persistable, with an identity per store.)
 type Persistable struct {
-	ident unsafe.Pointer // *identity; accessed atomically; another object's in a copy
+	ident unsafe.Pointer // *identity; accessed atomically; in a copy, that of the original
 }
 
 // Object is a pointer to a struct that embeds [Persistable]. No other type implements it.
 type Object interface {
-	// PersistentID returns the object's ID in the store used last, "" until it was first saved.
+	// PersistentID returns the object's ID in the store used last, or "" if it was never saved.
 	PersistentID() ID
 	persistable() *Persistable
 }
 
-// PersistentID returns the ID under which the object was last saved or
-// loaded, in whichever store that was; "" if it never was. It may be called at any time.
+// PersistentID returns the ID under which the object was last saved or loaded, in any store, or
+// "" if it never was. It may be called at any time.
 func (p *Persistable) PersistentID() ID {
 	if ident := p.known(); ident != nil {
 		ident.mu.Lock()
@@ -50,7 +50,7 @@ func (p *Persistable) PersistentID() ID {
 
 func (p *Persistable) persistable() *Persistable { return p }
 
-// known returns the identity of the object, nil if it has none yet.
+// known returns the identity of the object, or nil if it has none yet.
 func (p *Persistable) known() *identity {
 	ident := (*identity)(atomic.LoadPointer(&p.ident))
 	if ident == nil || ident.owner != p {
@@ -59,7 +59,7 @@ func (p *Persistable) known() *identity {
 	return ident
 }
 
-// identity returns the identity of the object, a new one if it has none.
+// identity returns the identity of the object, and makes one if it has none.
 func (p *Persistable) identity() *identity {
 	for {
 		old := atomic.LoadPointer(&p.ident)
@@ -73,8 +73,9 @@ func (p *Persistable) identity() *identity {
 	}
 }
 
-// Same reports whether a and b are one object: the same pointer, or the same ID
-// in the same store. Objects never saved are the same only as pointers; nil is the same as nil alone.
+// Same reports whether a and b are one object: the same pointer, or the same ID in the same
+// store. Objects that were never saved are the same only if the pointers are equal. nil is the
+// same only as nil.
 func Same(a, b Object) bool {
 	if isNil(a) || isNil(b) {
 		return isNil(a) && isNil(b)
@@ -98,13 +99,15 @@ func Same(a, b Object) bool {
 
 func isNil(o Object) bool { return o == nil || reflect.ValueOf(o).IsNil() }
 
-// Register gives T a name under which its records are kept, on disk and for ever.
-// Without it a struct is stored under the name that Go prints for it (engine.Task), and is found again only where the
-// program names the type: as the T of [Load], or in a field of another. A registered type can stand behind an
-// interface and be loaded by [Store.Load].
+// Register sets the name under which records of type T are stored. The name is part of the
+// stored data and must never change. Without Register, a struct is stored under the name that
+// Go prints for it (engine.Task), and can be loaded only where the program names the type: as
+// the T of [Load], or as the type of a field. A registered type can be the value of an
+// interface and can be loaded by [Store.Load].
 //
-// T is a struct (not a pointer to one) or any other named type. Register is meant for
-// package variables and init functions, before the first save or load. It panics if the name or the type is taken, like gob.Register.
+// T is a struct (not a pointer to one) or any other named type. Register is meant for package
+// variables and init functions, before the first save or load. It panics if the name or the
+// type is already registered, like gob.Register.
 func Register[T any](name string) {
 	if err := records.Register(name, reflect.TypeFor[T]()); err != nil {
 		panic("persistence: Register: " + err.Error())

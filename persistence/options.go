@@ -8,39 +8,39 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Options are what a Store may be reported. nil means all defaults. What a backend has no
-// use for, it ignores: the same Options serve every backend.
+// Options configure a Store. nil means all defaults. A backend ignores the options that do not
+// concern it, so the same Options serve every backend.
 type Options struct {
-	// Table is the SQL table; default: the one the URL names by #table=, else "store".
+	// Table is the SQL table. Default: the one that the URL names with #table=, else "store".
 	Table string
-	// IDs makes the IDs of new records; default: idfactory.Integers().
+	// IDs makes the IDs of new records. Default: idfactory.Integers().
 	IDs idfactory.Factory
-	// ExtraFields are columns derived from the objects, to query by.
+	// ExtraFields are columns computed from the objects, for queries.
 	ExtraFields []extrafields.Field
 	// State gives the state of an object, for the state column. Default: the object's method
 	// State() string; else its field State, else Execution.State, of a string kind or
 	// with a String() method; else "UNKNOWN".
 	State func(obj any) string
-	// NoCreate: never create or alter a file, a directory, a table or a column.
+	// NoCreate: never create or alter a file, directory, table or column.
 	NoCreate bool
 	// Identity keeps a weak identity map on the store. Not supported yet: errors.ErrUnsupported.
 	Identity bool
-	// Logger gets the warnings; default: slog.Default().
+	// Logger receives the warnings. Default: slog.Default().
 	Logger *slog.Logger
-	// Limits bound what one record may be; what Save accepts, Load accepts.
+	// Limits bound the size and depth of a record. What Save accepts, Load accepts.
 	Limits Limits
-	// Pool says how connections to a server are kept. A field that is not zero wins over the
-	// URL's parameter. Embedded backends have no use for it.
+	// Pool configures the connections to a server. A field that is not zero overrides the URL's
+	// parameter. Embedded backends ignore it.
 	Pool Pool
 }
 
-// A Pool says how connections to a server are kept. See [driver.Pool].
+// A Pool configures the connections to a server. See [driver.Pool].
 type Pool = driver.Pool
 
-// Stats are the connections of a store at one moment. See [driver.Stats].
+// Stats describe the connections of a store at one moment. See [driver.Stats].
 type Stats = driver.Stats
 
-// Limits bound one record. A zero or negative field means its default.
+// Limits bound one record. A field that is zero or negative means its default.
 type Limits struct {
 	MaxBytes int64 // of the encoded record; default 1 GiB
 	MaxDepth int   // of nesting inside the record; default 10,000

@@ -8,38 +8,40 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Pages grow from the first size to the last, so that looking at a few records is cheap and
-// running through all of them takes few round trips.
+// Pages grow from the first size to the last, so that reading a few records is cheap and
+// reading all of them takes few round trips.
 const (
 	firstPage = 128
 	idPage    = 4096
 	dataPage  = 512
-	pageBytes = 8 << 20 // of data in a page of records; one more record may stand beyond it. No more than a driver.SingleReader gives at once
+	// A page holds up to pageBytes of data, plus one record. This is no more than a
+	// driver.SingleReader reads in one state.
+	pageBytes = 8 << 20
 )
 
-// A pager runs a query page by page, each page in a view of its own.
+// A pager runs a query page by page, each page in its own view.
 type pager struct {
 	c     *conn
 	query driver.Query // for the next page
-	limit int          // of the whole query; 0: none
+	limit int          // of the whole query; 0 means none
 	next  int          // the size of the next page
 	size  int          // of the largest one
 	into  sink
-	more  func(driver.Reader) error // goes on reading in the view of a page that has records; nil: nothing
+	more  func(driver.Reader) error // reads further in the view of a page that has records; nil: nothing to read
 
-	// Of the last page:
+	// The last page:
 	n, bytes int
 	last     driver.Record
 	bad      []error // of records that cannot be read, which do not count; each is reported once
 
-	hint     readHint    // whether more read on in the last page
-	reported map[ID]bool // damaged records may turn up on every page of an order
+	hint     readHint    // whether more made another read for the last page
+	reported map[ID]bool // a damaged record may appear on every page of an ordered query
 }
 
-// A sink is given the records of a page, for the length of the call, and reported where a page begins; one that has to be read again
-// begins again.
+// A sink receives the records of a page. A record is valid only during the call. begin starts a
+// page; when a page has to be read again, begin is called again.
 type sink interface {
-	begin(most int) // so many records, or fewer
+	begin(most int) // most is the maximum number of records in the page
 	row(rec *driver.Record)
 }
 
@@ -51,7 +53,8 @@ func (c *conn) newPager(q *driver.Query, size int, into sink, more func(driver.R
 	return p
 }
 
-// wantOrder adds the columns of its order to what a query wants, so that a cursor can be made of a record.
+// wantOrder adds the columns of q.Order to the columns that q reads, so that a cursor can be
+// made of a record.
 func (s *Store) wantOrder(q *driver.Query) {
 	for _, o := range q.Order {
 		if o.Column == driver.ColID || q.Wants(o.Column) {
@@ -72,7 +75,8 @@ func (s *Store) wantOrder(q *driver.Query) {
 	}
 }
 
-// read reads a page and reports whether there may be another one. Errors that concern one record are in p.bad; any other ends it.
+// read reads a page and reports whether there may be another one. It puts errors that concern
+// one record in p.bad and returns any other.
 func (p *pager) read(ctx context.Context) (more bool, err error) {
 	if p.query.Limit = p.next; p.limit > 0 {
 		p.query.Limit = min(p.next, p.limit)
@@ -121,7 +125,7 @@ func (p *pager) scan(ctx context.Context, r driver.Reader) error {
 	return nil
 }
 
-// reportedBefore reports whether a damaged record has been met before.
+// reportedBefore reports whether an error concerns a damaged record that was reported before.
 func (p *pager) reportedBefore(err error) bool {
 	re, ok := errors.AsType[*driver.RecordError](err)
 	if !ok {

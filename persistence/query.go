@@ -12,21 +12,21 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A Query selects and orders records. nil and the zero Query select all, in ascending order of their IDs:
-// integers by value, text by bytes. The columns are id, type, state, revision, created, modified and
-// those of Options.ExtraFields. The result is the same on every backend.
+// A Query selects and orders records. nil and the zero Query select all, in ascending order of
+// their IDs: integers by value, text by bytes. The columns are id, type, state, revision,
+// created, modified and those of Options.ExtraFields. Every backend gives the same result.
 //
 // An unknown column, or a value of the wrong kind, is an error before any I/O.
 type Query struct {
-	Type  string   // registered type name; "" = any
-	State []string // any of these; nil = any
+	Type  string   // registered type name; "" means any
+	State []string // any of these; nil means any
 	Where []Cond   // all must hold
-	Order []Order  // ties end in ascending ID order; NULL stands last, ascending or descending
-	After ID       // only IDs behind this one; with Order it is an error
-	Limit int      // at most so many; 0 = no limit
+	Order []Order  // ties are ordered by ascending ID; NULL comes last, ascending or descending
+	After ID       // only IDs after this one; an error together with Order
+	Limit int      // the maximum number of records; 0 means no limit
 }
 
-// conds returns all conditions of a query, those of Type and State included.
+// conds returns all conditions of a query, including those of Type and State.
 func (q *Query) conds() []Cond {
 	where := slices.Clone(q.Where)
 	if q.Type != "" {
@@ -44,8 +44,9 @@ func (q *Query) conds() []Cond {
 	return where
 }
 
-// A Cond is a condition on a column; make it with [Eq] and its like. It satisfies no NULL but where said.
-// Values are of the column's kind: any Go integer for Int, a time.Time for Time, a string or an ID for id, and so on.
+// A Cond is a condition on a column; make it with [Eq] and similar functions. A NULL column
+// satisfies only the conditions that say so. Values are of the column's kind: any Go integer
+// for Int, a time.Time for Time, a string or an ID for id, and so on.
 type Cond struct {
 	column string
 	op     driver.CmpOp
@@ -79,10 +80,10 @@ func NotNull(column string) Cond { return Cond{column, driver.NotNull, nil} }
 // HasPrefix holds where the text column, or the ID, starts with the prefix, taken literally.
 func HasPrefix(column, prefix string) Cond { return Cond{column, driver.HasPrefix, []any{prefix}} }
 
-// In holds where the column equals one of vs; without any it never holds.
+// In holds where the column equals one of vs. Without vs it never holds.
 func In(column string, vs ...any) Cond { return Cond{column, driver.In, slices.Clone(vs)} }
 
-// NotIn holds where the column equals none of vs or is NULL; without any it always holds.
+// NotIn holds where the column equals none of vs or is NULL. Without vs it always holds.
 func NotIn(column string, vs ...any) Cond { return Cond{column, driver.NotIn, slices.Clone(vs)} }
 
 // An Order sorts by a column; make it with [Asc] or [Desc].
@@ -97,7 +98,7 @@ func Asc(column string) Order { return Order{column, false} }
 // Desc sorts from the greatest to the least, NULL last.
 func Desc(column string) Order { return Order{column, true} }
 
-// compile checks q and returns it in the terms of the driver.
+// compile checks q and translates it to a query of the driver.
 func (s *Store) compile(q *Query) (*driver.Query, error) {
 	dq := &driver.Query{}
 	if q == nil {
@@ -177,7 +178,7 @@ func (s *Store) compileCond(c Cond) (driver.Cond, error) {
 	return dc, nil
 }
 
-// canonicalValue returns a value of a condition in the form of its column's kind.
+// canonicalValue converts a value of a condition to the canonical form of its column's kind.
 func canonicalValue(kind driver.Kind, v any) (any, error) {
 	if j, ok := v.(jsonValue); ok {
 		var err error
@@ -188,7 +189,7 @@ func canonicalValue(kind driver.Kind, v any) (any, error) {
 	return extrafields.Canonical(kind, v)
 }
 
-// idValue returns a value compared with the id column as an ID.
+// idValue converts a value that is compared with the id column to an ID.
 func (s *Store) idValue(v any) (any, error) {
 	if j, ok := v.(jsonValue); ok {
 		switch x := j.v.(type) {

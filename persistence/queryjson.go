@@ -21,13 +21,16 @@ import (
 //	 "order_by": [{"field": "priority", "direction": "DESC"}],
 //	 "limit": 100}
 //
-// The operators are =, !=, <, <=, >, >=, IN, !IN, PREFIX, IS NULL and IS NOT NULL, in any case;
-// a space may stand behind the "!", which also matches NULL. With the argument null, = is IS NULL and
-// != is IS NOT NULL. A direction is ASC, the default, or DESC. Besides there may be "after": an ID.
+// The operators are =, !=, <, <=, >, >=, IN, !IN, PREFIX, IS NULL and IS NOT NULL, in any
+// letter case. A space may follow the "!". The operators with "!" also match NULL. With the
+// argument null, = means IS NULL and != means IS NOT NULL. A direction is ASC, the default, or
+// DESC. "after" may give an ID.
 //
-// An argument is a string, a number, true or false. A column of times takes RFC 3339 texts and Unix seconds,
-// one of bytes base64. The names of the form's own fields are taken in any case, as encoding/json does. Whether a field is a column, and the argument of its kind, the store says that runs the query. Unknown
-// names and operators, and anything behind the object, are errors.
+// An argument is a string, a number, true or false. A column of times accepts RFC 3339 texts
+// and Unix seconds, a column of bytes accepts base64. The names of the form's own fields are
+// matched in any letter case, as in encoding/json. The store that runs the query checks that a
+// field is a column and that the argument is of its kind. Unknown names and operators, and
+// anything after the object, are errors.
 func ParseQuery(data []byte) (*Query, error) {
 	var form jsonQuery
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -68,8 +71,9 @@ func ParseQuery(data []byte) (*Query, error) {
 	return q, nil
 }
 
-// FormatQuery is the inverse of [ParseQuery]: the JSON of a query that selects the same records in the same
-// order. A nil q is the zero Query. Values that no column can hold are errors.
+// FormatQuery is the inverse of [ParseQuery]: it returns the JSON of a query that selects the
+// same records in the same order. A nil q is the zero Query. A value that no column can hold is
+// an error.
 func FormatQuery(q *Query) ([]byte, error) {
 	var form jsonQuery
 	if q == nil {
@@ -197,8 +201,8 @@ func (c Cond) filter() (jsonFilter, error) {
 	return f, nil
 }
 
-// formatValue returns a value of a condition as JSON has it. What looks alike in JSON is reported apart by
-// the kind of the column when the query is run.
+// formatValue returns the JSON form of a value of a condition. Values of different kinds may
+// have the same form: the kind of the column decides when the query is run.
 func formatValue(v any) (any, error) {
 	if j, ok := v.(jsonValue); ok {
 		return j.v, nil
@@ -214,7 +218,7 @@ func formatValue(v any) (any, error) {
 		case []byte:
 			return base64.StdEncoding.EncodeToString(x), nil
 		case float64:
-			// Marked as a fraction, lest it come back as an integer.
+			// Keep the fraction, so that it is not read back as an integer.
 			text, err := json.Marshal(x)
 			if err == nil && !bytes.ContainsAny(text, ".e") {
 				text = append(text, ".0"...)
@@ -226,10 +230,10 @@ func formatValue(v any) (any, error) {
 	return nil, fmt.Errorf("%T is no value of a column", v)
 }
 
-// A jsonValue is a value from JSON whose column, and so whose kind, is not known yet.
+// A jsonValue is a value from JSON whose column, and therefore kind, is not known yet.
 type jsonValue struct{ v any }
 
-// of returns the value as one that extrafields.Canonical understands for a kind.
+// of converts the value to one that extrafields.Canonical accepts for a kind.
 func (j jsonValue) of(kind driver.Kind) (any, error) {
 	switch v := j.v.(type) {
 	case string:
@@ -281,10 +285,10 @@ func wholeNumber(v json.Number) (int64, error) {
 
 func unixSeconds(v json.Number) (time.Time, error) {
 	f, err := v.Float64()
-	if err != nil || math.Abs(f) > 1<<43 { // years beyond any that a column holds
+	if err != nil || math.Abs(f) > 1<<43 { // beyond the years that a column can hold
 		return time.Time{}, fmt.Errorf("%s is no time in Unix seconds", v)
 	}
-	if math.Abs(f) < 1e-9 { // below what a time holds, and its exponent may be of any size
+	if math.Abs(f) < 1e-9 { // below the resolution of a time; its exponent may have any size
 		return time.Unix(0, 0).UTC(), nil
 	}
 	seconds, ok := new(big.Rat).SetString(v.String())

@@ -9,13 +9,15 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Reindex computes the extra columns of all records anew, from the objects, and writes those that
-// differ: for a field added to a store that has records already, or one whose extractor changed. Neither the objects nor
-// their revisions change. It streams, and others may use the store meanwhile.
+// Reindex computes the extra columns of all records again, from the objects, and writes those
+// that differ. Use it when a field was added to a store that has records, or when an extractor
+// changed. Neither the objects nor their revisions change. It streams, and others may use the
+// store meanwhile.
 //
-// progress, if not nil, is called now and then with the number of records done and the total at the start.
-// Records that cannot be loaded stay as they are, those of a type that is neither registered nor otherwise known to the
-// process by then among them; the error, at the end, tells how many and the first of them.
+// progress, if not nil, is called from time to time with the number of records done and the
+// total at the start. Records that cannot be loaded stay as they are; this includes records of
+// a type that is neither registered nor otherwise known to the process by then. The error
+// returned at the end has the number of such records and the first error.
 func (s *Store) Reindex(ctx context.Context, progress func(done, total int64)) error {
 	return s.fail("reindex", "", s.reindex(ctx, progress))
 }
@@ -73,7 +75,7 @@ func (s *Store) reindex(ctx context.Context, progress func(done, total int64)) e
 	return nil
 }
 
-// reindexed returns what to write of an object whose columns differ.
+// reindexed returns the mutation for an object whose columns differ, and whether they do.
 func (s *Store) reindexed(l loaded) (driver.Mutation, bool) {
 	rev := l.rec.Revision
 	if o, ok := l.ptr.(Object); ok {
@@ -95,8 +97,8 @@ func sameFields(a, b []any) bool {
 	return da == db
 }
 
-// setFields writes columns. A record that someone changes meanwhile is computed anew, one that
-// is removed is left out.
+// setFields writes columns. If a record was changed meanwhile, it computes the columns again;
+// if it was removed, it skips the record.
 func (s *Store) setFields(ctx context.Context, ms []driver.Mutation) error {
 	if len(ms) == 0 {
 		return nil

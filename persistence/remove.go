@@ -9,8 +9,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Remove deletes the records with the IDs, all or none, and just these: what they refer to stays, and
-// what refers to them is left dangling. ErrNotFound names the first absent one. (GC3Pie's SqlStore.remove.)
+// Remove deletes the records with the IDs, all or none. Records that they refer to stay, and
+// references to them are left dangling. ErrNotFound names the first absent ID. (GC3Pie's
+// SqlStore.remove.)
 func (c *conn) Remove(ctx context.Context, ids ...ID) error {
 	ms := make([]driver.Mutation, 0, len(ids))
 	seen := make(map[ID]bool, len(ids))
@@ -30,8 +31,8 @@ func (c *conn) Remove(ctx context.Context, ids ...ID) error {
 	return c.s.fail("remove", "", err)
 }
 
-// removeInvalid finds which ID is the first absent one when id can be none of the
-// store's and those before it may be.
+// removeInvalid finds the first absent ID: one of before, or else id, which no record of the
+// store can have.
 func (c *conn) removeInvalid(ctx context.Context, before []driver.Mutation, id ID) error {
 	ids := make([]ID, 0, len(before))
 	for _, m := range before {
@@ -53,9 +54,11 @@ func (c *conn) removeInvalid(ctx context.Context, before []driver.Mutation, id I
 	return c.s.fail("remove", id, err)
 }
 
-// RemoveAll removes the records that q selects, nil: all, and returns how many. Each step of a few hundred is atomic. A record that someone else
-// changes meanwhile goes only if q still selects it. What refers to them is left dangling. One so damaged that nobody can tell whether q selects
-// it stays, and is reported at the end: Remove takes it away. (APScheduler's remove_all_jobs, jobman's flush.)
+// RemoveAll removes the records that q selects, or all if q is nil, and returns their number.
+// It works in atomic steps of a few hundred. A record that is changed meanwhile is removed only
+// if q still selects it. References to removed records are left dangling. A record too damaged
+// to tell whether q selects it stays, and is reported at the end; Remove can remove it.
+// (APScheduler's remove_all_jobs, jobman's flush.)
 func (c *conn) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
 	var unreadable []error
 	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) {
@@ -77,7 +80,7 @@ func (c *conn) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
 	return n, c.s.fail("remove", "", join(err, unreadable))
 }
 
-// removeChunk removes those of the records that dq selects.
+// removeChunk removes the records with the IDs that dq selects.
 func (c *conn) removeChunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
 	var err error
 	for range maxAttempts {

@@ -10,13 +10,14 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Save stores obj and everything persistable that it reaches, in one atomic write
-// of the records that differ from what was last saved or loaded, and returns the ID of obj. A value
+// Save stores obj and everything persistable that it reaches, in one atomic write of the
+// records that differ from what was last saved or loaded. It returns the ID of obj. A value
 // that is not [Persistable] becomes a new record at each Save; an object keeps its ID.
 //
-// It reads all that obj reaches: none of it may change meanwhile. Nothing is written, and no object changes,
-// when it returns an error: ErrConflict (someone else changed or removed a record), ErrUnstorable,
-// ErrDangling, ErrTooLarge, … An error that is ErrUncertain leaves that open. (GC3Pie's SqlStore.save.)
+// Save reads everything that obj reaches: none of it may change meanwhile. When Save returns an
+// error, nothing was written and no object has changed: ErrConflict (someone else changed or
+// removed a record), ErrUnstorable, ErrDangling, ErrTooLarge, … The exception is ErrUncertain:
+// the records may have been written. (GC3Pie's SqlStore.save.)
 func (c *conn) Save(ctx context.Context, obj any) (ID, error) {
 	ids, err := c.save(ctx, saving{op: "save", deep: true}, obj)
 	if err != nil {
@@ -25,46 +26,48 @@ func (c *conn) Save(ctx context.Context, obj any) (ID, error) {
 	return ids[0], nil
 }
 
-// SaveAll is Save for many roots at once: all of them are written, or none. The IDs
-// come in the order of objs. No objects: nothing happens.
+// SaveAll is Save for many roots: all of them are written, or none. The IDs are in the order of
+// objs. Without objs it does nothing.
 func (c *conn) SaveAll(ctx context.Context, objs ...any) ([]ID, error) {
 	return c.save(ctx, saving{op: "save", deep: true}, objs...)
 }
 
-// SaveOnly stores the records of objs alone, and those objects they refer to that were never saved
-// in this store (with what those refer to that was never saved, and so on), in one atomic write. Its cost follows the
-// size of objs, not of the graph. It reads only the objects named, those never saved, and the identities
-// of the rest; so must their extractors and state functions, where other goroutines change the rest meanwhile.
+// SaveOnly stores the records of objs, and of the objects they refer to that were never saved
+// in this store (and of those that these refer to, and so on), in one atomic write. Its cost
+// depends on the size of objs, not of the graph. It reads only the objects named, those never
+// saved, and the identities of the rest. Extractors and state functions must do the same if
+// other goroutines change the rest meanwhile.
 func (c *conn) SaveOnly(ctx context.Context, objs ...any) ([]ID, error) {
 	return c.save(ctx, saving{op: "save"}, objs...)
 }
 
-// Insert stores the record of obj, and those objects it refers to that were never saved, under an ID
-// of the caller's choice. ErrExists if the ID is taken, ErrInvalidID if no record of this store can have it. A persistable object
-// has that ID from then on, whatever it had.
+// Insert stores the record of obj, and of the objects it refers to that were never saved, under
+// an ID that the caller chooses. It returns ErrExists if the ID is taken and ErrInvalidID if no
+// record of this store can have it. A persistable object has the new ID from then on.
 func (c *conn) Insert(ctx context.Context, id ID, obj any) error {
 	_, err := c.save(ctx, saving{op: "insert", under: id, rootOp: driver.Create}, obj)
 	return err
 }
 
-// Replace overwrites the record with obj, and stores those objects it refers to that were never
-// saved. It asks for no revision: the last writer wins. ErrNotFound if there is no record with the ID.
-// A persistable object has that ID from then on, whatever it had. (GC3Pie's SqlStore.replace.)
+// Replace overwrites the record with obj, and stores the objects it refers to that were never
+// saved. It checks no revision: the last writer wins. It returns ErrNotFound if there is no
+// record with the ID. A persistable object has that ID from then on. (GC3Pie's
+// SqlStore.replace.)
 func (c *conn) Replace(ctx context.Context, id ID, obj any) error {
 	_, err := c.save(ctx, saving{op: "replace", under: id, rootOp: driver.Update}, obj)
 	return err
 }
 
-// saving says what one call of a verb is to do.
+// saving holds the parameters of a save.
 type saving struct {
 	op        string
-	deep      bool      // every object reached, else the roots and what was never saved
+	deep      bool      // every object reached, else only the roots and objects never saved
 	under     ID        // Insert, Replace: the ID of the root
 	rootOp    driver.Op // Insert, Replace: Create, Update; else 0
-	claim     *Claim    // Claim.Save, Claim.Complete: the claim under which alone to save; else nil
-	release   bool      // Claim.Complete: the claim ends with it
-	known     []entry   // Update: what is known of those roots that cannot know it themselves
-	committed bool      // the root's last save, of uncertain outcome, turned out to have succeeded
+	claim     *Claim    // Claim.Save, Claim.Complete: the claim that must be valid; else nil
+	release   bool      // Claim.Complete: release the claim too
+	known     []entry   // Update: what is known of roots without an identity
+	committed bool      // the root's last save had an uncertain outcome and turned out to have succeeded
 }
 
 func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) {
@@ -103,11 +106,12 @@ func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) 
 	return nil, c.s.fail(how.op, how.under, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict))
 }
 
-// maxAttempts bounds how often a save starts anew: after IDs turned out to be taken, after another save of
-// the same objects ended otherwise than expected. Each time something else must have gone on meanwhile.
+// maxAttempts bounds how often a save starts again: after an ID turned out to be taken, or
+// after another save of the same objects ended otherwise than expected. Each retry means that
+// another write was made meanwhile.
 const maxAttempts = 100
 
-// errAgain asks for another attempt; it never leaves this package.
+// errAgain asks for another attempt. It never leaves this package.
 var errAgain = errors.New("start the save anew")
 
 // A saver is one attempt of one save.
@@ -117,13 +121,13 @@ type saver struct {
 	ctx     context.Context
 	saving  saving
 	items   []*item
-	roots   []*item // one per root asked for; an object named twice is one item
-	slab    []item  // the next items are cut from it
+	roots   []*item // one per root given; an object given twice is one item
+	slab    []item  // spare items, allocated together
 	seen    map[*identity]*item
 	created map[ID]struct{}
 	unsure  []*item // objects whose last save had an uncertain outcome
 	scratch []byte
-	err     error // of placing an object referred to, which has nothing to do with the referrer's encoding
+	err     error // of adding an object referred to, as opposed to encoding the referrer
 }
 
 func (sv *saver) attempt(objs []any) ([]ID, error) {
@@ -140,7 +144,7 @@ func (sv *saver) attempt(objs []any) ([]ID, error) {
 	return ids, nil
 }
 
-// walk encodes the roots and all that goes on the worklist meanwhile.
+// walk encodes the roots and the items that are added to the worklist meanwhile.
 func (sv *saver) walk(objs []any) error {
 	for i, obj := range objs {
 		if err := sv.enlistRoot(i, obj); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A scope keeps one pointer per ID for one iteration. It holds the objects of this page and of the
-// one before it; older ones it finds again while the caller keeps them alive.
+// A scope keeps one pointer per ID for one iteration. It holds the objects of the current and
+// the previous page. It finds older ones as long as the caller keeps them alive.
 type scope struct {
 	young, old map[ID]any
 	weak       map[ID]weakObject // nil while there are no older ones
@@ -23,7 +23,7 @@ type weakObject struct {
 	offset uintptr      // of its Persistable
 }
 
-// object returns the pointer for an ID, nil if the scope has none.
+// object returns the pointer for an ID, or nil if the scope has none.
 func (sc *scope) object(id ID) any {
 	if ptr := sc.young[id]; ptr != nil {
 		return ptr
@@ -42,7 +42,7 @@ func (sc *scope) object(id ID) any {
 	return reflect.NewAt(w.typ, unsafe.Add(unsafe.Pointer(p), -int(w.offset))).Interface()
 }
 
-// keepForPage is object, and makes the object last as long as those of this page.
+// keepForPage is object, and also keeps the object alive as long as those of the current page.
 func (sc *scope) keepForPage(id ID) any {
 	ptr := sc.object(id)
 	if ptr != nil {
@@ -65,7 +65,7 @@ func (sc *scope) missing(recs []driver.Record) []driver.Record {
 	return rest
 }
 
-// nextPage begins a new page.
+// nextPage starts a new page.
 func (sc *scope) nextPage() {
 	for id, ptr := range sc.old {
 		if o, ok := ptr.(Object); ok && sc.young[id] == nil {
@@ -84,7 +84,7 @@ func (sc *scope) nextPage() {
 	sc.sweepAt = max(4096, 2*len(sc.weak))
 }
 
-// keep takes the objects of a finished load into the scope.
+// keep adds the objects of a finished load to the scope.
 func (sc *scope) keep(ld *loader) {
 	if len(sc.young) == 0 {
 		sc.young = make(map[ID]any, len(ld.order))
@@ -94,7 +94,7 @@ func (sc *scope) keep(ld *loader) {
 	}
 }
 
-// addWeak keeps an object no longer than others do.
+// addWeak adds an object without keeping it alive.
 func (sc *scope) addWeak(id ID, o Object) {
 	if sc.weak == nil {
 		sc.weak = make(map[ID]weakObject)

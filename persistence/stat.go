@@ -14,17 +14,19 @@ type Info struct {
 	ID       ID
 	Type     string // the registered or default name of the type
 	State    string
-	Revision int64     // rises with each write
+	Revision int64     // increases with each write
 	Size     int64     // of the data, in bytes
 	Created  time.Time // UTC, microseconds
 	Modified time.Time // UTC, microseconds
 	// Fields are the values of the extra columns by name: string, int64, float64, bool, []byte or
-	// time.Time (UTC, microseconds); nil for NULL. The columns of claims are among them only where [Store.StatAll] is asked for them.
+	// time.Time (UTC, microseconds); nil for NULL. The columns of claims are included only if
+	// [Store.StatAll] names them.
 	Fields map[string]any
 }
 
-// Stat returns what the store knows of a record. It never reads the data. ErrNotFound if
-// there is no such record. What a table made by hand has no column for is zero.
+// Stat returns what the store knows of a record. It never reads the data. It returns
+// ErrNotFound if the record does not exist. In a table that Brine did not create, a field
+// without a column is zero.
 func (c *conn) Stat(ctx context.Context, id ID) (Info, error) {
 	if idfactory.Validate(id, c.s.ids.Integral()) != nil {
 		return Info{}, c.s.fail("stat", id, ErrNotFound)
@@ -55,7 +57,7 @@ func (s *Store) info(rec *driver.Record) Info {
 	return info
 }
 
-// infoOf returns the columns of those names alone.
+// infoOf returns an Info with the named columns only.
 func (s *Store) infoOf(rec *driver.Record, columns []string) Info {
 	info := Info{ID: rec.ID}
 	for _, name := range columns {

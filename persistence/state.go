@@ -12,14 +12,15 @@ import (
 // unknownState is the state of an object that has none (GC3Pie's UNKNOWN).
 const unknownState = "UNKNOWN"
 
-// state returns the text for the state column. A state that panics is like a failing extractor: it
-// does not fail the save, and the logger gets a warning.
+// state returns the text for the state column. A State method or function that panics does not
+// fail the save: the logger gets a warning, as for a failing extractor.
 func (s *Store) state(obj any, id ID) (state string, err error) {
 	state = s.readState(obj, id)
 	return state, checkState(state, reflect.TypeOf(obj))
 }
 
-// checkState returns an error where a state of something cannot be stored.
+// checkState returns an error if a state cannot be stored. of is what the error says it is the
+// state of.
 func checkState(state string, of any) error {
 	switch {
 	case utf8.RuneCountInString(state) > driver.MaxStateLen:
@@ -48,13 +49,14 @@ func (s *Store) readState(obj any, id ID) (state string) {
 	return s.stateField(reflect.TypeOf(obj)).read(reflect.ValueOf(obj))
 }
 
-// A stateField is how to read the state of objects of a type; set is nil where there is no field of string kind to be written.
+// A stateField reads and writes the state of objects of a type. set is nil if there is no field
+// of string kind to write.
 type stateField struct {
 	read func(reflect.Value) string
-	set  func(obj reflect.Value, state string) bool // obj is a pointer; false: the field is not there
+	set  func(obj reflect.Value, state string) bool // obj is a pointer; false: the field cannot be reached
 }
 
-// stateField returns that of the objects of type t.
+// stateField returns the stateField of type t.
 func (s *Store) stateField(t reflect.Type) *stateField {
 	f, ok := s.states.Load(t)
 	if !ok {
@@ -65,18 +67,19 @@ func (s *Store) stateField(t reflect.Type) *stateField {
 
 var staterType = reflect.TypeFor[interface{ State() string }]()
 
-// stateIsField reports whether the state of objects of type t, a struct, is a field that can be set.
+// stateIsField reports whether the state of objects of type t, a struct, is a field that can be
+// set.
 func (s *Store) stateIsField(t reflect.Type) bool {
 	return s.stateOf == nil && !reflect.PointerTo(t).Implements(staterType) && s.stateField(reflect.PointerTo(t)).set != nil
 }
 
-// setState makes the State field of an object, given by a pointer, what the column says, and reports whether it could.
+// setState sets the State field of the object that ptr points to, and reports whether it could.
 func (s *Store) setState(ptr any, state string) bool {
 	t := reflect.TypeOf(ptr)
 	return s.stateIsField(t.Elem()) && s.stateField(t).set(reflect.ValueOf(ptr), state)
 }
 
-// compileState returns how to read the state of objects of type t, a struct or a pointer to one.
+// compileState makes the stateField of type t, a struct or a pointer to one.
 func compileState(t reflect.Type) *stateField {
 	for _, path := range [][]string{{"State"}, {"Execution", "State"}} {
 		if f := compileStatePath(t, path); f != nil {
@@ -142,8 +145,8 @@ func compileStatePath(t reflect.Type, path []string) *stateField {
 
 var stringerType = reflect.TypeFor[fmt.Stringer]()
 
-// stateText returns how a field of type t becomes a state, nil if it is none. A string counts as it
-// is, whatever its String method would print.
+// stateText returns a function that converts a field of type t to a state, or nil if t is
+// unsuitable. A string is used as it is, even if it has a String method.
 func stateText(t reflect.Type) func(reflect.Value) string {
 	switch {
 	case t.Kind() == reflect.String:
@@ -168,7 +171,8 @@ func stateText(t reflect.Type) func(reflect.Value) string {
 	return nil
 }
 
-// fields returns the values of the extra columns of obj. A failing extractor makes NULL and a warning.
+// fields returns the values of the extra columns of obj. A failing extractor results in NULL
+// and a warning.
 func (s *Store) fields(obj any, id ID) []any {
 	if len(s.extras) == 0 {
 		return nil

@@ -17,13 +17,14 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// ID names one record of a store. See [idfactory.ID].
+// ID identifies a record of a store. See [idfactory.ID].
 type ID = idfactory.ID
 
-// A Store saves, loads, replaces, removes and lists objects. It is safe for concurrent use;
-// the objects are not (see the package documentation). Make one with [MakeStore] or [New], and Close it.
+// A Store saves, loads, replaces, removes and lists objects. It is safe for concurrent use; the
+// objects are not (see the package documentation). Make one with [MakeStore] or [New], and
+// Close it.
 type Store struct {
-	conn // its methods are the Store's
+	conn // its methods are promoted to the Store
 
 	backend  driver.Backend
 	url      url.URL
@@ -40,14 +41,14 @@ type Store struct {
 
 	kv      *KV
 	gate    gate
-	life    sync.Mutex // serialises PreFork, PostFork and Reset
+	life    sync.Mutex // serializes PreFork, PostFork and Reset
 	numbers numbers
 	states  sync.Map // reflect.Type -> *stateField
 	warned  warned
 	shallow shallowHint
 }
 
-// importPaths tells which package to import for a scheme that is not registered.
+// importPaths names the package to import for a scheme that is not registered.
 var importPaths = map[string]string{
 	"file":   "github.com/brine-go/brine/persistence/fs",
 	"mem":    "github.com/brine-go/brine/persistence/mem",
@@ -58,11 +59,11 @@ var importPaths = map[string]string{
 	"mysql":      "github.com/brine-go/brine/persistence/sql/mysql",
 }
 
-// MakeStore opens the store that the URL names, with a backend that the program imports for
-// its side effect (persistence/sql/sqlite, persistence/fs, persistence/mem). It creates what is missing
-// unless opts.NoCreate. A bare path means file:. (GC3Pie's make_store.)
+// MakeStore opens the store that the URL names, with a backend that the program imports for its
+// side effect (persistence/sql/sqlite, persistence/fs, persistence/mem). It creates what is
+// missing unless opts.NoCreate is set. A bare path means file:. (GC3Pie's make_store.)
 //
-// An unknown scheme is an error that lists the known ones and names the import to add.
+// An unknown scheme is an error that lists the known ones and names the package to import.
 func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error) {
 	const op = "open"
 	u, err := url.Parse(rawURL)
@@ -101,8 +102,9 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	return s, nil
 }
 
-// New returns a store on a backend made by hand, which it owns from then on: Close closes
-// it. opts.Table and opts.NoCreate are for MakeStore alone. On an error the backend stays the caller's.
+// New returns a store on the backend b and takes ownership of it: Close closes b. It ignores
+// opts.Table and opts.NoCreate, which are for MakeStore. If New returns an error, the caller
+// still owns b.
 func New(ctx context.Context, b driver.Backend, opts *Options) (*Store, error) {
 	s, err := configure(url.URL{}, opts)
 	if err == nil {
@@ -197,11 +199,11 @@ func (s *Store) start(ctx context.Context, b driver.Backend) error {
 	return nil
 }
 
-// URL returns the URL that the store was opened with; the zero URL for a store made by
-// New. Printed, it shows no password.
+// URL returns the URL that the store was opened with, or the zero URL for a store made by New.
+// Its printed form has no password.
 func (s *Store) URL() url.URL { return s.url }
 
-// Stats returns what there is to know of the connections; the zero Stats where the backend keeps none.
+// Stats returns statistics of the connections, or the zero Stats if the backend keeps none.
 func (s *Store) Stats() Stats {
 	if b, ok := s.backend.(driver.Statser); ok {
 		return b.Stats()
@@ -210,7 +212,8 @@ func (s *Store) Stats() Stats {
 }
 
 // Reserve takes n numbers of the store's counter at once, for the IDs of the next n objects. It
-// spares bulk loaders a few small writes; without it numbers are taken in blocks that grow with use. n <= 0 is an error.
+// saves bulk loaders a few small writes; without it numbers are taken in blocks that grow with
+// use. n <= 0 is an error.
 func (s *Store) Reserve(ctx context.Context, n int) error {
 	if n <= 0 {
 		return s.fail("reserve", "", fmt.Errorf("cannot reserve %d numbers", n))

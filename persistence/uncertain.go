@@ -7,15 +7,16 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// An attempt is what a save of uncertain outcome tried to write.
+// An attempt records what a save of uncertain outcome tried to write.
 type attempt struct {
 	id      ID
-	created bool // under an ID of which there is no second
+	created bool // with an ID that no other save can have made
 	digest  digest
 	refs    []ID
 }
 
-// remember keeps what an uncertain save tried to write of an object. unique says that the store makes no ID twice.
+// remember records what an uncertain save tried to write of an object. unique says that the
+// store never makes an ID twice.
 func (it *item) remember(unique bool) {
 	if it.ident == nil {
 		return
@@ -26,8 +27,8 @@ func (it *item) remember(unique bool) {
 		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
 }
 
-// resolveUncertain finds out whether uncertain saves had succeeded: it reads their records, and equal
-// bytes mean that they had. It returns the items of which that is so.
+// resolveUncertain finds out whether uncertain saves succeeded: it reads their records, and
+// equal bytes mean success. It returns the items whose saves succeeded.
 func (c *conn) resolveUncertain(ctx context.Context, items []*item) (committed []*item, err error) {
 	ids := make([]ID, 0, len(items))
 	tried := make([]*attempt, len(items))
@@ -67,7 +68,7 @@ func (c *conn) resolveUncertain(ctx context.Context, items []*item) (committed [
 			case there && d == b.tried.digest:
 				it.ident.learn(b, rec.ID, rec.Revision, d, b.tried.refs)
 				committed = append(committed, it)
-			case there && b.tried.created: // it is ours, and someone has changed it since
+			case there && b.tried.created: // this save created it, and someone has changed it since
 				it.ident.learn(b, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
 			default:
 				b.tried = nil

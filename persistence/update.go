@@ -10,33 +10,36 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// updateChunk is how many objects Update writes, and RemoveAll removes, in one atomic step.
+// updateChunk is the number of objects that Update writes, and RemoveAll removes, in one atomic
+// step.
 const updateChunk = 256
 
-// Update calls fn for each object that q selects, nil: for all, and saves what fn made of it. It returns for how many
-// objects that was done; one that fn leaves as it is counts and is not written.
+// Update calls fn for each object that q selects, or for all if q is nil, and saves the objects
+// that fn changed. It returns the number of objects processed, including those that fn left
+// unchanged.
 //
-// Objects are read, changed and saved in steps of a few hundred, each atomic, as [Store.SaveOnly] would:
-// fn may read what the object refers to, but a change there is not saved. Should someone else change an object
-// meanwhile, it is read anew and, if q still selects it, fn is called again: no update is lost, and fn must not
-// keep count. In ID order it streams; with q.Order it first lists the IDs that q selects.
+// Update reads and saves objects in atomic steps of a few hundred, as [Store.SaveOnly] would:
+// fn may read objects that the object refers to, but changes to them are not saved. If someone
+// else changes an object meanwhile, it is read again and, if q still selects it, fn is called
+// again: no update is lost, and fn must not count its calls. In ID order Update streams; with
+// q.Order it first lists the IDs that q selects.
 //
-// An error of fn ends it, with what was done before saved. Records that cannot be loaded are left as they are,
-// and reported together at the end. (jobman's update_objects.)
+// An error of fn ends the Update; objects processed before are saved. Records that cannot be
+// loaded are left as they are, and reported together at the end. (jobman's update_objects.)
 func (c *conn) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
 	u := &updater{c: c, fn: fn}
 	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
 	return n, c.s.fail("update", "", join(err, u.unreadable))
 }
 
-// An updater is one Update.
+// An updater is the state of one Update.
 type updater struct {
 	c          *conn
 	fn         func(obj any) error
 	unreadable []error
 }
 
-// chunk updates some objects in one step or, where that fails for one of them, each by itself.
+// chunk updates objects in one step or, if that fails because of one of them, one at a time.
 func (u *updater) chunk(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
 	n, err := u.step(ctx, dq, ids)
 	if err == nil || len(ids) == 1 && !errors.Is(err, ErrConflict) || !worthOneByOne(err) {
@@ -59,13 +62,14 @@ func (u *updater) chunk(ctx context.Context, dq *driver.Query, ids []ID) (int64,
 	return done, nil
 }
 
-// worthOneByOne reports whether err concerns one of several objects, so that the others are worth a try.
+// worthOneByOne reports whether err concerns one of several objects, so that the others may
+// succeed one at a time.
 func worthOneByOne(err error) bool {
 	var stop *stopError
 	return !errors.As(err, &stop) && (errors.Is(err, ErrConflict) || concernsOneRecord(err))
 }
 
-// note keeps an error that concerns one record that cannot be read, and returns any other.
+// note collects an error that concerns one unreadable record, and returns any other error.
 func (u *updater) note(err error) error {
 	var stop *stopError
 	if errors.As(err, &stop) {
@@ -78,15 +82,15 @@ func (u *updater) note(err error) error {
 	return err
 }
 
-// A stopError is what fn returned.
+// A stopError is an error returned by fn.
 type stopError struct{ err error }
 
 func (e *stopError) Error() string { return e.err.Error() }
 
-// errWriting marks errors of saving: ErrDangling concerns one record when reading alone.
+// errWriting marks errors of saving. ErrDangling concerns a single record only when reading.
 var errWriting = errors.New("saving what the function made of the objects")
 
-// step loads those of the records that dq selects, calls fn and saves, all in one.
+// step loads the records with the IDs that dq selects, calls fn and saves, in one atomic step.
 func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
 	roots, err := u.c.loadMatching(ctx, dq, ids)
 	if err != nil {
@@ -113,7 +117,7 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 	return int64(len(objs)), stop
 }
 
-// loadMatching loads those of the records with the IDs that dq selects, as they stand at one moment.
+// loadMatching loads the records with the IDs that dq selects, from one consistent state.
 func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
 	ld := &loader{c: c}
 	var roots []driver.Record
@@ -137,7 +141,7 @@ func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]
 	return nodes, nil
 }
 
-// matching returns those of the records with the IDs that dq selects, in the order of ids.
+// matching returns the records with the IDs that dq selects, in the order of ids.
 func (c *conn) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
 	for _, c := range dq.Where {
 		parts |= driver.PartOf(c.Column)
@@ -155,15 +159,16 @@ func (c *conn) matching(ctx context.Context, r driver.Reader, dq *driver.Query, 
 	return recs, nil
 }
 
-// inChunks calls fn with the IDs that q selects, updateChunk at a time, and adds to n what it returns.
-// Records that cannot even be listed are reported together at the end.
+// inChunks calls fn with the IDs that q selects, updateChunk at a time, and adds the results to
+// n. Records that cannot even be listed are reported together at the end.
 func (c *conn) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []ID) (int64, error), n *int64) error {
 	dq, err := c.s.compile(q)
 	if err != nil {
 		return err
 	}
 	size := updateChunk
-	if q != nil && len(q.Order) > 0 { // what fn writes might move records along the order: list them first
+	// fn may change the position of a record in the order: list all IDs first.
+	if q != nil && len(q.Order) > 0 {
 		size = math.MaxInt
 	}
 	var ids []ID
@@ -196,7 +201,7 @@ func (c *conn) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []
 	return join(flush(), unlisted)
 }
 
-// join returns err, which may be nil, with what is wrong with single records.
+// join joins err, which may be nil, with errors of single records.
 func join(err error, others []error) error {
 	if len(others) == 0 {
 		return err
