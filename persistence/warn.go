@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// warned remembers what was warned of, so that a million records make one line. Beyond
-// its size it warns no more.
+// warned remembers the warnings given, so that a million records cause one line. After
+// maxWarnings it warns no more.
 type warned struct {
 	mu   sync.Mutex
 	seen map[string]bool
@@ -27,7 +27,7 @@ func (w *warned) first(what string) bool {
 	return true
 }
 
-// warnUnknown says, once for each place, that a record has a field which its type lacks.
+// warnUnknown logs, once for each path, that a record has a field that its type lacks.
 func (s *Store) warnUnknown(n *node, path string) {
 	if s.warned.first(path) {
 		s.logger.Warn("a record has a field that its type lacks: it is skipped",
@@ -35,7 +35,7 @@ func (s *Store) warnUnknown(n *node, path string) {
 	}
 }
 
-// shallowHint notices a program that keeps saving large graphs for small changes.
+// shallowHint detects a program that keeps saving large graphs for small changes.
 type shallowHint struct {
 	count atomic.Int32
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
-// An item is an object on the worklist of a save, and what the save found of it.
+// An item is an object on the worklist of a save, with the results of encoding it.
 type item struct {
 	obj   any
 	ident *identity // nil: a plain value
 	root  bool
 	op    driver.Op // what to do if it differs: Create, Update
-	force bool      // Insert, Replace: do it whatever the object knows of the store
+	force bool      // Insert, Replace: write it even if it equals the last known record
 	id    ID
 	made  bool // id was made by the store's factory, for this or an earlier attempt
 
-	base entry // what was known when the item went on the list
+	base entry // what was known when the item was added
 
 	typ     string
 	state   string
@@ -28,10 +28,10 @@ type item struct {
 	data    []byte // nil: nothing to write
 	digest  digest
 	refs    []ID // sorted, distinct
-	newRefs []ID // those that the last known revision lacked and this save does not create
+	newRefs []ID // refs that the last known revision lacked and that this save does not create
 }
 
-// enlistRoot puts root i on the worklist.
+// enlistRoot adds root i to the worklist.
 func (sv *saver) enlistRoot(i int, obj any) error {
 	t := typeOf(obj)
 	if v := reflect.ValueOf(obj); t == nil || v.Kind() == reflect.Pointer && v.IsNil() {
@@ -63,7 +63,7 @@ func (sv *saver) addRoot(obj any, ident *identity) *item {
 	return it
 }
 
-// add puts an object on the worklist.
+// add adds an object to the worklist.
 func (sv *saver) add(obj any, ident *identity) *item {
 	if len(sv.slab) == 0 {
 		sv.slab = make([]item, min(max(4, 2*len(sv.items)), 256))
@@ -78,7 +78,7 @@ func (sv *saver) add(obj any, ident *identity) *item {
 	return it
 }
 
-// identify finds what is known of the item's record and gives it an ID.
+// identify copies what is known of the item's record and gives the item an ID.
 func (sv *saver) identify(it *item) error {
 	if it.ident != nil {
 		it.ident.mu.Lock()
@@ -92,7 +92,7 @@ func (sv *saver) identify(it *item) error {
 	case it.root && sv.saving.rootOp != 0:
 		it.op, it.id, it.force = sv.saving.rootOp, sv.saving.under, true
 		if it.base.id != it.id {
-			it.base.refs = nil // those of another record
+			it.base.refs = nil // they are of another record
 		}
 	case it.base.id != "":
 		it.op, it.id = driver.Update, it.base.id
@@ -112,8 +112,8 @@ func (sv *saver) identify(it *item) error {
 	return nil
 }
 
-// Ref implements codec.Resolver: it puts the object referred to on the worklist, where the save
-// wants it, and returns its ID.
+// Ref implements codec.Resolver: it returns the ID of the object referred to, and adds it to
+// the worklist if the save covers it.
 func (sv *saver) Ref(obj any) (ID, error) {
 	ident := obj.(Object).persistable().identity()
 	if !sv.saving.deep && (sv.saving.rootOp == 0 || ident != sv.roots[0].ident) {
@@ -179,7 +179,8 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	return nil
 }
 
-// union returns the elements of two sorted lists of distinct IDs, as such a list of its own.
+// union returns the elements of two sorted lists of distinct IDs as a new sorted list of
+// distinct IDs.
 func union(a, b []ID) []ID {
 	if len(a)+len(b) == 0 {
 		return nil
@@ -198,7 +199,7 @@ func union(a, b []ID) []ID {
 	return append(append(all, a...), b...)
 }
 
-// difference returns what stands in the sorted list a and not in the sorted list b.
+// difference returns the elements of the sorted list a that are not in the sorted list b.
 func difference(a, b []ID) []ID {
 	var diff []ID
 	for _, id := range a {

@@ -6,34 +6,38 @@ import (
 	"time"
 )
 
-// A Claim says who works on a record, and until when nobody else may claim it. The zero Claim: nobody does.
+// A Claim says who works on a record, and until when nobody else may claim it. The zero Claim
+// means that nobody does.
 type Claim struct {
-	Owner string    // never "" of a record that is claimed
-	Until time.Time // UTC, microseconds, by the clock of the backend: that of the database server, if there is one
-	Token int64     // the revision that claiming gave the record: it grows from claim to claim
+	Owner string // never "" if the record is claimed
+	// UTC, microseconds, by the clock of the backend: the database server's if there is one.
+	Until time.Time
+	Token int64 // the revision that claiming gave the record: it increases from claim to claim
 }
 
-// Columns of claims that a query may name where the Backend is a [Claimer]. They are NULL where nobody has claimed the record.
+// Columns of claims that a query may name if the Backend is a [Claimer]. They are NULL in a
+// record that nobody has claimed.
 const (
 	ColClaimOwner = "claim_owner" // Text
 	ColClaimUntil = "claim_until" // Time
 	ColClaimToken = "claim_token" // Int
 )
 
-// Claiming says how to claim.
+// Claiming holds the parameters of a claim.
 type Claiming struct {
-	Owner string        // not ""
+	Owner string        // must not be ""
 	Lease time.Duration // at least a microsecond
 	Limit int           // at least 1
-	Parts Parts         // what the records come with, besides Info and Claim
-	// Edit, if not nil, is called inside the transaction with each record about to be claimed, with all its parts. What it makes of
-	// Type, State, Data, Modified and Fields is stored together with the claim. A record for which it returns an error is left as
-	// it is and unclaimed, and another one may take its place. It may be called again for one that it has seen, where a transaction has
-	// to be repeated.
+	Parts Parts         // what the records have besides Info and Claim
+	// Edit, if not nil, is called inside the transaction with each record about to be claimed, with
+	// all its parts. Its changes to Type, State, Data, Modified and Fields are stored together with
+	// the claim. If it returns an error the record is left unchanged and unclaimed, and another one
+	// may take its place. It may be called more than once for a record, if a transaction has to be
+	// repeated.
 	Edit func(*Record) error
 }
 
-// Check returns an error where c does not say how to claim.
+// Check returns an error if the parameters are invalid.
 func (c *Claiming) Check() error {
 	switch {
 	case c.Owner == "":
@@ -46,21 +50,26 @@ func (c *Claiming) Check() error {
 	return nil
 }
 
-// A Claimer is a Backend that lends out records. It keeps the claims with the records, in columns of its own that Create leaves empty
-// and Update, Put and SetFields leave alone; what a Mutation does about them stands there.
+// A Claimer is a Backend that supports claims. It keeps the claims with the records, in columns
+// of its own. Create leaves these empty; Update, Put and SetFields do not change them. See
+// [Mutation] for what it does about claims.
 type Claimer interface {
-	// Claim claims up to c.Limit records that match q and that nobody has claimed, or whose claim has lapsed (Until is not behind now). It
-	// takes the first ones in the order of q, but may pass over those that another call is just about to claim or write. Claiming raises
-	// the revision by one, which is also the token; all else stays as it is, but for c.Edit. The records come in the order
-	// of q, with Info, Claim and c.Parts, as they are then. No record is ever claimed by two calls at once, of whatever process. Of q, After and Limit do not count.
+	// Claim claims up to c.Limit records that match q and that nobody has claimed or whose claim
+	// has lapsed (Until is not after now). It takes the first ones in the order of q, but may pass
+	// over records that another call is about to claim or write. Claiming raises the revision by
+	// one; the new revision is also the token. Nothing else changes except by c.Edit. The records
+	// are returned in the order of q, as they are after the claim, with Info, Claim and c.Parts.
+	// Two calls, of whatever processes, never claim the same record at once. After and Limit of q
+	// are ignored.
 	//
-	// It is one atomic step, as an Apply is, durable when it returns.
+	// Claim is one atomic step, like Apply, and durable when it returns.
 	Claim(ctx context.Context, q *Query, c Claiming) ([]Record, error)
 
-	// Extend makes a claim last for lease from now on, and returns until when: ErrConflict in a RecordError unless the record is claimed
-	// under this token. That it has lapsed does not matter.
+	// Extend makes a claim last for lease from now on, even if it has lapsed, and returns its new
+	// end. It returns ErrConflict in a RecordError unless the record is claimed with this token.
 	Extend(ctx context.Context, id ID, token int64, lease time.Duration) (time.Time, error)
 
-	// ReleaseExpired ends the claims that have lapsed and returns their number. Revisions stay.
+	// ReleaseExpired ends the claims that have lapsed and returns their number. It does not change
+	// revisions.
 	ReleaseExpired(ctx context.Context) (int64, error)
 }

@@ -5,34 +5,33 @@ import (
 	"fmt"
 )
 
-// Sentinel errors. A backend returns them, wrapped with [RecordError] where a
-// record is concerned; every other error it returns raw. Package persistence
-// exports the same values.
+// Sentinel errors. A backend returns them, wrapped in a [RecordError] if they concern a record;
+// it returns every other error as it is. Package persistence exports the same values.
 var (
 	// ErrNotFound: no record has the ID.
 	ErrNotFound = errors.New("record not found")
-	// ErrExists: a record with the ID is already there.
+	// ErrExists: a record with the ID already exists.
 	ErrExists = errors.New("record exists already")
 	// ErrConflict: the record was changed or removed since it was read.
 	ErrConflict = errors.New("record changed or removed since it was read")
-	// ErrDangling: a reference points to a record that is not there.
+	// ErrDangling: a reference leads to a record that does not exist.
 	ErrDangling = errors.New("dangling reference")
-	// ErrUncertain: the outcome of a commit could not be learnt.
+	// ErrUncertain: the outcome of a commit could not be determined.
 	ErrUncertain = errors.New("outcome of the commit is uncertain")
 	// ErrCorrupt: stored bytes are not what was written.
 	ErrCorrupt = errors.New("corrupt record")
-	// ErrTooLarge: a value is over a limit.
+	// ErrTooLarge: a value exceeds a limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrClosed: the store or backend is closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrReadOnly: the medium cannot be written.
 	ErrReadOnly = errors.New("store is read-only")
 
-	// The rest come from above the backends, which never return them.
+	// Package persistence returns the following errors; backends never do.
 
 	// ErrInvalidID: an ID that no record of the store can have.
 	ErrInvalidID = errors.New("invalid ID")
-	// ErrType: an object is of another type than the one asked for.
+	// ErrType: an object has another type than the one asked for.
 	ErrType = errors.New("type mismatch")
 	// ErrUnknownType: no type is registered under the name of a record's type.
 	ErrUnknownType = errors.New("unknown type")
@@ -42,8 +41,8 @@ var (
 
 // RecordError says which record a sentinel error concerns.
 type RecordError struct {
-	ID  ID    // the record concerned; of ErrDangling the referrer
-	Ref ID    // of ErrDangling: the absent record referred to; else ""
+	ID  ID    // the record concerned; for ErrDangling the referrer
+	Ref ID    // for ErrDangling the absent record referred to; else ""
 	Err error // the sentinel, possibly wrapped with details
 }
 

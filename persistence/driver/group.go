@@ -5,20 +5,22 @@ import (
 	"time"
 )
 
-// A Group is a value of a column, nil for NULL, and how many records have it.
+// A Group is a value of a column, nil for NULL, and the number of records that have it.
 type Group struct {
 	Value any
 	Count int64
 }
 
-// A Grouper is a Reader that counts records by the value of a column itself.
+// A Grouper is a Reader that can count records by the value of a column.
 type Grouper interface {
-	// CountBy returns, in no particular order, each value that a column has in the records that match
-	// q, once, and how many of them have it. Of q the conditions alone count.
+	// CountBy returns, in no particular order, each value that a column has in the records that
+	// match q, once, and the number of those records. It ignores everything in q but the
+	// conditions.
 	CountBy(ctx context.Context, q *Query, column string) ([]Group, error)
 }
 
-// CountBy counts with r where it is a [Grouper], else by a Scan that reads no data.
+// CountBy calls r.CountBy if r is a [Grouper]; otherwise it counts with a Scan that reads no
+// data.
 func CountBy(ctx context.Context, r Reader, c *Columns, q *Query, column string) ([]Group, error) {
 	if g, ok := r.(Grouper); ok {
 		return g.CountBy(ctx, q, column)
@@ -48,7 +50,7 @@ func CountBy(ctx context.Context, r Reader, c *Columns, q *Query, column string)
 	return groups, nil
 }
 
-// groupBytes are bytes as the key of a map.
+// groupBytes holds bytes as a map key.
 type groupBytes string
 
 // PartOf returns the part of a record that holds a column.

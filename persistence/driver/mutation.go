@@ -2,27 +2,28 @@ package driver
 
 import "fmt"
 
-// Op is what a Mutation does.
+// Op is the operation of a Mutation.
 type Op uint8
 
 // The operations.
 const (
-	// Create stores a record that is not there: else ErrExists. Its revision is
-	// Rec.Revision, or 1 where that is 0.
+	// Create stores a new record, or fails with ErrExists. Its revision is Rec.Revision, or 1 if
+	// that is 0.
 	Create Op = iota + 1
-	// Update overwrites a record that is there: else ErrNotFound, or ErrConflict
-	// where IfRev is not 0. The revision rises by one, Created stays, and so do columns that the
-	// Schema does not know.
+	// Update overwrites an existing record. If it does not exist, the error is ErrNotFound, or
+	// ErrConflict if IfRev is not 0. The revision increases by one. Created does not change, nor do
+	// columns that the Schema does not contain.
 	Update
-	// Put is Update where the record is there, else Create.
+	// Put is Update if the record exists, else Create.
 	Put
-	// Delete removes a record that is there: else ErrNotFound, or ErrConflict
-	// where IfRev is not 0.
+	// Delete removes an existing record. If it does not exist, the error is ErrNotFound, or
+	// ErrConflict if IfRev is not 0.
 	Delete
-	// Check writes nothing, but for Release: the record must be there, else ErrConflict.
+	// Check verifies that the record exists, or fails with ErrConflict. It writes nothing except
+	// for Release.
 	Check
-	// SetFields overwrites the Fields alone of a record that is there, and leaves
-	// all else as it is, the revision and Modified too: else ErrConflict.
+	// SetFields overwrites only the Fields of an existing record, or fails with ErrConflict.
+	// Nothing else changes, not even the revision and Modified.
 	SetFields
 )
 
@@ -41,26 +42,26 @@ func (op Op) String() string {
 // A Mutation is one change of one record.
 type Mutation struct {
 	Op        Op
-	Namespace Namespace // of the record; the zero value: the objects
-	// Rec is the record. Of Delete and Check only the ID counts, of SetFields the Fields too.
+	Namespace Namespace // of the record; the zero value is the namespace of the objects
+	// Rec is the record. Delete and Check use only its ID, SetFields the ID and the Fields.
 	// Rec.Fields has the length of Schema.Fields.
 	Rec Record
-	// IfRev is the revision that the record must have, else ErrConflict; 0: any.
-	// It is for Update, Delete, Check and SetFields, and ignored where there is no revision column.
+	// IfRev is the revision that the record must have, else ErrConflict; 0 means any. It applies to
+	// Update, Delete, Check and SetFields, and is ignored if there is no revision column.
 	IfRev int64
-	// Token is that of the claim that the record must have, else ErrConflict; 0: any claim, or none.
-	// It is for Update, Delete and Check of objects, of a [Claimer].
+	// Token is the token of the claim that the record must have, else ErrConflict; 0 means any
+	// claim or none. It applies to Update, Delete and Check of objects, in a [Claimer].
 	Token int64
-	// Release ends the claim of the record. It goes with a Token, for Update and Check.
+	// Release ends the claim of the record. It requires a Token, and applies to Update and Check.
 	Release bool
-	// NewRefs are IDs of objects that must all exist after the batch, else ErrDangling with
-	// Rec.ID and the absent ID. No lock is taken on them.
+	// NewRefs are IDs of objects that must exist after the batch, else ErrDangling with Rec.ID and
+	// the absent ID. They are not locked.
 	NewRefs []ID
 }
 
-// Check returns the error of a mutation where found is the record that is there, nil: none. It reads
-// the Revision and the Claim of found, which a table may lack: revision 0 matches every IfRev.
-// References are not its concern.
+// Check returns the error of a mutation, where found is the existing record or nil if there is
+// none. It uses the Revision and the Claim of found, which a table may lack: revision 0 matches
+// every IfRev. It does not check references.
 func (m *Mutation) Check(found *Record) error {
 	if err := m.check(found); err != nil {
 		return &RecordError{ID: m.Rec.ID, Err: err}

@@ -10,7 +10,7 @@ import (
 func TestMutationCheck(t *testing.T) {
 	t.Parallel()
 	there := &driver.Record{ID: "1", Revision: 3, Claim: driver.Claim{Owner: "ann", Token: 2}}
-	bare := &driver.Record{ID: "1"} // of a table without a revision column
+	bare := &driver.Record{ID: "1"} // in a table without a revision column
 	for _, tt := range []struct {
 		name  string
 		m     driver.Mutation

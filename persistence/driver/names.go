@@ -25,8 +25,8 @@ func ValidName(s string) bool {
 	return true
 }
 
-// CheckParams returns an error for the first query parameter of u, in alphabetical order, that is
-// not one of known, naming the nearest known one, and for one given twice.
+// CheckParams returns an error for the first query parameter of u, in alphabetical order, that
+// is not in known, with the nearest known name, or that is given twice.
 func CheckParams(u url.URL, known ...string) error {
 	q := u.Query()
 	names := make([]string, 0, len(q))
@@ -48,8 +48,8 @@ func CheckParams(u url.URL, known ...string) error {
 	return nil
 }
 
-// Nearest returns the one of names that takes the fewest single-letter edits
-// to become s, letter case aside; "" where names is empty.
+// Nearest returns the element of names that takes the fewest single-letter edits to become s,
+// ignoring letter case, or "" if names is empty.
 func Nearest(s string, names []string) string {
 	best, bestDist := "", -1
 	for _, name := range names {
@@ -60,7 +60,7 @@ func Nearest(s string, names []string) string {
 	return best
 }
 
-// editDistance is the Levenshtein distance in bytes.
+// editDistance returns the Levenshtein distance in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

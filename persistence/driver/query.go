@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Library columns that a query may name, besides those of Schema.Fields.
+// Library columns that a query may name, in addition to those of Schema.Fields.
 const (
 	ColID       = "id"
 	ColType     = "type"
@@ -19,21 +19,22 @@ const (
 	ColModified = "modified"
 )
 
-// A Query selects, orders and pages records. Package persistence has checked
-// it: every column exists, every value has the Go type of its column's [Kind]
-// (of id: an [ID]; of revision: int64).
+// A Query selects, orders and pages records. Package persistence has checked it: every column
+// exists, and every value has the Go type of its column's [Kind] (an [ID] for id, an int64 for
+// revision).
 //
-// Text is compared by its bytes, integer IDs by value, text IDs by their bytes.
-// An order puts NULL last, ascending or descending; ties end in ascending ID order.
+// Text is compared by bytes, integer IDs by value, text IDs by bytes. NULL comes last in any
+// order, ascending or descending; ties are ordered by ascending ID.
 type Query struct {
 	Where []Cond  // all must hold
 	Order []Order // then by ID ascending
-	After *Cursor // only what stands behind it in the order of the query; nil: all
+	After *Cursor // only records after it in the order of the query; nil: all
 	Limit int     // 0: no limit
 	Parts Parts
 
-	// Columns are the names of those that are wanted of Info, Version and Fields, where Parts asks for these; nil: all. What stands in
-	// others need not be read. A claim's end and token come with its owner, without whom there is no claim.
+	// Columns names the columns to read of Info, Version and Fields, if Parts includes these; nil
+	// means all. Other columns need not be read. Claim.Until and Claim.Token are read together with
+	// the owner.
 	Columns []string
 }
 
@@ -55,11 +56,13 @@ const (
 	Le
 	Gt
 	Ge
-	IsNull    // no value
-	NotNull   // no value
-	HasPrefix // literal bytes; of Text columns, text IDs, type and state; the prefix "" matches every value that is not NULL
-	In        // any number of values; none: matches nothing
-	NotIn     // any number of values; none: matches everything
+	IsNull  // no value
+	NotNull // no value
+	// HasPrefix compares literal bytes. It is for Text columns, text IDs, type and state. The
+	// prefix "" matches every value that is not NULL.
+	HasPrefix
+	In    // any number of values; without values it matches nothing
+	NotIn // any number of values; without values it matches everything
 )
 
 var cmpNames = [...]string{
@@ -79,7 +82,7 @@ func (op CmpOp) String() string {
 type Cond struct {
 	Column string
 	Op     CmpOp
-	Values []any // none, one or any number, as Op wants; never nil values
+	Values []any // none, one or any number, as Op requires; never nil values
 }
 
 // An Order sorts by one column.
@@ -88,14 +91,14 @@ type Order struct {
 	Desc   bool
 }
 
-// A Cursor is a place in the order of a Query: that of a record with these
-// values of the columns of Query.Order (nil for NULL) and this ID.
+// A Cursor is a position in the order of a Query: that of a record with these values of the
+// columns of Query.Order (nil for NULL) and this ID.
 type Cursor struct {
 	Values []any
 	ID     ID
 }
 
-// The rest of this file evaluates queries for backends that have no engine of their own.
+// The rest of this file evaluates queries for backends that have no query engine.
 
 // Columns finds the values of a record's columns by name.
 type Columns struct {
@@ -197,7 +200,7 @@ func rank(b bool) int {
 	return 0
 }
 
-// Match reports whether r satisfies every condition of q. It looks neither at q.After nor at q.Limit.
+// Match reports whether r satisfies every condition of q. It ignores q.After and q.Limit.
 func (c *Columns) Match(q *Query, r *Record) bool {
 	for i := range q.Where {
 		if !c.holds(&q.Where[i], c.Value(r, q.Where[i].Column)) {
@@ -246,7 +249,7 @@ func (c *Columns) holds(cond *Cond, v any) bool {
 	return false
 }
 
-// Cursor returns the place of r in the order of q.
+// Cursor returns the position of r in the order of q.
 func (c *Columns) Cursor(q *Query, r *Record) *Cursor {
 	cur := &Cursor{ID: r.ID}
 	for _, o := range q.Order {
@@ -255,7 +258,7 @@ func (c *Columns) Cursor(q *Query, r *Record) *Cursor {
 	return cur
 }
 
-// Compare orders two places in the order of q. Different IDs never compare equal.
+// Compare compares two positions in the order of q. Different IDs never compare equal.
 func (c *Columns) Compare(q *Query, a, b *Cursor) int {
 	for i, o := range q.Order {
 		av, bv := a.Values[i], b.Values[i]

@@ -11,17 +11,18 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// An Opener opens the backend that a URL names. It checks everything of the
-// URL, query parameters included, before any I/O; an unknown parameter is an error
-// that names the nearest known one (see [CheckParams]). No error holds a password.
+// An Opener opens the backend that a URL names. It checks the whole URL, including query
+// parameters, before any I/O. An unknown parameter is an error that names the nearest known one
+// (see [CheckParams]). Errors never contain a password.
 type Opener func(ctx context.Context, u url.URL, o OpenOptions) (Backend, error)
 
-// OpenOptions are what a store tells every backend; what it has no use for, a backend ignores.
+// OpenOptions are passed to every backend. A backend ignores the options that do not concern
+// it.
 type OpenOptions struct {
 	Table    string       // SQL table; valid by ValidName; never ""
 	NoCreate bool         // never create or alter anything
 	Logger   *slog.Logger // never nil
-	Pool     Pool         // its fields win over the parameters of the URL
+	Pool     Pool         // its fields override the parameters of the URL
 }
 
 var registry = struct {
@@ -29,8 +30,8 @@ var registry = struct {
 	openers map[string]Opener
 }{openers: map[string]Opener{}}
 
-// Register makes a backend known by its URL scheme (in lower case). It panics if o is nil or
-// the scheme is taken. It is meant to be called from an init function.
+// Register registers a backend for a URL scheme (in lower case). It panics if o is nil or the
+// scheme is already registered. It is meant to be called from an init function.
 func Register(scheme string, o Opener) {
 	if o == nil {
 		panic("driver: Register of a nil Opener for scheme " + scheme)

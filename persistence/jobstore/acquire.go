@@ -9,26 +9,31 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// setAside is how long at least a job that cannot be read is out of the way of the others.
+// setAside is the minimum time for which Acquire skips a job that cannot be read.
 const setAside = time.Minute
 
-// releaseTime is how long Acquire tries to give back what it has, when it fails.
+// releaseTime bounds how long a failing Acquire tries to release the jobs that it has claimed.
 const releaseTime = 5 * time.Second
 
-// Acquire takes up to limit of the jobs that are due (see [Store.Due]) and that nobody has acquired, or not held on to, the earliest
-// first, for the scheduler named owner: nobody else can acquire them until they are done, released or lease has passed by the clock of
-// the database server, or of this machine where there is none. No jobs and no error: none is due. Jobs never share the objects that they
-// refer to: each may have its goroutine.
+// Acquire acquires up to limit of the jobs that are due (see [Store.Due]), the earliest first,
+// for the scheduler named owner. It takes only jobs that nobody has acquired, or whose lease
+// has passed. Nobody else can acquire them until Done or Release, or until lease has passed by
+// the clock of the database server, or of this machine if there is no server. If no job is due
+// it returns no jobs and no error. The jobs never share the objects that they refer to, so each
+// may be used by its own goroutine.
 //
-// An [UnreadableError] reports due jobs that cannot be read, beside those that can. They do not count against limit and are out of the way
-// for a while: for lease, but at least a minute. With any other error nothing is acquired.
+// An [UnreadableError] reports due jobs that cannot be read, in addition to the jobs returned.
+// They do not count toward limit, and are skipped for lease, but at least for a minute. With
+// any other error nothing is acquired.
 func (s *Store[J]) Acquire(ctx context.Context, owner string, now time.Time, limit int, lease time.Duration) ([]*Acquired[J], error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("acquire %d jobs: want one or more", limit)
 	}
 	q := dueQuery(now)
 	var got []*Acquired[J]
-	var later []*persistence.Claim // of jobs put off meanwhile: given back at the end only, or they might be claimed again and again
+	// Jobs postponed meanwhile are released only at the end, or they might be claimed again and
+	// again.
+	var later []*persistence.Claim
 	var bad unreadable
 	for {
 		want := limit - len(got)
@@ -58,22 +63,23 @@ func (s *Store[J]) Acquire(ctx context.Context, owner string, now time.Time, lim
 	}
 }
 
-// begin reads a job that has just been claimed. It has none if that is not to be had.
+// begin reads a job that has just been claimed. It returns nil if the job is not to be
+// returned.
 func (a *Acquired[J]) begin(ctx context.Context, lease time.Duration, bad *unreadable) error {
 	err := a.Reload(ctx)
 	if err != nil && bad.take(err) {
-		// It is not released: it would be the first one again.
+		// Do not release the claim: the job would be the first one again.
 		if err = nil; lease < setAside {
 			err = a.Extend(ctx, setAside)
 		}
 	}
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrJobLookup) {
-		return nil // it was removed, or lease has passed already
+		return nil // the job was removed, or the lease has passed already
 	}
 	return err
 }
 
-// release gives back what was acquired in vain. Whatever it does not get to lapses.
+// release releases claims that are of no use. Claims that it does not reach in time lapse.
 func release(ctx context.Context, claims []*persistence.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
@@ -84,15 +90,16 @@ func release(ctx context.Context, claims []*persistence.Claim) {
 	}
 }
 
-// An Acquired is a job that nobody else can acquire before Until. It keeps other schedulers away and nobody else: the job may be
-// looked up, updated and removed meanwhile. It is for one goroutine at a time.
+// An Acquired is a job that no other scheduler can acquire before Until. It excludes nothing
+// else: anybody may look up, update or remove the job meanwhile. It is for one goroutine at a
+// time.
 type Acquired[J any] struct {
 	s     *Store[J]
 	claim *persistence.Claim
 	job   *J
 }
 
-// Job returns the job. Change it, but not its ID, and Save it or be Done.
+// Job returns the job. Change it, except its ID, and call Save or Done.
 func (a *Acquired[J]) Job() *J { return a.job }
 
 // ID returns the ID of the job.
@@ -101,15 +108,18 @@ func (a *Acquired[J]) ID() string { return string(a.claim.ID()) }
 // Until returns when others can acquire the job. UTC.
 func (a *Acquired[J]) Until() time.Time { return a.claim.Until() }
 
-// Token returns the fencing token: whoever acquires the job later has a greater one. See [persistence.Claim.Token].
+// Token returns the fencing token: later acquisitions of the job have greater ones. See
+// [persistence.Claim.Token].
 func (a *Acquired[J]) Token() int64 { return a.claim.Token() }
 
-// Extend keeps the job for lease from now on, even if its time had run out: ErrConflict if somebody else has acquired it since.
+// Extend keeps the job for lease from now on, even if its lease has passed. It returns
+// ErrConflict if somebody else has acquired the job since.
 func (a *Acquired[J]) Extend(ctx context.Context, lease time.Duration) error {
 	return a.claim.Extend(ctx, lease)
 }
 
-// Reload reads the job anew: after somebody has updated it, which is ErrConflict for Save and Done. ErrJobLookup if it was removed.
+// Reload reads the job again. It is needed after somebody has updated the job, which makes Save
+// and Done return ErrConflict. It returns ErrJobLookup if the job was removed.
 func (a *Acquired[J]) Reload(ctx context.Context) error {
 	job, err := persistence.LoadClaimed[J](ctx, a.claim)
 	if err != nil {
@@ -119,13 +129,14 @@ func (a *Acquired[J]) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Save saves the job as it is now, and also such other objects as are given, all or nothing, and keeps the job. ErrConflict:
-// somebody else has acquired it since, or updated or removed it; nothing was saved. That its time had run out does not matter as long as nobody has.
+// Save saves the job and the objects in also, all or nothing, and keeps the job. It returns
+// ErrConflict, and saves nothing, if somebody else has acquired, updated or removed the job
+// since. A passed lease alone is no error.
 func (a *Acquired[J]) Save(ctx context.Context, also ...any) error {
 	return a.save(ctx, a.claim.Save, also)
 }
 
-// Done is Save and Release in one step: all of it happens, or nothing.
+// Done is Save and Release in one atomic step.
 func (a *Acquired[J]) Done(ctx context.Context, also ...any) error {
 	return a.save(ctx, a.claim.Complete, also)
 }
@@ -144,11 +155,12 @@ func (a *Acquired[J]) save(ctx context.Context, save func(context.Context, ...an
 	return save(ctx, append([]any{a.job}, also...)...)
 }
 
-// Release gives the job back as it was when it was last saved: others can acquire it at once. ErrConflict if somebody else has acquired it
-// since.
+// Release releases the job as it was last saved, so that others can acquire it at once. It
+// returns ErrConflict if somebody else has acquired it since.
 func (a *Acquired[J]) Release(ctx context.Context) error { return a.claim.Release(ctx) }
 
-// Remove removes the job, changed by others or not: ErrConflict if somebody else has acquired it since, or removed it.
+// Remove removes the job, even if others have changed it. It returns ErrConflict if somebody
+// else has acquired or removed it since.
 func (a *Acquired[J]) Remove(ctx context.Context) error {
 	objects := a.s.objects
 	n, err := objects.RemoveAll(ctx, &persistence.Query{Where: []persistence.Cond{
@@ -160,7 +172,8 @@ func (a *Acquired[J]) Remove(ctx context.Context) error {
 	return err
 }
 
-// ReleaseExpired forgets who had acquired the jobs whose time has run out, and returns how many. Nothing depends on it: others can acquire them anyway.
+// ReleaseExpired clears the owners of jobs whose lease has passed, and returns the number of
+// such jobs. It is never necessary: others can acquire these jobs anyway.
 func (s *Store[J]) ReleaseExpired(ctx context.Context) (int64, error) {
 	return s.objects.ReleaseExpired(ctx)
 }

@@ -226,7 +226,8 @@ func TestAJobPutOffMeanwhileIsNotAcquired(t *testing.T) {
 	backends(t, func(t *testing.T, here site) {
 		s, ctx := open(t, here, options()), t.Context()
 		add(t, s, map[string]int{"a": 1, "b": 2, "c": 3})
-		// For this scheduler a and b are due later than their column says, as if that had changed behind the claim.
+		// For this scheduler a and b are due later than their column says, as if that had changed
+		// behind the claim.
 		o := options()
 		o.NextRunTime = func(j *Job) time.Time {
 			if j.Name == "c" {

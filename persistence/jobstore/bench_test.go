@@ -18,8 +18,8 @@ import (
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-// Each benchmark runs what Brine does and plain database/sql on a table with the same rows, columns and indexes in turn,
-// and reports the median of the ratios:
+// Each benchmark runs what Brine does and plain database/sql on a table with the same rows,
+// columns and indexes in turn, and reports the median of the ratios:
 //
 //	go test -run '^$' -bench . -benchtime 1x ./persistence/jobstore
 //

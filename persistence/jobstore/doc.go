@@ -1,5 +1,6 @@
-// Package jobstore keeps the jobs of a scheduler: each with an ID and the time at which it is to run next. Any number of
-// schedulers, in as many processes, may share one store: a job that is due is acquired by one of them.
+// Package jobstore keeps the jobs of a scheduler: each has an ID and the time at which it is to
+// run next. Any number of schedulers, in any number of processes, may share one store; a job
+// that is due is acquired by one of them.
 //
 //	type Job struct {
 //		persistence.Persistable
@@ -20,23 +21,26 @@
 //		job := a.Job()
 //		send(job)
 //		job.Next = job.Next.AddDate(0, 0, 1)
-//		err := a.Done(ctx) // its new time is saved, and it can be acquired again
+//		err := a.Done(ctx) // saves the new time; the job can be acquired again
 //	}
 //
-// A job is a struct that embeds [persistence.Persistable], so it is stored as the record that it is, may refer to other objects, and can be
-// queried by extra fields ([Options].Store, [Store.Objects]). Register it, and each listing is one query; a type that is not registered works
-// too, but then every job is read by itself.
+// A job is a struct that embeds [persistence.Persistable]. It is stored as an ordinary record,
+// may refer to other objects, and can be queried by extra fields ([Options].Store,
+// [Store.Objects]). If its type is registered, a listing is one query; an unregistered type
+// works too, but then every job is read by itself.
 //
 // # Times
 //
-// A job keeps its own time.Time, with its zone. What the store orders and compares by is a column of UTC, cut
-// to the microsecond below. A job whose time is zero is paused: never due. Jobs of one time stand in the order of their IDs, that is of their bytes.
+// A job keeps its own time.Time, with its zone. The store orders and compares by a column in
+// UTC, rounded down to the microsecond. A job whose time is zero is paused: it is never due.
+// Jobs with equal times are ordered by the bytes of their IDs.
 //
 // # Jobs that cannot be read
 //
-// A job that is damaged, of a type that the program does not know, or that refers to something that is gone, is
-// reported in an [UnreadableError], beside all the others, and kept as it is. Acquire sets it aside for a while, so that it keeps nobody
-// from the jobs behind it.
+// A job that is damaged, has a type that the program does not know, or refers to an object that
+// no longer exists, is reported in an [UnreadableError], in addition to all other jobs, and
+// kept as it is. Acquire skips it for a while, so that it does not block the jobs after it.
 //
-// It is the job store of APScheduler (apscheduler.jobstores), which must not be shared and deletes what it cannot restore.
+// It is the job store of APScheduler (apscheduler.jobstores), which must not be shared and
+// deletes jobs that it cannot restore.
 package jobstore

@@ -8,28 +8,29 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// The errors that callers branch on, with errors.Is, besides those of package persistence.
+// The errors that callers branch on, with errors.Is, in addition to those of package
+// persistence.
 var (
-	// ErrConflictingID: there is a job of that ID already. (APScheduler's ConflictingIdError.)
+	// ErrConflictingID: a job with that ID already exists. (APScheduler's ConflictingIdError.)
 	ErrConflictingID = errors.New("there is a job of that ID already")
-	// ErrJobLookup: there is no job of that ID. (APScheduler's JobLookupError.)
+	// ErrJobLookup: no job has that ID. (APScheduler's JobLookupError.)
 	ErrJobLookup = errors.New("there is no job of that ID")
 	// ErrConflict: somebody else has acquired the job since, or has changed or removed it.
 	ErrConflict = persistence.ErrConflict
 )
 
-// An UnreadableError reports the jobs that could not be read. All the others came beside it. The unreadable ones are
-// still there, as they were.
+// An UnreadableError reports the jobs that could not be read. The call returned all the others.
+// The unreadable jobs are still stored, unchanged.
 type UnreadableError struct {
-	// Jobs has one error for each of them, in order, with its ID: ErrCorrupt, ErrUnknownType, ErrType or ErrDangling of package
-	// persistence.
+	// Jobs has one error for each job, in order, with its ID: ErrCorrupt, ErrUnknownType, ErrType
+	// or ErrDangling of package persistence.
 	Jobs []*persistence.Error
 }
 
-// maxNamed is how many jobs the text of an error names.
+// maxNamed is the number of jobs that the text of an error names.
 const maxNamed = 5
 
-// Error tells how many jobs cannot be read, and why the first few of them.
+// Error returns the number of unreadable jobs and the errors of the first few.
 func (e *UnreadableError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of the jobs cannot be read: ", len(e.Jobs))
@@ -58,7 +59,7 @@ func (e *UnreadableError) Unwrap() []error {
 // unreadable collects the jobs that cannot be read.
 type unreadable []*persistence.Error
 
-// take keeps err if it concerns one job alone, and reports whether it does.
+// take keeps err if it concerns one job alone, and reports whether it did.
 func (u *unreadable) take(err error) bool {
 	if !errors.Is(err, persistence.ErrCorrupt) && !errors.Is(err, persistence.ErrUnknownType) &&
 		!errors.Is(err, persistence.ErrDangling) && !errors.Is(err, persistence.ErrType) {
@@ -79,7 +80,7 @@ func (u unreadable) err() error {
 	return &UnreadableError{Jobs: u}
 }
 
-// lookupError makes err ErrJobLookup too, where it says that there is no such record.
+// lookupError adds ErrJobLookup to err if err is ErrNotFound.
 func lookupError(err error) error {
 	if errors.Is(err, persistence.ErrNotFound) || errors.Is(err, persistence.ErrInvalidID) {
 		return fmt.Errorf("%w: %w", ErrJobLookup, err)

@@ -12,7 +12,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// Lookup returns the job of that ID: ErrJobLookup if there is none. (APScheduler's lookup_job.)
+// Lookup returns the job with the ID, or ErrJobLookup if there is none. (APScheduler's
+// lookup_job.)
 func (s *Store[J]) Lookup(ctx context.Context, id string) (*J, error) {
 	job, err := persistence.Load[J](ctx, s.objects, persistence.ID(id))
 	if err != nil {
@@ -21,10 +22,11 @@ func (s *Store[J]) Lookup(ctx context.Context, id string) (*J, error) {
 	return job, nil
 }
 
-// All returns all jobs by their next run times, paused ones last, as they were when it met them. An [UnreadableError] reports jobs that cannot be
-// read beside the others; with any other error there are none. (APScheduler's get_all_jobs.)
+// All returns all jobs, ordered by next run time, paused ones last. Jobs are not all read at
+// the same moment. An [UnreadableError] reports jobs that cannot be read, in addition to the
+// jobs returned; with any other error no jobs are returned. (APScheduler's get_all_jobs.)
 func (s *Store[J]) All(ctx context.Context) ([]*J, error) {
-	// In the order of IDs, which running schedulers do not change, each job is met once.
+	// In the order of IDs, which running schedulers do not change, each job appears once.
 	jobs, err := s.read(ctx, &persistence.Query{Where: []persistence.Cond{persistence.Eq(ColIsJob, true)}}, nil)
 	next := func(job *J) int64 {
 		if t := s.nextOf(job); !t.IsZero() {
@@ -36,8 +38,8 @@ func (s *Store[J]) All(ctx context.Context) ([]*J, error) {
 	return jobs, err
 }
 
-// Due returns the jobs whose next run time is not after now, the earliest first, acquired or not. Paused ones are never among
-// them. Errors are as for All. (APScheduler's get_due_jobs.)
+// Due returns the jobs whose next run time is not after now, the earliest first, acquired or
+// not. Paused jobs are never included. Errors are as for All. (APScheduler's get_due_jobs.)
 func (s *Store[J]) Due(ctx context.Context, now time.Time) ([]*J, error) {
 	return s.read(ctx, dueQuery(now), func(job *J) bool { return s.due(job, now) })
 }
@@ -49,17 +51,20 @@ func dueQuery(now time.Time) *persistence.Query {
 	}
 }
 
-// due reports what dueQuery would of a job that was read later.
+// due reports whether a job that was read later still satisfies dueQuery.
 func (s *Store[J]) due(job *J, now time.Time) bool {
 	next := s.nextOf(job)
 	return !next.IsZero() && next.UnixMicro() <= now.UnixMicro()
 }
 
-// read returns the jobs that q selects. A job that has to be read by itself is looked at again with keep, if not nil.
+// read returns the jobs that q selects. If keep is not nil, a job that has to be read by itself
+// is included only if keep returns true.
 func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J) bool) ([]*J, error) {
 	var jobs []*J
 	var bad unreadable
-	met := make(map[any]bool) // jobs, and the IDs of those to be read by themselves: what schedulers put off meanwhile may come again
+	// The jobs returned so far, and the IDs of those to be read by themselves: a job that a
+	// scheduler postpones meanwhile may appear again.
+	met := make(map[any]bool)
 	for obj, err := range s.objects.All(ctx, q) {
 		var job *J
 		switch {
@@ -89,7 +94,7 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 	return jobs, bad.err()
 }
 
-// asJob returns what is stored as a job, if it is one.
+// asJob returns a stored object as a job, or an error if it is none.
 func (s *Store[J]) asJob(obj any) (*J, error) {
 	if job, ok := obj.(*J); ok {
 		return job, nil
@@ -108,9 +113,9 @@ var earliest = &persistence.Query{
 	Limit: 1,
 }
 
-// NextRunTime returns the earliest of the next run times, in UTC, and false if no job has one. It reads no job. Jobs that are
-// acquired at the moment, and those that cannot be read, count as well, so it may be past: a scheduler had better look now and then all the
-// same. (APScheduler's get_next_run_time.)
+// NextRunTime returns the earliest next run time, in UTC, and false if no job has one. It reads
+// no job. Jobs that are acquired, and jobs that cannot be read, count as well, so the time may
+// be past: a scheduler should also poll from time to time. (APScheduler's get_next_run_time.)
 func (s *Store[J]) NextRunTime(ctx context.Context) (next time.Time, found bool, err error) {
 	for info, err := range s.objects.StatAll(ctx, earliest, ColNextRunTime) {
 		next, found = info.Fields[ColNextRunTime].(time.Time)
