@@ -12,14 +12,15 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// onServer is a store of a server's, and what one writes by hand: a table with the same columns and indexes in
-// the same database, and plain database/sql over one connection of the same driver with the same settings.
+// onServer is a store on a server and its hand-written equivalent: a table with the same
+// columns and indexes in the same database, and plain database/sql over one connection of the
+// same driver with the same settings.
 type onServer struct {
 	s      *persistence.Store
 	db     *sql.DB
 	number func(n int) string // the nth placeholder
-	batch  int                // rows of a statement, which is what is fastest by hand
-	next   int                // the next ID by hand
+	batch  int                // rows per statement: the fastest number by hand
+	next   int                // the next ID of the hand-written side
 }
 
 const handColumns = "id, data, state, type, revision, size, created, modified"
@@ -73,7 +74,7 @@ func (h *onServer) insert(n int) string {
 	return "INSERT INTO hand (" + handColumns + ") VALUES " + strings.Join(rows, ",")
 }
 
-// args are the values of the next row.
+// args appends the values of the next row to args.
 func (h *onServer) args(args []any, r *JobRow) ([]any, error) {
 	data, err := msgpack.Marshal(r)
 	h.next++
@@ -107,7 +108,7 @@ func (h *onServer) insertAll(rows []*JobRow) error {
 
 func BenchmarkServerSaveOne(b *testing.B) {
 	onServers(b, func(b *testing.B, h *onServer) {
-		const saves = 50 // a round
+		const saves = 50 // per round
 		st, err := h.db.Prepare(h.insert(1))
 		if err != nil {
 			b.Fatal(err)

@@ -17,15 +17,17 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// Each benchmark runs what Brine does and its hand-written equivalent in turn, in one run, and
-// reports the median of the ratios of the rounds: 1.25 means that Brine takes a quarter more time.
+// Each benchmark runs Brine and its hand-written equivalent alternately, in one run, and
+// reports the median of the ratios of the rounds: 1.25 means that Brine takes a quarter more
+// time.
 //
 //	go test -run '^$' -bench . -benchtime 1x ./persistence/
 //
-// With -short the figures mean nothing: it shows that the benchmarks run.
+// With -short the figures mean nothing: it only checks that the benchmarks run.
 const rounds = 40
 
-// compare times ours and theirs in turn and reports the median ratio. before, if not nil, runs untimed ahead of each.
+// compare times both sides alternately and reports the median ratio. before, if not nil, runs
+// untimed before each.
 func compare(b *testing.B, n int, ours, theirs func(round int)) {
 	b.Helper()
 	if testing.Short() {
@@ -50,7 +52,7 @@ func compare(b *testing.B, n int, ours, theirs func(round int)) {
 				td, od = timed(theirs, round), timed(ours, round)
 			}
 			if round == 0 {
-				continue // warms up
+				continue // warm-up
 			}
 			o, t, r = append(o, od), append(t, td), append(r, float64(od)/float64(td))
 		}
@@ -66,7 +68,8 @@ func median[T int64 | float64 | time.Duration](v []T) T {
 	return s[len(s)/2]
 }
 
-// Job is an object of about 1 KB; JobRow is what a hand-written program stores of it, references as IDs.
+// Job is an object of about 1 KB. JobRow is the row that a hand-written program stores for it,
+// with references as IDs.
 type Job struct {
 	persistence.Persistable
 	JobData
@@ -103,7 +106,7 @@ func jobData(i int) JobData {
 	}
 }
 
-// graph returns n jobs that all reach each other, of five references each.
+// graph returns n jobs that all reach each other, with five references each.
 func graph(n int) []*Job {
 	jobs := make([]*Job, n)
 	for i := range jobs {
@@ -217,7 +220,7 @@ func BenchmarkSaveOne(b *testing.B) {
 	data := record(b, path, must[persistence.ID](b)(s.Save(b.Context(), &Job{JobData: jobData(1)})))
 	h := handwritten(b, path)
 	next := 0
-	const saves = 20 // a round
+	const saves = 20 // per round
 	compare(b, rounds, func(round int) {
 		for i := range saves {
 			if _, err := s.Save(b.Context(), &Job{JobData: jobData(i)}); err != nil {
@@ -363,7 +366,7 @@ func BenchmarkSaveOnlyInGraph10000(b *testing.B) {
 			}, func(round int) {
 				for i := range saves {
 					h.tx(b, func(tx *sql.Tx) error {
-						if refs > 5 { // what is asked is that the references cost no more than their encoding
+						if refs > 5 { // the requirement is that the references cost no more than their encoding
 							r := &JobRow{JobData: job.JobData, Deps: make([]string, len(job.Deps))}
 							for i, d := range job.Deps {
 								r.Deps[i] = string(d.PersistentID())
@@ -551,7 +554,8 @@ func BenchmarkFSSaveAll10000(b *testing.B) {
 	})
 }
 
-// BenchmarkGrowth reports what an object costs to save and to load among 100,000 against among 10,000.
+// BenchmarkGrowth compares the cost per object of saving and loading in a store of 100,000
+// objects and in one of 10,000.
 func BenchmarkGrowth(b *testing.B) {
 	for _, backend := range []string{"sqlite", "fs"} {
 		b.Run(backend, func(b *testing.B) {

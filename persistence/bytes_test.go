@@ -21,7 +21,7 @@ func record(t testing.TB, path string, id persistence.ID) []byte {
 	return data
 }
 
-// overwrite puts other bytes in the place of a record.
+// overwrite replaces the bytes of a record.
 func overwrite(t testing.TB, path string, id persistence.ID, data []byte) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 	if err == nil {

@@ -18,14 +18,14 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// long reports whether tests take their long forms, with more rounds and more files.
+// long reports whether tests run in their long form, with more rounds and more files.
 func long() bool { return os.Getenv("BRINE_LONG") != "" }
 
 func wraps(err, target error) bool { return errors.Is(err, target) }
 
 func wordIn(err error, word string) bool { return strings.Contains(err.Error(), word) }
 
-// children are the parts of tests that are processes of their own, by name.
+// children are the parts of tests that run in a process of their own, by name.
 var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"graphs": saveGraphs,
 	"mixed":  saveMixed,
@@ -49,7 +49,8 @@ func child() bool {
 	return true
 }
 
-// start starts a child on a store. Its output comes line by line on the channel, which is closed at its end.
+// start starts a child on a store. The channel receives the lines of its output and is closed
+// at its end.
 func start(t *testing.T, name, url string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -74,8 +75,9 @@ func start(t *testing.T, name, url string) (*exec.Cmd, <-chan string) {
 
 const graphSize = 40
 
-// saveGraphs saves new graphs and new versions of the last one, in turn, and acknowledges each on its
-// output: the ID of the root and the version, which every object of the graph holds.
+// saveGraphs alternately saves new graphs and new versions of the last one. It acknowledges
+// each on its output with the ID of the root and the version, which every object of the graph
+// has.
 func saveGraphs(ctx context.Context, s *persistence.Store) error {
 	for {
 		tasks := make([]*Task, graphSize)
@@ -98,7 +100,7 @@ func saveGraphs(ctx context.Context, s *persistence.Store) error {
 	}
 }
 
-// checkGraph loads a graph and returns the version that all of its objects hold.
+// checkGraph loads a graph and returns the version that all of its objects have.
 func checkGraph(t *testing.T, s *persistence.Store, id persistence.ID) int {
 	t.Helper()
 	root, err := persistence.Load[Task](t.Context(), s, id)
@@ -185,8 +187,8 @@ func stressTime() time.Duration {
 	return 2 * time.Second
 }
 
-// saveMixed saves, loads, replaces and removes, by four goroutines, and says on its output what is there at
-// the end, and every ID it was given.
+// saveMixed saves, loads, replaces and removes in four goroutines. It writes to its output what
+// the store holds at the end and every ID it was given.
 func saveMixed(ctx context.Context, s *persistence.Store) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex

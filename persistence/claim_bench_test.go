@@ -15,7 +15,7 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// many is how many finished jobs lie in the tables: with BRINE_LONG=1 a million.
+// many returns the number of finished jobs in the tables: a million with BRINE_LONG=1.
 func many() int {
 	switch {
 	case testing.Short():
@@ -26,8 +26,9 @@ func many() int {
 	return 10_000
 }
 
-// crowdedStore returns a store of finished jobs, and new ones behind them, and a plain database/sql handle on a table with the same
-// rows, columns and indexes. number returns the nth placeholder.
+// crowdedStore returns a store of finished jobs followed by new ones, and a plain database/sql
+// handle on a table with the same rows, columns and indexes. number returns the nth
+// placeholder.
 func crowdedStore(b *testing.B, backend string, fresh int) (s *persistence.Store, db *sql.DB, table string, number func(int) string) {
 	b.Helper()
 	raw := storeURL(b, backend)
@@ -81,7 +82,7 @@ func crowdedStore(b *testing.B, backend string, fresh int) (s *persistence.Store
 	return s, db, "store", func(int) string { return "?" }
 }
 
-// BenchmarkClaimAndComplete claims jobs and completes each, among a great many finished ones.
+// BenchmarkClaimAndComplete claims and completes jobs, among a great many finished ones.
 func BenchmarkClaimAndComplete(b *testing.B) {
 	for _, backend := range []string{"sqlite", "postgres"} {
 		for _, limit := range []int{1, 100} {
@@ -95,7 +96,7 @@ func BenchmarkClaimAndComplete(b *testing.B) {
 }
 
 func claimAndComplete(b *testing.B, backend string, limit, workers int) {
-	const jobs = 400 // a round
+	const jobs = 400 // per round
 	limit = min(limit, jobs/workers)
 	s, db, table, number := crowdedStore(b, backend, (rounds+1)*jobs)
 	if backend == "postgres" {
@@ -115,7 +116,8 @@ func claimAndComplete(b *testing.B, backend string, limit, workers int) {
 		b.Cleanup(func() { st.Close() })
 		return st
 	}
-	// A range of the state and an order that begins with it: else planners walk along the key, over all that is done.
+	// A range of the state and an order that begins with it: otherwise planners scan the key, past
+	// all finished jobs.
 	pick := "SELECT id FROM " + table + " WHERE state >= 'NEW' AND state <= 'NEW' AND (claim_until IS NULL OR claim_until <= @) ORDER BY state, id LIMIT " + fmt.Sprint(limit)
 	set := "UPDATE " + table + " SET claim_owner = @, claim_until = @, claim_token = revision + 1, revision = revision + 1"
 	var claim *sql.Stmt
@@ -211,7 +213,8 @@ func errorsOf(rows *sql.Rows) error {
 	return rows.Close()
 }
 
-// BenchmarkQueryByState lists the first of the new jobs by priority, among a great many finished ones.
+// BenchmarkQueryByState lists the first of the new jobs by priority, among a great many
+// finished ones.
 func BenchmarkQueryByState(b *testing.B) {
 	for _, backend := range []string{"sqlite", "postgres"} {
 		b.Run(backend, func(b *testing.B) {
@@ -221,7 +224,7 @@ func BenchmarkQueryByState(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer st.Close()
-			const lists = 20 // a round
+			const lists = 20 // per round
 			q := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("created")}, Limit: 100}
 			compare(b, rounds, func(int) {
 				for range lists {

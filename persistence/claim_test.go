@@ -136,7 +136,7 @@ func TestClaimSetsTheState(t *testing.T) {
 		if loaded.State != "OTHER" || loaded.Deps[0].State != "TAKEN" || loaded.Deps[0].Deps[0] != loaded {
 			t.Errorf("states %q and %q", loaded.State, loaded.Deps[0].State)
 		}
-		// Somebody who saves the graph does not disturb the holder.
+		// Saving the graph does not end the claim of its owner.
 		must[persistence.ID](t)(s.Save(ctx, touch(loaded)))
 		if now := must[persistence.Info](t)(s.Stat(ctx, dep.PersistentID())); now.Revision != after.Revision {
 			t.Errorf("saving the graph wrote the claimed object: revision %d became %d", after.Revision, now.Revision)
@@ -260,7 +260,7 @@ func TestWhatIsNoClaimIsRefused(t *testing.T) {
 	}
 }
 
-// plainBackend has no abilities.
+// plainBackend implements no optional interface.
 type plainBackend struct{ driver.Backend }
 
 func TestBackendsThatLendNothingSaySo(t *testing.T) {
@@ -363,7 +363,7 @@ func TestInfosTellWhatStatTells(t *testing.T) {
 			t.Errorf("got %v, want %v", prios, want)
 		}
 
-		// Of the columns that are named, and no others.
+		// Only the named columns are set.
 		byPrio := &persistence.Query{State: []string{"NEW"}, Order: []persistence.Order{persistence.Desc("prio"), persistence.Asc("modified")}, Limit: 2}
 		var few []persistence.Info
 		for info, err := range s.StatAll(ctx, byPrio, "state", "type", "claim_owner") {

@@ -18,11 +18,11 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// damages are the ways in which records are made unreadable: what is in a column by itself, a header, or the data alone.
+// damages are ways to make records unreadable: a column by itself, a header, or the data alone.
 var damages = []struct {
 	name  string
 	open  func(t *testing.T) (url string, damage func(id persistence.ID))
-	drops bool // the record is not listed any more
+	drops bool // the record is no longer listed
 }{
 	{"sqlite", func(t *testing.T) (string, func(persistence.ID)) {
 		path := filepath.Join(t.TempDir(), "store.db")
@@ -48,7 +48,7 @@ var damages = []struct {
 	}, false},
 }
 
-// spoil returns a function that makes of a column of a record what nobody can read.
+// spoil returns a function that makes a column of a record unreadable.
 func spoil(t *testing.T, db *sql.DB, set string) func(persistence.ID) {
 	t.Cleanup(func() { db.Close() })
 	return func(id persistence.ID) {
@@ -67,7 +67,8 @@ func spoilFile(t *testing.T, dir string, spoil func([]byte)) func(persistence.ID
 	}
 }
 
-// damaged runs a test on a store of n tasks of which some are unreadable, for each kind of damage. dropped says how many are not listed.
+// damaged runs a test on a store of n tasks, some of them unreadable, for each kind of damage.
+// dropped is the number of tasks that are not listed.
 func damaged(t *testing.T, n int, bad []persistence.ID, test func(t *testing.T, s *persistence.Store, dropped int)) {
 	t.Helper()
 	t.Parallel()
@@ -131,7 +132,7 @@ func TestUnreadableRecordsTakeThePlaceOfNoOther(t *testing.T) {
 					all, failed = all-1, failed+1
 				}
 			}
-			// A record that is read, and of which no object can be made, is one of the ten.
+			// An unreadable record is one of the ten if it is read before decoding fails.
 			if all != 10 && all+failed != 10 {
 				t.Errorf("%s, the first 10: %d objects and %d errors", name, all, failed)
 			}
@@ -221,7 +222,7 @@ func TestClaimColumnsByThemselves(t *testing.T) {
 
 func TestPagesOfAllAreOneState(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
-		// The order is by a column that is NULL for one of the two: it takes two statements.
+		// The column of the order is NULL for one of the two, so the query takes two statements.
 		s := open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{
 			extrafields.Func("first", extrafields.Int, func(obj any) (any, error) {
 				if task := obj.(*Task); task.Name == "first" {
@@ -256,7 +257,7 @@ func TestPagesOfAllAreOneState(t *testing.T) {
 	})
 }
 
-// unbuilt is of no registered type.
+// unbuilt has no registered type.
 type unbuilt struct {
 	persistence.Persistable
 	N int
@@ -271,7 +272,7 @@ func TestOneIDIsOnePointerBehindPagesOfNothing(t *testing.T) {
 	for i := 2; i <= 2176; i++ {
 		switch id := persistence.ID(fmt.Sprint(i)); {
 		case i == 1700:
-		case i <= 1664: // the rest of the first page, and two pages of which nothing can be made
+		case i <= 1664: // the rest of the first page, and two whole pages of unreadable records
 			check(t, s.Insert(ctx, id, &unbuilt{N: i}))
 		default:
 			check(t, s.Insert(ctx, id, &Task{}))

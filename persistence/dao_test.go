@@ -14,7 +14,7 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A DAOJob is a job as jobman's DAO knows it. What is empty has no value in its column.
+// A DAOJob is a job of jobman's DAO. An empty field is NULL in its column.
 type DAOJob struct {
 	persistence.Persistable
 	State  string // its status
@@ -38,14 +38,14 @@ var daoOptions = persistence.Options{
 	},
 }
 
-// A dao is a store in the hands of one of the tests below.
+// A dao is a store with the helpers of the tests below.
 type dao struct {
 	*persistence.Store
 	t   *testing.T
 	ctx context.Context
 }
 
-// insert saves jobs under IDs of their own.
+// insert saves jobs under the given IDs.
 func (d *dao) insert(jobs map[persistence.ID]*DAOJob) {
 	d.t.Helper()
 	for id, job := range jobs {
@@ -74,7 +74,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// What the tests of jobman's DAO and ORM ask for, behaviour by behaviour.
+// The requirements of the tests of jobman's DAO and ORM, one behavior each.
 var daoBehaviours = []struct {
 	name string
 	test func(t *testing.T, d *dao)
@@ -141,7 +141,8 @@ var daoBehaviours = []struct {
 		if got := must[*DAOJob](t)(persistence.Load[DAOJob](d.ctx, d, "a")); got.Source != "second" || got.Meta != nil {
 			t.Errorf("got %+v", got)
 		}
-		// Where jobman would make one, GC3Pie's replace, and so ours, says that there is none.
+		// Where jobman would create a record, GC3Pie's replace and this one report that there is
+		// none.
 		wantIs(t, d.Replace(d.ctx, "b", &DAOJob{}), persistence.ErrNotFound, `"b"`)
 	}},
 	{"jobs are saved all or none", func(t *testing.T, d *dao) {

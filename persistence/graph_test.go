@@ -178,7 +178,7 @@ func TestOneBadRecordDoesNotHideTheOthers(t *testing.T) {
 	for i := range 40 {
 		objs = append(objs, &Task{Prio: i})
 	}
-	objs[5].(*Task).Deps = []*Task{objs[20].(*Task)} // reaches the damaged one
+	objs[5].(*Task).Deps = []*Task{objs[20].(*Task)} // refers to the damaged one
 	ids := must[[]persistence.ID](t)(s.SaveAll(ctx, objs...))
 	unreg := must[persistence.ID](t)(s.Save(ctx, &Unregistered{}))
 	if err := s.Remove(ctx, ids[30]); err != nil {
@@ -274,7 +274,7 @@ func TestMemoryOfIterationsDoesNotGrowWithTheNumberOfRecords(t *testing.T) {
 	}
 }
 
-// peakHeap runs fn and returns the greatest live heap that its samples saw above that at the start.
+// peakHeap runs fn and returns the largest live heap sampled, above that at the start.
 func peakHeap(fn func(sample func())) uint64 {
 	live := func() uint64 {
 		runtime.GC()

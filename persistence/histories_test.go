@@ -17,13 +17,13 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// Entry is what the histories keep.
+// Entry is the type of the objects in the histories.
 type Entry struct {
 	persistence.Persistable
 	Values
 }
 
-// Values are what the model keeps of an Entry.
+// Values are the contents of an Entry in the model.
 type Values struct {
 	State string
 	Prio  int64
@@ -44,12 +44,13 @@ var entryFields = []extrafields.Field{
 	extrafields.Of("score", func(e *Entry) float64 { return e.Score }),
 }
 
-// A world is what a history acts on: a store, or the model. Each operation returns what a caller can see of it.
+// A world is what a history runs on: a store, or the model. Each operation returns everything
+// that a caller can observe.
 type world interface {
 	clear(ctx context.Context)
 	insert(ctx context.Context, id persistence.ID, v Values) string
 	replace(ctx context.Context, id persistence.ID, v Values) string
-	// change loads an object, saves it changed, and saves the one that was loaded before that once more.
+	// change loads an object, changes and saves it, and then saves a copy that was loaded before.
 	change(ctx context.Context, id persistence.ID, by int64) string
 	remove(ctx context.Context, ids ...persistence.ID) string
 	load(ctx context.Context, id persistence.ID) string
@@ -60,11 +61,11 @@ type world interface {
 	kv(ctx context.Context, op, key string, old, next any) string
 }
 
-// A query is a persistence.Query in a form that the model can read.
+// A query is a persistence.Query in a form that the model can evaluate.
 type query struct {
 	where []condition
 	order []persistence.Order
-	by    []string // the columns of the order, with - before those that descend
+	by    []string // the columns of the order; - marks descending ones
 	limit int
 }
 
@@ -98,7 +99,7 @@ func (q *query) query() *persistence.Query {
 	return out
 }
 
-// outcome is what is seen of a call: the kind of its error, or what it returned.
+// outcome returns what can be observed of a call: the kind of its error, or its result.
 func outcome(err error, result ...any) string {
 	for _, target := range []error{persistence.ErrNotFound, persistence.ErrExists, persistence.ErrConflict, persistence.ErrInvalidID} {
 		if errors.Is(err, target) {
@@ -111,7 +112,7 @@ func outcome(err error, result ...any) string {
 	return fmt.Sprint(result...)
 }
 
-// stored is a world that is a store.
+// stored is the world of a store.
 type stored struct{ s *persistence.Store }
 
 func (w stored) clear(ctx context.Context) {
@@ -219,7 +220,7 @@ func (w stored) kv(ctx context.Context, op, key string, old, next any) string {
 	return outcome(nil, all)
 }
 
-// model is a world of plain maps.
+// model is the world of plain maps.
 type model struct {
 	entries map[persistence.ID]Values
 	pairs   map[string]any
@@ -463,7 +464,7 @@ func (m *model) kv(_ context.Context, op, key string, old, next any) string {
 	return outcome(nil, all)
 }
 
-// Generators of what histories are made of: few values, so that they meet.
+// Generators of the values in histories: few distinct values, so that equal ones are frequent.
 var (
 	someID     = rapid.SampledFrom([]persistence.ID{"a", "A", "b", "b ", "b.10", "b.9", "ä", "日本"})
 	someValues = rapid.Custom(func(t *rapid.T) Values {
@@ -523,7 +524,7 @@ var (
 	})
 )
 
-// step draws an operation: its name, and how to do it in a world.
+// step draws an operation: its name, and a function that runs it in a world.
 func step(t *rapid.T) (string, func(context.Context, world) string) {
 	id, v, by := someID.Draw(t, "id"), someValues.Draw(t, "values"), rapid.Int64Range(0, 2).Draw(t, "by")
 	switch op := rapid.SampledFrom([]string{
@@ -563,14 +564,15 @@ func step(t *rapid.T) (string, func(context.Context, world) string) {
 	}
 }
 
-// TestHistoriesAreTheSameEverywhere runs random histories on all backends and on a model of plain maps: every result, every order and
-// every kind of error is the same. BRINE_LONG=1: a thousand histories.
+// TestHistoriesAreTheSameEverywhere runs random histories on all backends and on a model of
+// plain maps: every result, every order and every kind of error must be the same. BRINE_LONG=1:
+// a thousand histories.
 func TestHistoriesAreTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	worlds := map[string]world{}
 	for _, name := range []string{"mem", "fs", "sqlite", "postgres", "mariadb"} {
 		there := false
-		t.Run(name, func(t *testing.T) { // is skipped where there is no such server
+		t.Run(name, func(t *testing.T) { // skipped if there is no such server
 			_ = storeURL(t, name)
 			there = true
 		})

@@ -66,12 +66,12 @@ func TestCallsWaitBetweenPreForkAndPostFork(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
 		id := must[persistence.ID](t)(s.Save(ctx, "v"))
-		for range 2 { // the second time nothing happens
+		for range 2 { // the second time does nothing
 			if err := s.PreFork(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Reset(); err != nil { // nothing happens
+		if err := s.Reset(); err != nil { // does nothing
 			t.Fatal(err)
 		}
 		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -201,7 +201,8 @@ func TestOverlappingSavesOfOneGraphNeverConflict(t *testing.T) {
 	})
 }
 
-// Saves that begin at different places of a ring meet the same changed objects, each from its own end.
+// The saves begin at different objects of a ring and reach the same changed objects in
+// different orders.
 func TestOverlappingSavesDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t, "mem:", nil), t.Context()
@@ -237,7 +238,8 @@ func TestOverlappingSavesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// unsure is a backend of which one Apply ends without an answer, with the mutations made or not.
+// unsure is a backend with one Apply that ends without an answer, whether or not the mutations
+// were made.
 type unsure struct {
 	driver.Backend
 	armed, made bool

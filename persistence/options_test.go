@@ -14,7 +14,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// nil Options, zero Options and every option alone must open the same store, but for the option.
+// nil Options, zero Options and every single option must open the same store, except for the
+// effect of the option.
 func TestNilAndZeroOptionsAreTheSame(t *testing.T) {
 	t.Parallel()
 	url := "sqlite:" + filepath.Join(t.TempDir(), "store.db")
@@ -39,7 +40,7 @@ func TestNilAndZeroOptionsAreTheSame(t *testing.T) {
 	}
 }
 
-// Each option that is set to its default must do what leaving it out does.
+// Setting an option to its default must have the same effect as leaving it out.
 func TestEveryOptionHasADefault(t *testing.T) {
 	t.Parallel()
 	defaults := map[string]persistence.Options{

@@ -25,7 +25,8 @@ var jsonFields = []extrafields.Field{
 
 var epoch = time.Unix(1_000_000_000, 0).UTC()
 
-// numbered saves ten tasks of prio 0 to 9, DONE and NEW in turn, and a file, which has none of the fields. Their IDs are 1 to 11.
+// numbered saves ten tasks of prio 0 to 9, alternately DONE and NEW, and a file without any of
+// the fields. Their IDs are 1 to 11.
 func numbered(t *testing.T, s *persistence.Store) {
 	t.Helper()
 	for i := range 10 {
@@ -155,7 +156,7 @@ func TestQueriesFromJSONThatAreRefused(t *testing.T) {
 	}
 }
 
-// What a program writes as a query selects the same after a way through JSON.
+// A query made by a program selects the same records after conversion to JSON and back.
 func TestQueriesSelectTheSameThroughJSON(t *testing.T) {
 	t.Parallel()
 	s := open(t, "mem:", &persistence.Options{ExtraFields: jsonFields})

@@ -17,8 +17,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// realData opens a file of real task graphs, which are not part of the project: they are looked for in
-// BRINE_DATA, else beside the project.
+// realData opens a file of real task graphs, which are not part of the project. It looks in
+// BRINE_DATA, or else beside the project.
 func realData(t *testing.T, name string) io.Reader {
 	t.Helper()
 	dir := os.Getenv("BRINE_DATA")
@@ -40,7 +40,7 @@ func realData(t *testing.T, name string) io.Reader {
 	return zr
 }
 
-// lines decodes a file of one JSON object a line.
+// lines decodes a file with one JSON object per line.
 func lines[T any](t *testing.T, r io.Reader) []T {
 	t.Helper()
 	var all []T
@@ -179,7 +179,7 @@ func modules(t *testing.T) *Archive {
 	return a
 }
 
-// flat writes a graph down with names in place of pointers, so that two can be compared.
+// flat returns a graph with names in place of pointers, so that two can be compared.
 func flat(t *testing.T, a *Archive) map[string]any {
 	t.Helper()
 	out := make(map[string]any)
@@ -253,7 +253,8 @@ func TestRealGraphsRoundTrip(t *testing.T) {
 	}
 }
 
-// revisions returns the sum of all revisions of a store: each record written raises it by one.
+// revisions returns the sum of all revisions of a store: each record written increases it by
+// one.
 func revisions(t *testing.T, s *persistence.Store) (sum int64) {
 	t.Helper()
 	for info, err := range s.StatAll(t.Context(), nil, "revision") {

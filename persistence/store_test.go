@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// backends runs a test on every backend. url names an empty store; opening it again opens the same
-// data, but for mem.
+// backends runs a test on every backend. url names an empty store; except for mem, opening it
+// again opens the same data.
 func backends(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Parallel()
@@ -121,7 +121,7 @@ func list(t testing.TB, s *persistence.Store, q *persistence.Query) []persistenc
 	return ids
 }
 
-// Task is what most tests save.
+// Task is the type of the objects in most tests.
 type Task struct {
 	persistence.Persistable
 	Name  string

@@ -29,7 +29,7 @@ func TestUpdateChangesWhatTheQuerySelects(t *testing.T) {
 			calls++
 			task := obj.(*Task)
 			task.State = "RUNNING"
-			task.Deps[0].State = "CHANGED" // read it you may; it is not saved
+			task.Deps[0].State = "CHANGED" // it may be read, but is not saved
 			return nil
 		})
 		if err != nil || n != 500 || calls != 500 {
@@ -40,7 +40,8 @@ func TestUpdateChangesWhatTheQuerySelects(t *testing.T) {
 			t.Error(diff)
 		}
 
-		// In an order, with a limit, and with a function that moves what it changes along that order.
+		// With an order, a limit, and a function that changes the position of records in that
+		// order.
 		q := &persistence.Query{State: []string{"RUNNING"}, Order: []persistence.Order{persistence.Desc("prio")}, Limit: 300}
 		n, err = s.Update(ctx, q, func(obj any) error {
 			obj.(*Task).Prio -= 10_000

@@ -15,12 +15,13 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A tap stands between a client and a server and reads what the client sends.
+// A tap is a proxy between a client and a server that reads what the client sends.
 type tap struct {
-	// next reads one message of a client, the first one of a connection or a later one; statement is what it runs, or "".
+	// next reads one message of a client; first says whether it is the first one of a connection.
+	// statement is what the message runs, or "".
 	next func(r io.Reader, first bool) (message []byte, statement string, err error)
 
-	received atomic.Int64 // bytes of the server's
+	received atomic.Int64 // bytes sent by the server
 
 	mu   sync.Mutex
 	seen []string // statements run: their text, or "prepared"
@@ -59,7 +60,7 @@ func (p *tap) listen(t *testing.T, target string) string {
 				})
 				for first := true; ; first = false {
 					message, statement, err := p.next(client, first)
-					if statement != "" { // it is noted before the server can answer
+					if statement != "" { // recorded before the server can answer
 						p.mu.Lock()
 						p.seen = append(p.seen, statement)
 						p.mu.Unlock()
@@ -90,7 +91,8 @@ func (p *tap) during(fn func()) []string {
 	return p.seen
 }
 
-// postgresMessage reads a message of PostgreSQL's: a byte of type, which the first one lacks, and the length of itself and what follows.
+// postgresMessage reads a message of the PostgreSQL protocol: a type byte, which the first one
+// lacks, and the length of the rest, including the length itself.
 func postgresMessage(r io.Reader, first bool) (message []byte, statement string, err error) {
 	head := make([]byte, 5)
 	begin := 0
@@ -113,7 +115,8 @@ func postgresMessage(r io.Reader, first bool) (message []byte, statement string,
 	return append(head[begin:], body...), statement, nil
 }
 
-// mysqlPacket reads a packet of MySQL's: three bytes of length and a number, which is 0 where a command begins.
+// mysqlPacket reads a packet of the MySQL protocol: three bytes of length and a sequence
+// number, which is 0 at the start of a command.
 func mysqlPacket(r io.Reader, _ bool) (packet []byte, statement string, err error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -134,7 +137,7 @@ func mysqlPacket(r io.Reader, _ bool) (packet []byte, statement string, err erro
 	return append(head, body...), statement, nil
 }
 
-// taps runs a test on a store of each server, through a tap and over one connection.
+// taps runs a test on a store of each server, through a tap and over a single connection.
 func taps(t *testing.T, test func(t *testing.T, p *tap, s *persistence.Store)) {
 	t.Helper()
 	t.Parallel()
@@ -152,7 +155,8 @@ func taps(t *testing.T, test func(t *testing.T, p *tap, s *persistence.Store)) {
 	})
 }
 
-// levels returns the last of n jobs in so many levels, of which each refers to three of the level before it.
+// levels returns the last of n jobs in depth levels. Each job refers to three of the previous
+// level.
 func levels(n, depth int) []any {
 	var last []*Job
 	for level := range depth {

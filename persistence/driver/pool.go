@@ -6,7 +6,7 @@ import "time"
 type Pool struct {
 	Size           int           // maximum number of connections; default 10
 	Idle           int           // maximum number of idle connections; default Size, negative: none
-	Lifetime       time.Duration // a connection older than this is replaced before its next use; default, and negative: never
+	Lifetime       time.Duration // a connection older than this is replaced before use; default, and negative: never
 	IdleTime       time.Duration // a connection idle for so long is closed; default, and negative: never
 	ConnectTimeout time.Duration // for making one connection; default 10s
 	PrePing        bool          // check before each use of a connection whether it is alive: one more round trip

@@ -8,7 +8,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// claiming makes a claim hook that claims in another way.
+// claiming makes a claim hook that changes the parameters.
 func claiming(b *shared, change func(*driver.Query, *driver.Claiming)) {
 	b.claim = func(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
 		other := *q
@@ -17,7 +17,7 @@ func claiming(b *shared, change func(*driver.Query, *driver.Claiming)) {
 	}
 }
 
-// Bugs in what a backend may offer besides.
+// Bugs in the optional interfaces of a backend.
 func init() {
 	bugs = append(bugs,
 		bug{name: "claims have no order", test: "claims/claims go by the order of the query", bend: func(b *shared) {

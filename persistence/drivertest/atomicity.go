@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// testAtomicity: an Apply is all or nothing, and a View sees one state.
+// testAtomicity checks that an Apply is all or nothing, and that a View sees one state.
 func testAtomicity(t *testing.T, s *suite) {
 	s.forBoth(t, "a failure anywhere in a batch leaves nothing of it", testFailureAnywhere)
 	s.forBoth(t, "of several failures the first is reported", testFirstFailure)
@@ -25,7 +25,7 @@ func testAtomicity(t *testing.T, s *suite) {
 		if err := st.View(t.Context(), func(driver.Reader) error { return mine }); !errors.Is(err, mine) {
 			t.Errorf("View must return the error of its function, not %v", err)
 		}
-		st.mustApply(t, create(k.plain(1))) // nothing of that View is left to be in the way
+		st.mustApply(t, create(k.plain(1))) // that View leaves nothing that blocks a write
 	})
 }
 
@@ -102,14 +102,14 @@ func testReferences(t *testing.T, k *kit) {
 	st := k.fresh(t)
 	st.mustApply(t, create(k.plain(1)), create(k.plain(2)))
 
-	// These refer to what is there after the batch.
+	// These refer to records that exist after the batch.
 	st.mustApply(t, create(k.plain(5), k.id(5), k.id(1), k.id(1)))
 	st.mustApply(t, create(k.plain(6), k.id(7)), create(k.plain(7), k.id(6)))
 	st.mustApply(t, create(k.plain(8), k.id(9)), put(k.plain(9)))
 	st.mustApply(t, create(k.plain(10), k.id(1)), update(k.plain(1), 0), check(k.id(2), 0))
 	st.mustApply(t, create(k.plain(11), k.id(2)), remove(k.id(7), 0))
 
-	// These to what is not.
+	// These refer to records that do not.
 	dangles := func(ref int) *driver.RecordError {
 		return &driver.RecordError{ID: k.id(20), Ref: k.id(ref), Err: driver.ErrDangling}
 	}
@@ -118,18 +118,18 @@ func testReferences(t *testing.T, k *kit) {
 	st.mustFail(t, dangles(2), remove(k.id(2), 0), create(k.plain(20), k.id(1), k.id(2)))
 	st.mustFail(t, dangles(99), create(k.plain(21), k.id(20)), create(k.plain(20), k.id(21), k.id(1), k.id(99)))
 
-	// Remove takes away just what it is told to: an older reference may dangle, and is not looked at again.
+	// Delete checks no references: an older reference may dangle, and is not checked again.
 	st.mustApply(t, remove(k.id(1), 0))
 	st.mustApply(t, update(k.plain(5), 0))
 }
 
-// testHistory runs random batches beside the model.
+// testHistory runs random batches on the store and on the model.
 func testHistory(t *testing.T, k *kit) {
 	st := k.fresh(t, fields...)
 	const records = 12
 	numbers := rapid.IntRange(0, records-1)
 	rapid.Check(t, func(rt *rapid.T) {
-		// Shrinking wants the same start each time.
+		// Shrinking requires the same start each time.
 		var clean []driver.Mutation
 		for id := range st.all(rt) {
 			clean = append(clean, remove(id, 0))
@@ -150,7 +150,8 @@ func testHistory(t *testing.T, k *kit) {
 					with := rapid.IntRange(0, 99).Draw(rt, "content")
 					mu.Rec.Fields, mu.Rec.State = k.rec(with).Fields, k.rec(with).State
 					for _, n := range rapid.SliceOfN(numbers, 0, 1).Draw(rt, "references") {
-						// A record that fails by itself and dangles as well may be reported either way.
+						// A record that fails by itself and also dangles may be reported either
+						// way.
 						if mu.Op == driver.Put {
 							mu.NewRefs = append(mu.NewRefs, k.id(n))
 						}
@@ -180,7 +181,7 @@ func testHistory(t *testing.T, k *kit) {
 	})
 }
 
-// forget takes away the references to records whose own Update or Check is to fail: the contract
+// forget removes the references of records whose own Update or Check is to fail: the contract
 // does not say whether the reference fails as well.
 func (m *model) forget(ms []driver.Mutation) {
 	for i := range ms {
@@ -217,7 +218,8 @@ func testView(t *testing.T, k *kit) {
 				return fmt.Errorf("%d records read: %w", len(first), err)
 			}
 			close(go1)
-			// The writer may go on or wait for this View: both are right. It gets time to go wrong.
+			// The writer may continue or wait for this View: both are correct. It gets time to go
+			// wrong.
 			select {
 			case err := <-written:
 				if done = true; err != nil {

@@ -44,7 +44,7 @@ func TestBrokenChild(t *testing.T) {
 	}
 }
 
-// TestBroken shows that the suite fails for every bug, in the test that is meant to find it.
+// TestBroken checks that the suite fails for every bug, in the test that is meant to find it.
 func TestBroken(t *testing.T) {
 	if _, child := os.LookupEnv(brokenEnv); child {
 		t.Skip("a child")
@@ -60,7 +60,7 @@ func TestBroken(t *testing.T) {
 				t.Fatal(err)
 			}
 			path, run := "subjects/"+bug.test, "subjects/"+bug.test
-			if bug.test == "leaks" { // it wants something to leak
+			if bug.test == "leaks" { // it needs a leaked goroutine
 				path, run = "leaks", "(subjects|leaks)/fork reset/a handle may be suspended before its first use"
 			}
 			cmd := exec.CommandContext(t.Context(), exe, "-test.run="+pattern("TestBrokenChild/"+run), "-test.timeout=100s")
@@ -85,7 +85,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// pattern is the -test.run of the tests with this path.
+// pattern returns the -test.run argument for the tests with this path.
 func pattern(path string) string {
 	parts := strings.Split(path, "/")
 	for i, part := range parts {

@@ -17,12 +17,12 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// A bug is a mistake that a backend could well have, and the test that must find it.
+// A bug is a mistake that a backend could plausibly have, and the test that must find it.
 type bug struct {
 	name string
-	test string // as the suite names it, below "subjects"
+	test string // its name in the suite, below "subjects"
 	bend func(*shared)
-	// open, if not nil, takes the place of opening the store.
+	// open, if not nil, opens the store in place of openShared.
 	open func(url.URL, driver.OpenOptions) (*shared, error)
 }
 

@@ -16,7 +16,7 @@ const (
 	short = time.Microsecond
 )
 
-// testClaims: records are lent out, each to one at a time, until the lease ends.
+// testClaims checks that a record is claimed by one owner at a time, until the lease ends.
 func testClaims(t *testing.T, s *suite) {
 	s.forBoth(t, "claims go by the order of the query", testClaimOrder)
 	s.forBoth(t, "a claim raises the revision and changes nothing else", testClaimChanges)
@@ -32,7 +32,7 @@ func testClaims(t *testing.T, s *suite) {
 	s.forText(t, "a claim outlives its handle", testClaimKept)
 }
 
-// claimer skips a test where the backend does not offer the ability.
+// claimer skips a test if the backend is no Claimer.
 func claimer(t *testing.T, st *store) driver.Claimer {
 	t.Helper()
 	c, ok := st.Backend.(driver.Claimer)
@@ -87,7 +87,7 @@ func testClaimOrder(t *testing.T, k *kit) {
 		{driver.Query{Where: []driver.Cond{running}, Order: []driver.Order{{Column: "order", Desc: true}}}, 1, []int{10}},
 		{driver.Query{Order: []driver.Order{{Column: "name", Desc: true}}}, 3, []int{9, 8, 6}}, // "name 9", "name 8"
 		{driver.Query{Order: []driver.Order{{Column: "name"}}, Where: []driver.Cond{{Column: "order", Op: driver.Ge, Values: []any{int64(2)}}}},
-			3, []int{2, 5, 3}}, // 3 has no name, and so do 7 and 11
+			3, []int{2, 5, 3}}, // 3 has no name, nor have 7 and 11
 		{driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.In, Values: nil}}}, 4, nil},
 		{driver.Query{}, 100, []int{0, 7, 11}},
 	} {
@@ -117,7 +117,7 @@ func testClaimChanges(t *testing.T, k *kit) {
 	if claim.Owner != "me" || claim.Token != 3 || got[0].Revision != 3 {
 		t.Errorf("the claim must have its owner and the new revision, 3, for token, not %+v at revision %d", claim, got[0].Revision)
 	}
-	// The clock may be another machine's.
+	// The clock may be that of another machine.
 	if lasts := claim.Until.Sub(begin); lasts < long-time.Minute || lasts > long+time.Minute || claim.Until.Location() != time.UTC ||
 		!claim.Until.Equal(claim.Until.Truncate(time.Microsecond)) {
 		t.Errorf("the claim must hold for an hour, in UTC and whole microseconds, not until %v at %v", claim.Until, begin)
@@ -131,14 +131,15 @@ func testClaimChanges(t *testing.T, k *kit) {
 	}
 	after := st.all(t)
 	rec := after[k.id(1)]
-	rec.Claim = claim // it may be read, and then it must be this one: see the queries
+	rec.Claim = claim // it may be read, and must then be this one: see the queries
 	if d := diff(want, rec); d != "" {
 		t.Errorf("Claim must change the revision and the claim alone (-want +got):\n%s", d)
 	}
 	if d := diff(before[k.id(2)], after[k.id(2)]); d != "" {
 		t.Errorf("Claim must leave other records alone (-want +got):\n%s", d)
 	}
-	st.mustFail(t, &driver.RecordError{ID: k.id(1), Err: driver.ErrConflict}, update(k.rec(1), 2)) // known before the claim
+	// The revision before the claim.
+	st.mustFail(t, &driver.RecordError{ID: k.id(1), Err: driver.ErrConflict}, update(k.rec(1), 2))
 }
 
 func testLease(t *testing.T, k *kit) {
@@ -149,7 +150,7 @@ func testLease(t *testing.T, k *kit) {
 	if rest := st.claim(t, &driver.Query{}, 10, short); len(rest) != 1 || rest[0].ID != k.id(3) {
 		t.Fatalf("only the third record is free, and not %q", idsOf(rest))
 	}
-	// That one lapses at once.
+	// This claim lapses at once.
 	last := int64(0)
 	for range 3 {
 		again := st.claimSoon(t, k.id(3))
@@ -164,7 +165,7 @@ func testLease(t *testing.T, k *kit) {
 	}
 }
 
-// claimSoon claims a record, for a moment, when the claim that it may have has lapsed.
+// claimSoon claims a record, briefly, as soon as an existing claim has lapsed.
 func (st *store) claimSoon(t failer, id driver.ID) driver.Record {
 	t.Helper()
 	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.Eq, Values: []any{id}}}}
@@ -213,7 +214,7 @@ func testToken(t *testing.T, k *kit) {
 		t.Errorf("what was released, and no more, must be free: not %q", ids)
 	}
 	st.mustFail(t, &driver.RecordError{ID: k.id(4), Err: driver.ErrConflict}, under(update(k.plain(4), 0), tokens[k.id(4)], false))
-	// A lapsed claim serves its holder until somebody else claims.
+	// A lapsed claim is valid for its owner until somebody else claims the record.
 	mine := st.claimLapsed(t, k, 5)
 	st.mustApply(t, under(update(with(k.plain(5), "late"), 0), mine, false))
 	other := st.claimSoon(t, k.id(5)).Claim.Token
@@ -223,7 +224,7 @@ func testToken(t *testing.T, k *kit) {
 	}
 }
 
-// claimLapsed makes the record n, claims it for a moment and returns the token.
+// claimLapsed creates record n, claims it briefly and returns the token.
 func (st *store) claimLapsed(t failer, k *kit, n int) int64 {
 	t.Helper()
 	st.mustApply(t, create(k.plain(n)))

@@ -9,7 +9,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testClosing: Close waits for the calls in flight, and lets none in after.
+// testClosing checks that Close waits for active calls and rejects later ones.
 func testClosing(t *testing.T, s *suite) {
 	s.forText(t, "calls after close return ErrClosed", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
@@ -88,7 +88,7 @@ func testClosing(t *testing.T, s *suite) {
 					<-begun
 					return st.Close()
 				}
-				defer func() { begun <- struct{}{} }() // however it goes, Close is called
+				defer func() { begun <- struct{}{} }() // Close is called in any case
 				for n := g; ; n += 4 {
 					if n == 8 {
 						begun <- struct{}{}

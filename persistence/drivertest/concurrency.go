@@ -13,7 +13,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testConcurrency: goroutines and handles may work on one store at once.
+// testConcurrency checks that goroutines and handles can use one store at once.
 func testConcurrency(t *testing.T, s *suite) {
 	s.forBoth(t, "compare and set loses no update", testCounter)
 	s.forBoth(t, "readers beside writers see whole batches", testTransfers)
@@ -23,7 +23,8 @@ func testConcurrency(t *testing.T, s *suite) {
 	s.forText(t, "a context that ends in mid-call leaves all or nothing", testEndingContext)
 }
 
-// handles returns four handles on one store; where it is private the same one four times.
+// handles returns four handles on one store, or the same one four times if the store is
+// private.
 func (k *kit) handles(t *testing.T, st *store) []*store {
 	t.Helper()
 	all := []*store{st}
@@ -70,7 +71,7 @@ func testCounter(t *testing.T, k *kit) {
 	}
 }
 
-// read reads one record, whole.
+// read reads one record with all its parts.
 func (st *store) read(id driver.ID) (rec driver.Record, err error) {
 	err = st.View(bg, func(r driver.Reader) error {
 		recs, err := r.Get(bg, []driver.ID{id}, everything)
@@ -86,7 +87,7 @@ func (st *store) read(id driver.ID) (rec driver.Record, err error) {
 	return rec, err
 }
 
-// testTransfers moves units between accounts: at every moment their sum is the same.
+// testTransfers moves units between accounts: their sum is the same at every moment.
 func testTransfers(t *testing.T, k *kit) {
 	st := k.fresh(t, driver.Column{Name: "balance", Kind: driver.Int})
 	const accounts, start = 8, 100
@@ -145,7 +146,7 @@ func testTransfers(t *testing.T, k *kit) {
 	})
 }
 
-// transfer moves one unit, and starts anew where another came first.
+// transfer moves one unit, and starts again if another writer came first.
 func transfer(st *store, k *kit, account func(int, int64) driver.Record, from, to int) error {
 	for {
 		var a, b driver.Record
@@ -261,7 +262,7 @@ func testEndedContext(t *testing.T, k *kit) {
 	if d := diff(before, st.all(t)); d != "" {
 		t.Errorf("an Apply whose context had ended must change nothing (-before +after):\n%s", d)
 	}
-	st.mustApply(t, create(k.plain(99))) // and nothing is in the way of the next one
+	st.mustApply(t, create(k.plain(99))) // nothing blocks the next call
 
 	// A context may end while a Scan runs.
 	ctx, cancel := context.WithCancel(t.Context())

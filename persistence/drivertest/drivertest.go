@@ -1,16 +1,18 @@
-// Package drivertest is the conformance suite of the backends: what package
-// driver says that a backend must do, as tests. A backend that passes serves
-// package persistence; a backend joins with one test:
+// Package drivertest is the conformance suite for backends: it tests everything that package
+// driver requires of a backend. A backend that passes works with package persistence. A backend
+// runs the suite with one test:
 //
 //	func TestConformance(t *testing.T) {
 //		drivertest.Run(t, drivertest.Harness{
-//			URL: func(t testing.TB) string { return "file:" + filepath.Join(t.TempDir(), "store") },
+//			URL: func(t testing.TB) string {
+//				return "file:" + filepath.Join(t.TempDir(), "store")
+//			},
 //		})
 //	}
 //
-// The subjects stand in one file each, and can be read as the long form of the
-// contract: every failure says what the contract demands. A test that fails is
-// run alone by its name, as in -run 'TestConformance/atomicity'.
+// Each subject is in a file of its own, which can be read as the detailed form of the contract:
+// every failure says what the contract requires. To run a failing test alone, use its name, as
+// in -run 'TestConformance/atomicity'.
 package drivertest
 
 import (
@@ -19,23 +21,24 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Harness says how to make stores of the backend under test.
+// A Harness makes stores of the backend under test.
 type Harness struct {
-	// URL returns the URL of a store that does not exist yet, another one at each call. The
-	// backend must be registered under its scheme. Every store is opened by its URL, several times by most
-	// tests, and what is left of it is to go when t ends. It may be called from many tests at once.
+	// URL returns the URL of a store that does not exist yet, a different one at each call. The
+	// backend must be registered under its scheme. Every store is opened by its URL, by most tests
+	// several times, and must be deleted when t ends. URL may be called from many tests at once.
 	URL func(t testing.TB) string
 
-	// Private says that every opening of a URL has data of its own, as in
-	// memory. The tests that open a store twice are skipped then.
+	// Private says that every opening of a URL has its own data, as in memory. The tests that open
+	// a store twice are then skipped.
 	Private bool
 
-	// Forget, if not nil, takes away what the backend keeps beside the records of the store, which is not open then: the
-	// counter above all. With it the suite tests where a counter starts.
+	// Forget, if not nil, deletes what the backend stores apart from the records, above all the
+	// counter. The store is not open at the time. With Forget the suite tests where a counter
+	// starts.
 	Forget func(t testing.TB, url string)
 }
 
-// subjects are the parts of the suite. Subtests of t bear their names.
+// subjects are the parts of the suite. They name the subtests of t.
 var subjects = []struct {
 	name string
 	run  func(*testing.T, *suite)
@@ -55,13 +58,13 @@ var subjects = []struct {
 	{"namespaces", testNamespaces},
 }
 
-// suite is one Run.
+// suite is the state of one Run.
 type suite struct {
 	Harness
 }
 
-// Run tests a backend in every subject, and at last that it left no goroutine
-// behind. The test that calls it must not be parallel; what is inside is.
+// Run tests a backend in every subject, and at the end that it left no goroutine running. The
+// calling test must not be parallel; its subtests are.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.URL == nil {
@@ -84,7 +87,8 @@ func Run(t *testing.T, h Harness) {
 	})
 }
 
-// forBoth runs a test as a subtest on stores with integer IDs, and as one on stores with text IDs.
+// forBoth runs a test as two subtests, one on stores with integer IDs and one on stores with
+// text IDs.
 func (s *suite) forBoth(t *testing.T, name string, test func(*testing.T, *kit)) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
@@ -98,7 +102,8 @@ func (s *suite) forBoth(t *testing.T, name string, test func(*testing.T, *kit)) 
 	})
 }
 
-// forText runs a test as a subtest on stores with text IDs, where the kind of the IDs does not matter.
+// forText runs a test as a subtest on stores with text IDs, for tests where the kind of the IDs
+// does not matter.
 func (s *suite) forText(t *testing.T, name string, test func(*testing.T, *kit)) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
@@ -114,7 +119,7 @@ func (s *suite) forInteger(t *testing.T, name string, test func(*testing.T, *kit
 	})
 }
 
-// needsReopening skips a test that opens one store twice where that cannot be.
+// needsReopening skips a test that opens one store twice if the stores are private.
 func (s *suite) needsReopening(t *testing.T) {
 	t.Helper()
 	if s.Private {

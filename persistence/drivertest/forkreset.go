@@ -6,8 +6,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testForkReset: a backend that can let go of its connections and files takes them up
-// again with nothing lost.
+// testForkReset checks that a backend that can be suspended resumes with nothing lost.
 func testForkReset(t *testing.T, s *suite) {
 	s.forBoth(t, "suspend and resume keep everything", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -84,7 +83,7 @@ func testForkReset(t *testing.T, s *suite) {
 	})
 }
 
-// suspender skips a test where the backend does not offer the ability.
+// suspender skips a test if the backend is no Suspender.
 func suspender(t *testing.T, st *store) driver.Suspender {
 	t.Helper()
 	sus, ok := st.Backend.(driver.Suspender)

@@ -9,7 +9,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testGroups: a backend that counts by the values of a column counts as a look at every record does.
+// testGroups checks that a Grouper counts like a scan of every record.
 func testGroups(t *testing.T, s *suite) {
 	s.forBoth(t, "every column is counted by its values", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -23,7 +23,7 @@ func testGroups(t *testing.T, s *suite) {
 					r.Fields[i] = k.rec(n % (i + 3)).Fields[i]
 				}
 			}
-			r.Fields[0] = []any{"a", "A", "a ", "ä", "", nil}[n%6] // equal to some collations
+			r.Fields[0] = []any{"a", "A", "a ", "ä", "", nil}[n%6] // equal in some collations
 			r.Fields[5] = []any{[]byte{}, []byte("a"), []byte("A"), nil}[n%4]
 			r.Created = dawn
 			ms = append(ms, create(r))

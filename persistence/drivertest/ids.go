@@ -11,8 +11,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testIDs: every valid ID names a record of its own, IDs have their order, and
-// no number of the counter is given out twice.
+// testIDs checks that every valid ID identifies its own record, that IDs have their order, and
+// that no number of the counter is returned twice.
 func testIDs(t *testing.T, s *suite) {
 	s.forInteger(t, "integers stand in the order of their values", func(t *testing.T, k *kit) {
 		testOrderOfIDs(t, k, "-9223372036854775808", "-9223372036854775807", "-1000", "-999", "-10", "-9", "-1", "0", "1", "2", "9", "10", "11", "99", "100",
@@ -43,7 +43,7 @@ func testIDs(t *testing.T, s *suite) {
 	s.forBoth(t, "the counter starts above what is there", testCounterStart)
 }
 
-// testOrderOfIDs stores records with IDs that are given in order, out of order.
+// testOrderOfIDs stores records in random order. ids are in ascending order.
 func testOrderOfIDs(t *testing.T, k *kit, ids ...driver.ID) {
 	st := k.fresh(t)
 	var ms []driver.Mutation
@@ -70,7 +70,7 @@ func testOrderOfIDs(t *testing.T, k *kit, ids ...driver.ID) {
 	}
 }
 
-// awkwardIDs are valid, and distinct by their bytes alone.
+// awkwardIDs returns valid IDs that differ only in their bytes.
 func awkwardIDs() []driver.ID {
 	ids := []driver.ID{
 		".", "..", "...", "/", "a/b", "/etc/passwd", "../x", "..\\x", "\\", "C:", "C:\\x", "~", "~root", "-", "-rf", "--", "*", "?", "a?b", "[a]", "{a}", "$HOME", "`id`", "|", "<", ">", "&", ";",
@@ -82,7 +82,7 @@ func awkwardIDs() []driver.ID {
 		long := strings.Repeat(unit, driver.MaxIDLen/len(unit))
 		ids = append(ids, driver.ID(long), driver.ID(long[:len(long)-len(unit)]))
 	}
-	// The same start, and the same hundred bytes of it.
+	// Equal in their first hundred bytes and more.
 	return append(ids, driver.ID(strings.Repeat("/", 150)+"a"), driver.ID(strings.Repeat("/", 150)+"b"), driver.ID(strings.Repeat("/", 150)+"A"))
 }
 
@@ -215,7 +215,7 @@ func testCounterStart(t *testing.T, k *kit) {
 	}
 }
 
-// parallel runs fn in n goroutines, and fails with what they return.
+// parallel runs fn in n goroutines, and fails with the errors they return.
 func parallel(t *testing.T, n int, fn func(g int) error) {
 	t.Helper()
 	errs := make([]error, n)

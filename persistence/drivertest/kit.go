@@ -18,13 +18,13 @@ import (
 
 const everything = driver.Info | driver.Fields | driver.Data
 
-// bg is for what runs in the cleanup of a test, when its own context has ended.
+// bg is the context for cleanup functions, which run after the test's own context has ended.
 var bg = context.Background()
 
-// dawn is when the records of the tests were made.
+// dawn is when the records of the tests were created.
 var dawn = time.Date(2026, 2, 3, 4, 5, 6, 789_012_000, time.UTC)
 
-// fields has a column of every kind, two of them with names that SQL would take for its own.
+// fields has a column of every kind, two of them with names that are SQL keywords.
 var fields = []driver.Column{
 	{Name: "name", Kind: driver.Text, Indexed: true},
 	{Name: "select", Kind: driver.Text},
@@ -35,7 +35,8 @@ var fields = []driver.Column{
 	{Name: "due_at", Kind: driver.Time, Indexed: true},
 }
 
-// kit is what a test works with: a kind of IDs, and stores that have it.
+// kit has the fixtures of a test: a kind of IDs, and functions to make records and stores with
+// such IDs.
 type kit struct {
 	*suite
 	integer bool
@@ -48,7 +49,7 @@ func (k *kit) kind() string {
 	return "text"
 }
 
-// id returns an ID by its number. Their order is that of the numbers up to 99,999.
+// id returns the ID with a number. IDs are ordered like their numbers, up to 99,999.
 func (k *kit) id(n int) driver.ID {
 	if k.integer {
 		return driver.ID(fmt.Sprint(n))
@@ -69,7 +70,7 @@ func (k *kit) schema(fields ...driver.Column) driver.Schema {
 	return driver.Schema{IntegerIDs: k.integer, Fields: fields}
 }
 
-// rec returns the record with a number, which has a value in every one of fields.
+// rec returns the record with a number, with a value in every one of fields.
 func (k *kit) rec(n int) driver.Record {
 	data := fmt.Appendf(nil, "data of %d", n)
 	return driver.Record{
@@ -94,7 +95,7 @@ func (k *kit) plain(n int) driver.Record {
 	return r
 }
 
-// with returns r with other data.
+// with returns r with the given data.
 func with(r driver.Record, data string) driver.Record {
 	r.Data, r.Size = []byte(data), int64(len(data))
 	return r
@@ -149,7 +150,7 @@ func (k *kit) open(t testing.TB, rawURL string, fields ...driver.Column) *store 
 	return st
 }
 
-// tryOpen is open with options, which may fail. Only a success is closed when t ends.
+// tryOpen is open with options, and may fail. A store that opens is closed when t ends.
 func (k *kit) tryOpen(t testing.TB, rawURL string, o driver.OpenOptions, s driver.Schema) (*store, error) {
 	t.Helper()
 	b, err := openRaw(t.Context(), rawURL, o)
@@ -168,7 +169,7 @@ func (k *kit) tryOpen(t testing.TB, rawURL string, o driver.OpenOptions, s drive
 	return &store{Backend: b, url: rawURL, schema: s, cols: driver.NewColumns(s), meta: meta}, nil
 }
 
-// openRaw opens what a URL names, without Init, with defaults for the options not given.
+// openRaw opens the backend of a URL without Init. Options not given have their defaults.
 func openRaw(ctx context.Context, rawURL string, o driver.OpenOptions) (driver.Backend, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -207,7 +208,7 @@ func (st *store) mustApply(t failer, ms ...driver.Mutation) []int64 {
 	return revs
 }
 
-// mustFail applies mutations that must fail for the record id with a sentinel; ref is for ErrDangling.
+// mustFail applies mutations that must fail with the error want.
 func (st *store) mustFail(t failer, want *driver.RecordError, ms ...driver.Mutation) {
 	t.Helper()
 	_, err := st.Apply(bg, ms)
@@ -227,7 +228,7 @@ func (st *store) checkFailure(t failer, want *driver.RecordError, err error, ms 
 	}
 }
 
-// describe names mutations for a message.
+// describe formats mutations for a message.
 func describe(ms []driver.Mutation) string {
 	names := []string{"?", "Create", "Update", "Put", "Delete", "Check"}
 	var b strings.Builder
@@ -265,7 +266,7 @@ func (st *store) get(t failer, parts driver.Parts, ids ...driver.ID) map[driver.
 	return recs
 }
 
-// one reads a record that must be there, whole.
+// one reads a record that must exist, with all its parts.
 func (st *store) one(t failer, id driver.ID) driver.Record {
 	t.Helper()
 	rec, ok := st.get(t, everything, id)[id]
@@ -275,7 +276,7 @@ func (st *store) one(t failer, id driver.ID) driver.Record {
 	return rec
 }
 
-// all reads the whole store.
+// all reads all records.
 func (st *store) all(t failer) map[driver.ID]driver.Record {
 	t.Helper()
 	recs := map[driver.ID]driver.Record{}
@@ -307,7 +308,8 @@ func (st *store) count(t failer, q *driver.Query) (n int64) {
 	return n
 }
 
-// readOnce is view for a function that reads a single time, which some backends do in a cheaper way.
+// readOnce is view for a function that makes a single read, which some backends do at less
+// cost.
 func (st *store) readOnce(t failer, fn func(driver.Reader) error) {
 	t.Helper()
 	if err := driver.ReadOnce(bg, st.Backend, fn); err != nil {
@@ -333,7 +335,8 @@ func collect(ctx context.Context, r driver.Reader, q *driver.Query) (recs []driv
 	return recs, nil
 }
 
-// normal takes away what a backend may choose: what parts did not ask for, and whether no data is nil.
+// normal removes what a backend may choose: parts that were not asked for, and whether empty
+// data is nil.
 func normal(rec driver.Record, parts driver.Parts) driver.Record {
 	switch {
 	case parts&driver.Info != 0:
@@ -359,7 +362,7 @@ func idsOf(recs []driver.Record) []driver.ID {
 	return ids
 }
 
-// byID makes a map of records.
+// byID returns a map of records.
 func byID(recs ...driver.Record) map[driver.ID]driver.Record {
 	m := make(map[driver.ID]driver.Record, len(recs))
 	for _, r := range recs {
@@ -368,8 +371,8 @@ func byID(recs ...driver.Record) map[driver.ID]driver.Record {
 	return m
 }
 
-// diff describes the difference between what must be and what is; "" if there is none. Times are the same
-// only where both are UTC; nil and empty bytes differ.
+// diff describes the difference between want and got, or returns "" if there is none. Times are
+// equal only if both are UTC; nil and empty bytes differ.
 func diff(want, got any) string {
 	d := cmp.Diff(want, got,
 		cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
@@ -389,7 +392,7 @@ func diffIDs(want, got []driver.Record) string {
 	return diff(w, g)
 }
 
-// clone returns a copy of mutations that shares nothing with them.
+// clone returns a deep copy of mutations.
 func clone(ms []driver.Mutation) []driver.Mutation {
 	out := slices.Clone(ms)
 	for i := range out {

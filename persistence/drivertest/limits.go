@@ -10,7 +10,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testLimits: what the contract allows works, however much of it there is.
+// testLimits checks sizes and numbers up to the limits of the contract.
 func testLimits(t *testing.T, s *suite) {
 	numbers, texts := 10_000, 2400
 	if testing.Short() {
@@ -30,11 +30,11 @@ func testLimits(t *testing.T, s *suite) {
 	})
 }
 
-// testBigBatch does everything with n records at once; n is a multiple of four.
+// testBigBatch performs every operation with n records at once; n is a multiple of four.
 func testBigBatch(t *testing.T, k *kit, n int) {
 	st := k.fresh(t)
 	var ms []driver.Mutation
-	for i := range n { // from the last ID to the first, each refers to the one made after it
+	for i := range n { // from the last ID to the first, each refers to the one created after it
 		m := create(k.plain(n - i))
 		m.Rec.Revision = 1
 		if i < n-1 {
@@ -47,7 +47,7 @@ func testBigBatch(t *testing.T, k *kit, n int) {
 		t.Errorf("every record created must have revision 1, not %d", revs[i])
 	}
 
-	// Get with every ID twice, and some that are absent.
+	// Get with every ID twice, and some absent IDs.
 	var ids []driver.ID
 	for i := range n {
 		if ids = append(ids, k.id(i+1), k.id(n-i)); i%10 == 0 {
@@ -61,7 +61,7 @@ func testBigBatch(t *testing.T, k *kit, n int) {
 	for i := range ms {
 		want, rec := ms[i].Rec, got[ms[i].Rec.ID]
 		if i%100 != 0 && bytes.Equal(want.Data, rec.Data) {
-			continue // a full comparison of each would take longer than all else
+			continue // a full comparison of each would take longer than everything else
 		}
 		if d := diff(want, rec); d != "" {
 			t.Fatalf("every record of a big batch must be stored (-want +got):\n%s", d)
@@ -81,7 +81,7 @@ func testBigBatch(t *testing.T, k *kit, n int) {
 		t.Errorf("pages of %d must list the %d IDs in their order, not %d IDs", q.Limit, n, len(listed))
 	}
 
-	// A failure near the end of a batch of every operation leaves nothing of it.
+	// A failure near the end of a batch of every operation writes nothing.
 	for i := range ms {
 		m := &ms[i]
 		m.NewRefs = nil
@@ -149,7 +149,7 @@ func testManyColumns(t *testing.T, k *kit) {
 		cols = append(cols, driver.Column{Name: fmt.Sprintf("%s_%d_%s", kind, i, strings.Repeat("x", i%40)), Kind: kind})
 		want.Fields = append(want.Fields, values[kind][i%len(values[kind])])
 	}
-	cols[99].Name = "_" + strings.Repeat("Z9", 31) // the longest name that there may be
+	cols[99].Name = "_" + strings.Repeat("Z9", 31) // the longest valid name
 	st := k.fresh(t, cols...)
 	var ms []driver.Mutation
 	for i := range 100 {

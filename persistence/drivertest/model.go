@@ -7,8 +7,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// model is what a store must hold, kept in a map. It is the contract of Apply
-// and Scan in its shortest form.
+// model is the expected content of a store, kept in a map. It is the contract of Apply and Scan
+// in its shortest form.
 type model struct {
 	cols *driver.Columns
 	recs map[driver.ID]driver.Record
@@ -18,8 +18,8 @@ func newModel(s driver.Schema) *model {
 	return &model{cols: driver.NewColumns(s), recs: map[driver.ID]driver.Record{}}
 }
 
-// apply makes all the mutations and returns their revisions (0 for Delete, Check and SetFields), or makes
-// none and returns the first failure.
+// apply makes all the mutations and returns their revisions (0 for Delete, Check and
+// SetFields), or makes none and returns the first failure.
 func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 	after := maps.Clone(m.recs)
 	for _, mu := range ms {
@@ -81,7 +81,7 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 	return revs, nil
 }
 
-// scan returns the records of a query in its order, whole.
+// scan returns the records of a query in its order, with all their parts.
 func (m *model) scan(q *driver.Query) []driver.Record {
 	var found []driver.Record
 	for _, r := range m.recs {

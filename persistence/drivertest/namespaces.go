@@ -10,7 +10,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testNamespaces: further sets of records beside the objects, with the same promises.
+// testNamespaces checks that namespaces besides the objects have the same guarantees.
 func testNamespaces(t *testing.T, s *suite) {
 	s.forBoth(t, "a namespace keeps records of its own", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -59,7 +59,7 @@ func testNamespaces(t *testing.T, s *suite) {
 		if objects, pairs := len(st.all(t)), len(side.all(t)); objects != 1 || pairs != 2 {
 			t.Errorf("there must be 1 object and 2 records beside it, not %d and %d", objects, pairs)
 		}
-		// What fails in one namespace writes nothing in the other, whichever comes first.
+		// A failure in one namespace writes nothing in the other, whichever comes first.
 		for _, ms := range [][]driver.Mutation{
 			{create(k.rec(5)), inSide(update(k.plain(9), 0))},
 			{inSide(create(k.plain(5))), update(k.rec(9), 0)},
@@ -71,7 +71,7 @@ func testNamespaces(t *testing.T, s *suite) {
 		if objects, pairs := len(st.all(t)), len(side.all(t)); objects != 1 || pairs != 2 {
 			t.Errorf("a failed Apply must leave 1 object and 2 records beside it, not %d and %d", objects, pairs)
 		}
-		// A reference leads to an object, never to a record of the namespace.
+		// A reference is to an object, never to a record of another namespace.
 		st.mustFail(t, &driver.RecordError{ID: k.id(2), Ref: k.id(1), Err: driver.ErrDangling}, inSide(driver.Mutation{
 			Op: driver.Update, Rec: k.plain(2), NewRefs: []driver.ID{k.id(1)}}))
 		st.mustApply(t, inSide(driver.Mutation{Op: driver.Update, Rec: k.plain(1), NewRefs: []driver.ID{k.id(2)}}))
@@ -150,8 +150,8 @@ func testNamespaces(t *testing.T, s *suite) {
 	})
 }
 
-// namespace prepares a namespace of a store and returns it as a store of its own, or skips the test
-// where the backend does not offer the ability.
+// namespace prepares a namespace of a store and returns it as a store, or skips the test if the
+// backend is no Namespacer.
 func (k *kit) namespace(t *testing.T, st *store, name driver.Namespace) *store {
 	t.Helper()
 	if _, ok := st.Backend.(driver.Namespacer); !ok {

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// testQueries: every backend gives the same answer, that of driver.Columns.
+// testQueries checks that every backend gives the answer of driver.Columns.
 func testQueries(t *testing.T, s *suite) {
 	s.forBoth(t, "every comparison of every column", testComparisons)
 	s.forBoth(t, "every order, whole and in pages", testOrders)
@@ -21,7 +21,7 @@ func testQueries(t *testing.T, s *suite) {
 
 	s.forText(t, "a scan that is broken off releases everything", func(t *testing.T, k *kit) {
 		q := newQueried(t, k)
-		for i := range 100 { // more than there are connections in any pool
+		for i := range 100 { // more than the connections of any pool
 			query := &driver.Query{Parts: everything}
 			if i%2 == 1 {
 				query.Order = []driver.Order{{Column: "ratio", Desc: true}}
@@ -60,7 +60,7 @@ func testQueries(t *testing.T, s *suite) {
 	})
 }
 
-// pool has a few values of each kind, so that the same ones meet often.
+// pool has a few values of each kind, so that equal ones are frequent.
 var pool = map[driver.Kind][]any{
 	driver.Text:  {"", "a", "A", "a%", "ab", "a_b", "b ", "b", "é", "日本", "😀"},
 	driver.Int:   {int64(-10), int64(-9), int64(0), int64(9), int64(10), int64(1)<<53 + 1, int64(1) << 53},
@@ -70,21 +70,21 @@ var pool = map[driver.Kind][]any{
 	driver.Time:  {time.Time{}, time.UnixMicro(-1).UTC(), time.UnixMicro(0).UTC(), dawn, dawn.Add(time.Microsecond)},
 }
 
-// queried is a store to query and what it must answer.
+// queried is a store to query, with a model that has the expected results.
 type queried struct {
 	*store
 	model *model
-	// columns are all that a query may name, with values to compare them with.
+	// columns are all columns that a query may name, with values to compare them with.
 	columns []string
 	values  map[string][]any
 }
 
-// newQueried makes a store of 60 records whose values meet often, a third of them NULL.
+// newQueried makes a store of 60 records with many equal values, a third of them NULL.
 func newQueried(t *testing.T, k *kit) *queried {
 	t.Helper()
 	q := &queried{store: k.fresh(t, fields...), values: map[string][]any{}}
 	q.model = newModel(q.schema)
-	numbers := []int{-20, -3, 0, 100_000} // beside 1 to 56, for the order of integers
+	numbers := []int{-20, -3, 0, 100_000} // besides 1 to 56, for the order of integers
 	if !k.integer {
 		numbers = []int{0, 57, 58, 59}
 	}
@@ -97,7 +97,7 @@ func newQueried(t *testing.T, k *kit) *queried {
 		r.ID, r.Type, r.State = k.id(n), []string{"engine.Task", "engine.task", "engine"}[i%3], []string{"NEW", "new", "DONE", "DÖNE", ""}[i%5]
 		r.Revision, r.Created, r.Modified = int64(i%4+1), dawn.Add(time.Duration(i%6)*time.Second), dawn.Add(-time.Duration(i%7)*time.Microsecond)
 		for f, col := range fields {
-			// The steps have no common divisor with the lengths, so that columns go their own ways.
+			// The steps are coprime with the lengths, so that columns vary independently.
 			if (i*(f+3)+f)%3 == 0 {
 				r.Fields[f] = nil
 				continue
@@ -125,8 +125,8 @@ func newQueried(t *testing.T, k *kit) *queried {
 	return q
 }
 
-// some returns the columns for a test of one after the other: with text IDs those alone
-// where the kind of the IDs makes a difference, or may.
+// some returns the columns for a test of each column. With text IDs it returns only those for
+// which the kind of the IDs may make a difference.
 func (q *queried) some(k *kit) []string {
 	if k.integer {
 		return q.columns
@@ -134,7 +134,7 @@ func (q *queried) some(k *kit) []string {
 	return []string{driver.ColID, driver.ColState, "name", "done"}
 }
 
-// isText reports whether HasPrefix may be asked of a column.
+// isText reports whether HasPrefix is valid for a column.
 func (q *queried) isText(column string) bool {
 	switch q.values[column][0].(type) {
 	case driver.ID:
@@ -148,7 +148,7 @@ func (q *queried) isText(column string) bool {
 var opNames = map[driver.CmpOp]string{driver.Eq: "=", driver.Ne: "<>", driver.Lt: "<", driver.Le: "<=", driver.Gt: ">", driver.Ge: ">=",
 	driver.IsNull: "is NULL", driver.NotNull: "is not NULL", driver.HasPrefix: "has the prefix", driver.In: "in", driver.NotIn: "not in"}
 
-// text writes a query down for a message.
+// text formats a query for a message.
 func text(q *driver.Query) string {
 	var b strings.Builder
 	b.WriteString("the query")
@@ -183,7 +183,7 @@ func (q *queried) compareCount(t failer, query *driver.Query) {
 	}
 }
 
-// page runs a query in pages, each after the last record of the one before.
+// page runs a query in pages, each after the last record of the previous one.
 func (q *queried) page(t failer, query *driver.Query, size int) {
 	t.Helper()
 	p := *query
@@ -299,8 +299,8 @@ func testRandomQueries(t *testing.T, k *kit) {
 			Where: rapid.SliceOfN(cond, 0, 3).Draw(t, "where"),
 			Order: rapid.SliceOfNDistinct(order, 0, 3, func(o driver.Order) string { return o.Column }).Draw(t, "order"),
 		}
-		if rapid.Bool().Draw(t, "after") { // a place in the order where no record need be
-			// No two records differ in what follows the ID, and a backend need not look there.
+		if rapid.Bool().Draw(t, "after") { // a position in the order, with or without a record
+			// No two records differ in the columns after the ID, and a backend may ignore those.
 			if i := slices.IndexFunc(query.Order, func(o driver.Order) bool { return o.Column == driver.ColID }); i >= 0 {
 				query.Order = query.Order[:i+1]
 			}
@@ -312,7 +312,7 @@ func testRandomQueries(t *testing.T, k *kit) {
 				}
 				v := rapid.SampledFrom(vs).Draw(t, "value")
 				if o.Column == driver.ColID {
-					v = query.After.ID // the place is that of one record
+					v = query.After.ID // the position is that of one record
 				}
 				query.After.Values = append(query.After.Values, v)
 			}
@@ -369,7 +369,7 @@ func testLists(t *testing.T, k *kit) {
 	ids.Op = driver.NotIn
 	q.compareLong(t, &driver.Query{Where: []driver.Cond{ids}})
 	if !k.integer {
-		return // the rest has nothing to do with the kind of the IDs
+		return // the rest does not depend on the kind of the IDs
 	}
 	due := list("due_at", func(i int) any { return dawn.Add(time.Duration(i-2500) * time.Microsecond) })
 	name := list("name", func(i int) any { return fmt.Sprint("name ", i) })
@@ -377,7 +377,7 @@ func testLists(t *testing.T, k *kit) {
 	q.compareLong(t, &driver.Query{Where: []driver.Cond{due, name}, Order: []driver.Order{{Column: "due_at", Desc: true}}, Limit: 5})
 }
 
-// compareLong is compare without the text of the query.
+// compareLong is compare without the text of the query in messages.
 func (q *queried) compareLong(t failer, query *driver.Query) {
 	t.Helper()
 	c := query.Where[0]

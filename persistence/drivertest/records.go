@@ -10,7 +10,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// testRecords: what goes in comes out, byte by byte, and every operation does what its name says.
+// testRecords checks that records are read as they were stored, byte by byte, and that every
+// operation does what the contract says.
 func testRecords(t *testing.T, s *suite) {
 	s.forBoth(t, "a record comes back as it was stored", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -102,7 +103,7 @@ func testOperations(t *testing.T, k *kit) {
 			t.Fatalf("%s (-want +got):\n%s", why, d)
 		}
 	}
-	// later is another content of the record n.
+	// later returns another version of record n.
 	later := func(n int) driver.Record {
 		r := k.rec(n + 50)
 		r.ID = k.id(n)
@@ -166,7 +167,7 @@ func testFailures(t *testing.T, k *kit) {
 	}
 }
 
-// values has telling values of each kind, all of them allowed by the contract.
+// values has edge cases of each kind, all of them allowed by the contract.
 var values = map[driver.Kind][]any{
 	driver.Text: {"", "a", "A", " ", "a ", "\t\r\n", "null", "0", "é", "e\u0301", "\u00a0", "日本語", "😀", "\U0010FFFF", `it's "quoted" \ here`, "%_*[a]?", "?", "$1", ":name",
 		"\x01\x7f", strings.Repeat("é", driver.MaxIndexedTextLen), strings.Repeat("😀", driver.MaxIndexedTextLen)},
@@ -178,7 +179,7 @@ var values = map[driver.Kind][]any{
 		time.Date(1582, 10, 10, 1, 2, 3, 4000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)},
 }
 
-// allBytes has every byte there is.
+// allBytes returns every byte value.
 func allBytes() []byte {
 	b := make([]byte, 256)
 	for i := range b {
@@ -213,7 +214,7 @@ func testFieldValues(t *testing.T, k *kit) {
 			t.Errorf("every value must come back with its own Go type, and NULL as nil, never as an empty value (-want +got):\n%s", d)
 		}
 	}
-	for i := range ms { // the values turned about, and NULL in their place
+	for i := range ms { // other values, and NULL in their place
 		r := &ms[i].Rec
 		r.Fields = ms[len(ms)-1-i].Rec.Fields
 		if i < len(ms)/2 {

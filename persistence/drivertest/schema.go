@@ -9,7 +9,8 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// testSchema: Init makes what is missing, refuses what does not fit, and leaves alone what it does not know.
+// testSchema checks that Init creates what is missing, rejects what does not fit, and leaves
+// alone what it does not know.
 func testSchema(t *testing.T, s *suite) {
 	s.forBoth(t, "init is idempotent", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -129,7 +130,7 @@ func testColumns(t *testing.T, k *kit) {
 		t.Errorf("an order must put the NULL of an older record last (-want +got):\n%s", d)
 	}
 
-	// The narrow handle is still open, and goes on with what it knows.
+	// The narrow handle is still open and still works with its own columns.
 	narrow := second
 	narrow.Fields = []any{"second"}
 	if d := diff(narrow, st.one(t, k.id(2))); d != "" {
@@ -142,7 +143,7 @@ func testColumns(t *testing.T, k *kit) {
 	}
 }
 
-// sorted takes first away from the front, where it must be, and puts it back at the end.
+// sorted moves first, which must be at the front, to the end.
 func sorted(ids []driver.ID, first driver.ID) []driver.ID {
 	if len(ids) > 0 && ids[0] == first {
 		return append(ids[1:], first)
@@ -177,7 +178,7 @@ func testUnknownColumns(t *testing.T, k *kit) {
 			t.Errorf("Update and Put must leave alone the columns that the schema does not know (-want +got):\n%s", d)
 		}
 	}
-	// A record removed takes all its columns along.
+	// Removing a record removes all its columns.
 	narrow.mustApply(t, remove(k.id(1), 0))
 	narrow.mustApply(t, create(write(1)))
 	if got := wide.one(t, k.id(1)).Fields; got[2] != nil || got[0] != "narrow" {
@@ -199,7 +200,7 @@ func testNoCreate(t *testing.T, k *kit) {
 	}
 }
 
-// listing lists the folder where the store of a URL is to be, if it is on this machine.
+// listing lists the directory for the store of a URL, if it is on this machine.
 func listing(t *testing.T, rawURL string) (folder string, names []string) {
 	t.Helper()
 	u, err := url.Parse(rawURL)
@@ -210,7 +211,7 @@ func listing(t *testing.T, rawURL string) (folder string, names []string) {
 		return "", nil
 	}
 	folder = filepath.Dir(u.Path())
-	entries, _ := os.ReadDir(folder) // none: the folder is not there either
+	entries, _ := os.ReadDir(folder) // none if the directory does not exist
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
@@ -235,14 +236,14 @@ func testNoCreateThere(t *testing.T, k *kit) {
 		t.Errorf("a store opened with NoCreate must be readable and writable (-want +got):\n%s", d)
 	}
 
-	// A column that is missing is named, and left out.
+	// A missing column is reported, and left out.
 	more, err := k.tryOpen(t, st.url, driver.OpenOptions{NoCreate: true}, k.schema(fields[:3]...))
 	if err != nil {
 		t.Fatalf("NoCreate must open a store that lacks a column: %v", err)
 	}
 	more.mustApply(t, create(k.with(3, 3)))
 	switch got := more.one(t, k.id(3)).Fields; {
-	case len(more.meta.Missing) == 0: // the backend keeps fields by name, and need not add columns
+	case len(more.meta.Missing) == 0: // the backend stores fields by name, and need not add columns
 		if d := diff(k.with(3, 3).Fields, got); d != "" {
 			t.Errorf("a column that is not in Meta.Missing must hold its values (-want +got):\n%s", d)
 		}
@@ -253,7 +254,7 @@ func testNoCreateThere(t *testing.T, k *kit) {
 	}
 }
 
-// with returns the record n with its first fields alone.
+// with returns record n with only its first fields.
 func (k *kit) with(n, fields int) driver.Record {
 	r := k.rec(n)
 	r.Fields = r.Fields[:fields]

@@ -14,13 +14,13 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// The password of the tests, as it is and as a URL writes it.
+// The password of the tests, plain and as written in a URL.
 const (
 	password        = "s3cr/t pass"
 	passwordEscaped = "s3cr%2Ft%20pass"
 )
 
-// testSecrets: what is wrong with a URL is said in full, but never with its password.
+// testSecrets checks that errors about a URL are complete but never contain its password.
 func testSecrets(t *testing.T, s *suite) {
 	t.Run("no error and no log shows a password", func(t *testing.T) {
 		t.Parallel()
@@ -113,7 +113,7 @@ func checkSecret(t *testing.T, what, text string) {
 	}
 }
 
-// logged is a log in memory.
+// logged is a log kept in memory.
 type logged struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -16,7 +16,7 @@ import (
 	"github.com/brine-go/brine/url"
 )
 
-// The scheme shared: is memory that can be opened again, by its path.
+// The scheme shared: is for memory that can be opened again, by its path.
 func init() {
 	driver.Register("shared", func(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, error) {
 		return openShared(u, o)
@@ -42,8 +42,8 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 	return &shared{Backend: first.(*mem.Backend).Handle()}, nil
 }
 
-// shared is a handle on memory that can be opened again. Where a hook is set it takes
-// the place of the method.
+// shared is a handle on memory that can be opened again. A hook that is set replaces the
+// method.
 type shared struct {
 	*mem.Backend
 	cols    *driver.Columns // of the last Init
@@ -55,11 +55,11 @@ type shared struct {
 	context func(context.Context) context.Context
 	get     func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error)
 	scan    func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error)
-	each    func(*driver.Record) // changes what Get and Scan give
+	each    func(*driver.Record) // changes what Get and Scan return
 	claim   func(context.Context, *driver.Query, driver.Claiming) ([]driver.Record, error)
 	renew   func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
 	countBy func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error)
-	// namespace gives the one that is used in place of a further namespace.
+	// namespace returns the namespace to use in place of one besides the objects.
 	namespace func(driver.Namespace) driver.Namespace
 }
 
@@ -128,7 +128,7 @@ func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, erro
 	return b.Backend.Apply(b.ctx(ctx), ms)
 }
 
-// applyByNamespace returns an Apply that is atomic in each namespace by itself.
+// applyByNamespace returns an Apply that is atomic only within each namespace.
 func applyByNamespace(b *shared) func(context.Context, []driver.Mutation) ([]int64, error) {
 	return func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 		revs := make([]int64, len(ms))
@@ -222,7 +222,7 @@ func (r *sharedReader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driv
 	}
 }
 
-// CountBy is a Grouper's: it does by itself what others may leave to driver.CountBy.
+// CountBy implements driver.Grouper, so that a bug can replace it.
 func (r *sharedReader) CountBy(ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
 	if r.b.countBy != nil {
 		return r.b.countBy(r.Reader, r.b.ctx(ctx), q, column)
@@ -246,12 +246,12 @@ func scanAll(r driver.Reader, ctx context.Context, q *driver.Query) (recs []driv
 
 var stores atomic.Int64
 
-// newURL returns the URL of another store each time.
+// newURL returns a function that returns the URL of a new store at each call.
 func newURL(scheme string) func(testing.TB) string {
 	return func(testing.TB) string { return fmt.Sprintf("%s:/store%d", scheme, stores.Add(1)) }
 }
 
-// TestShared shows that what the broken backends are made of passes.
+// TestShared checks that the suite passes without a bug.
 func TestShared(t *testing.T) {
 	Run(t, Harness{URL: newURL("shared")})
 }

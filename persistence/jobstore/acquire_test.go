@@ -16,7 +16,7 @@ import (
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-// acquire acquires and wants no error.
+// acquire acquires jobs and expects no error.
 func acquire(t testing.TB, s *jobstore.Store[Job], minutes, limit int) []*jobstore.Acquired[Job] {
 	t.Helper()
 	return must[[]*jobstore.Acquired[Job]](t)(s.Acquire(t.Context(), "me", at(minutes), limit, time.Hour))
@@ -115,7 +115,7 @@ func TestALapsedJobIsAcquiredAgainAndTheLateHolderGetsErrConflict(t *testing.T) 
 				}
 			}
 		}
-		// It has lapsed, but nobody else has it.
+		// The lease has passed, but nobody else has the job.
 		a := short()
 		a.Job().Runs = 1
 		for a.Until().After(time.Now()) {
@@ -145,7 +145,7 @@ func TestALapsedJobIsAcquiredAgainAndTheLateHolderGetsErrConflict(t *testing.T) 
 		if n := must[int64](t)(s.Objects().Count(ctx, nil)); n != 1 {
 			t.Errorf("%d objects, want the job alone", n)
 		}
-		// Nor after it has read the job anew.
+		// Nor after it has reloaded the job.
 		check(t, late.Reload(ctx))
 		late.Job().Runs = 100
 		wantIs(t, late.Done(ctx), jobstore.ErrConflict)
@@ -197,7 +197,7 @@ func TestAnAcquiredJobKeepsItsIDAndIdentity(t *testing.T) {
 		}
 		check(t, a.Reload(ctx))
 		a.Job().Next = at(2)
-		// A copy in an archive does no harm.
+		// A copy in another store does no harm.
 		archive := must[*persistence.Store](t)(persistence.MakeStore(ctx, "mem:", nil))
 		defer archive.Close()
 		must[persistence.ID](t)(archive.Save(ctx, a.Job()))
@@ -226,8 +226,8 @@ func TestAJobPutOffMeanwhileIsNotAcquired(t *testing.T) {
 	backends(t, func(t *testing.T, here site) {
 		s, ctx := open(t, here, options()), t.Context()
 		add(t, s, map[string]int{"a": 1, "b": 2, "c": 3})
-		// For this scheduler a and b are due later than their column says, as if that had changed
-		// behind the claim.
+		// For this scheduler a and b are due later than their column says, as if they had changed
+		// after the claim.
 		o := options()
 		o.NextRunTime = func(j *Job) time.Time {
 			if j.Name == "c" {
@@ -236,7 +236,7 @@ func TestAJobPutOffMeanwhileIsNotAcquired(t *testing.T) {
 			return j.Next.Add(time.Hour)
 		}
 		wantAcquired(t, acquire(t, open(t, here, o), 3, 1), "c")
-		// What it did not take is there for others at once.
+		// Jobs that it did not take are available to others at once.
 		wantAcquired(t, acquire(t, s, 3, 9), "a", "b")
 		wantAcquired(t, acquire(t, s, 3, 9))
 		_, err := s.Acquire(ctx, "me", at(1), 0, time.Hour)

@@ -18,14 +18,15 @@ import (
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-// Each benchmark runs what Brine does and plain database/sql on a table with the same rows,
-// columns and indexes in turn, and reports the median of the ratios:
+// Each benchmark alternates between Brine and plain database/sql on a table with the same rows,
+// columns and indexes, and reports the median of the ratios:
 //
 //	go test -run '^$' -bench . -benchtime 1x ./persistence/jobstore
 //
 // BRINE_LONG=1: among a million jobs. With -short the figures mean nothing.
 
-// BenchJob is a job of about half a kilobyte; BenchRow is what one stores of it by hand.
+// BenchJob is a job of about half a kilobyte. BenchRow is the row that a hand-written program
+// stores for it.
 type BenchJob struct {
 	persistence.Persistable
 	BenchRow
@@ -42,7 +43,7 @@ type BenchRow struct {
 
 func init() { persistence.Register[BenchJob]("jobstore.BenchJob") }
 
-// dueAt is when the jobs are looked at: a hundred are due.
+// dueAt is the time of the queries: a hundred jobs are due.
 var dueAt = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 func benchRow(i int) BenchRow {
@@ -54,7 +55,7 @@ func benchRow(i int) BenchRow {
 		Env: map[string]string{"LANG": "C.UTF-8", "HOME": "/home/report"}, Note: strings.Repeat("a note on this job\n", 15)}
 }
 
-// crowd returns a job store of a great many jobs, and a handle on a table like its own.
+// crowd returns a job store with a great many jobs, and a handle on an equal table.
 func crowd(b *testing.B, backend string) (s *jobstore.Store[BenchJob], db *sql.DB, table, mark string) {
 	b.Helper()
 	n := 10_000
@@ -115,7 +116,7 @@ func crowd(b *testing.B, backend string) (s *jobstore.Store[BenchJob], db *sql.D
 		table, mark = "jobs", "?"
 	}
 	b.Cleanup(func() { db.Close() })
-	// What is due is encoded by msgpack itself.
+	// msgpack itself encodes the jobs that are due.
 	for i := range min(n, 100) {
 		row := benchRow(i)
 		data, err := msgpack.Marshal(&row)
@@ -136,7 +137,8 @@ func crowd(b *testing.B, backend string) (s *jobstore.Store[BenchJob], db *sql.D
 	return s, db, table, mark
 }
 
-// versus runs both sides in turn, so many times a round, and reports the median of the ratios.
+// versus runs both sides alternately, times times per round, and reports the median of the
+// ratios.
 func versus(b *testing.B, times int, ours, hand func() error) {
 	b.Helper()
 	rounds := 40
@@ -164,7 +166,7 @@ func versus(b *testing.B, times int, ours, hand func() error) {
 				}
 				took[side] = float64(time.Since(begin).Nanoseconds()) / 1e3 / float64(times)
 			}
-			if round > 0 { // the first one warms up
+			if round > 0 { // the first one is the warm-up
 				ratios, us, them = append(ratios, took[0]/took[1]), append(us, took[0]), append(them, took[1])
 			}
 		}

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// Job is what most tests keep.
+// Job is the job of most tests.
 type Job struct {
 	persistence.Persistable
 	Name string
@@ -38,7 +38,7 @@ type Job struct {
 	Note *Note
 }
 
-// Note is what jobs refer to.
+// Note is an object that jobs refer to.
 type Note struct {
 	persistence.Persistable
 	Text string
@@ -51,7 +51,7 @@ type Other struct {
 	Next time.Time
 }
 
-// Unregistered is a job whose type has no name of its own.
+// Unregistered is a job whose type is not registered.
 type Unregistered struct {
 	persistence.Persistable
 	Name string
@@ -80,10 +80,10 @@ func otherOptions() jobstore.Options[Other] {
 	}
 }
 
-// A site is where the jobs of one test are.
+// A site is the location of the jobs of one test.
 type site struct {
 	url string       // "" for mem
-	mem *mem.Backend // nil but for mem
+	mem *mem.Backend // nil unless on mem
 }
 
 // backends runs a test on every backend.
@@ -117,7 +117,7 @@ func newSite(t testing.TB, backend string) site {
 	return site{}
 }
 
-// open opens the jobs of the site, each time anew.
+// open opens the job store of the site, a new handle each time.
 func open[J any, P interface {
 	*J
 	persistence.Object
@@ -141,7 +141,7 @@ func open[J any, P interface {
 	return s
 }
 
-// damage changes a byte in the middle of what is stored of a job, behind the store's back.
+// damage changes a byte in the middle of a stored job, without using the store.
 func (at site) damage(t testing.TB, id string) {
 	t.Helper()
 	var b driver.Backend
@@ -192,13 +192,13 @@ func wantIs(t testing.TB, err, target error) {
 	}
 }
 
-// base is a time of no meaning, with microseconds.
+// base is an arbitrary time with microseconds.
 var base = time.Date(2031, 5, 3, 17, 4, 5, 123456000, time.UTC)
 
-// at returns base and so many minutes.
+// at returns the time minutes after base.
 func at(minutes int) time.Time { return base.Add(time.Duration(minutes) * time.Minute) }
 
-// add adds jobs that are to run at so many minutes; less than nothing: paused.
+// add adds jobs that are to run at the given minutes; a negative number means paused.
 func add(t testing.TB, s *jobstore.Store[Job], minutes map[string]int) {
 	t.Helper()
 	for name, m := range minutes {

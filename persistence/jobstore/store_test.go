@@ -91,7 +91,7 @@ func TestJobsThatMoveOnMeanwhileComeOnce(t *testing.T) {
 		defer cancel()
 		var wg sync.WaitGroup
 		defer wg.Wait()
-		wg.Go(func() { // a scheduler: whoever is first goes behind the others
+		wg.Go(func() { // a scheduler postpones the first job to after all others, again and again
 			for i := 0; ctx.Err() == nil; i++ {
 				if err := s.Update(t.Context(), &Job{Name: fmt.Sprintf("job %03d", i%300), Next: at(300 + i)}); err != nil {
 					t.Error(err)
@@ -252,7 +252,7 @@ func TestJobsAreOrderedByMicroseconds(t *testing.T) {
 		for name, d := range map[string]time.Duration{"c": -1, "b": 0, "a": 1, "A": 2} {
 			check(t, s.Add(ctx, &Job{Name: name, Next: base.Add(d * time.Microsecond)}))
 		}
-		// Within a microsecond it is the order of the IDs.
+		// Within a microsecond the order is that of the IDs.
 		check(t, s.Add(ctx, &Job{Name: "a2", Next: base.Add(1 * time.Microsecond)}))
 		check(t, s.Add(ctx, &Job{Name: "a1", Next: base.Add(1*time.Microsecond + 999)}))
 		if diff := cmp.Diff([]string{"c", "b", "a", "a1", "a2", "A"}, names(must[[]*Job](t)(s.All(ctx)))); diff != "" {
@@ -320,7 +320,7 @@ func TestAJobThatWouldNotBeFoundIsNotStored(t *testing.T) {
 	backends(t, func(t *testing.T, here site) {
 		s, ctx := open(t, here, options()), t.Context()
 		add(t, s, map[string]int{"blah": 1})
-		far := time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC) // no column holds it
+		far := time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC) // beyond what the column can hold
 		wantIs(t, s.Add(ctx, &Job{Name: "far", Next: far}), persistence.ErrUnstorable)
 		wantIs(t, s.Update(ctx, &Job{Name: "blah", Next: far}), persistence.ErrUnstorable)
 		wantIs(t, s.Add(ctx, nil), persistence.ErrUnstorable)
@@ -348,7 +348,7 @@ func TestJobsOfATypeThatIsNotRegistered(t *testing.T) {
 		if due := must[[]*Unregistered](t)(s.Due(ctx, at(1))); len(due) != 1 || due[0].Name != "b" {
 			t.Errorf("due: %v", due)
 		}
-		delay = time.Hour // as if the job had been put off before it was read
+		delay = time.Hour // as if the job had been postponed before it was read
 		if due := must[[]*Unregistered](t)(s.Due(ctx, at(1))); len(due) != 0 {
 			t.Errorf("due: %v", due)
 		}

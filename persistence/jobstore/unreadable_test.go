@@ -13,7 +13,8 @@ import (
 	"github.com/brine-go/brine/persistence/jobstore"
 )
 
-// spoilt are the ways in which a job becomes unreadable. Each stores one, due at that minute.
+// spoilt are the ways in which a job becomes unreadable. Each stores one that is due at the
+// given minute.
 var spoilt = []struct {
 	name  string
 	kind  error
@@ -41,7 +42,7 @@ var spoilt = []struct {
 	}},
 }
 
-// wantUnreadable wants an error that names these jobs and no other.
+// wantUnreadable expects an error that names exactly these jobs.
 func wantUnreadable(t testing.TB, err, kind error, ids ...persistence.ID) {
 	t.Helper()
 	bad, ok := errors.AsType[*jobstore.UnreadableError](err)
@@ -96,7 +97,7 @@ func TestOneUnreadableJobDoesNotHideTheOthers(t *testing.T) {
 				if next, ok, err := s.NextRunTime(ctx); err != nil || !ok || !next.Equal(at(2)) {
 					t.Errorf("next run time %v, %v, %v, want its", next, ok, err)
 				}
-				// It can be mended, and removed.
+				// It can be repaired and removed.
 				check(t, s.Update(ctx, &Job{Name: "two", Next: at(2)}))
 				must[*Job](t)(s.Lookup(ctx, "two"))
 				check(t, s.Remove(ctx, "two"))
@@ -113,7 +114,7 @@ func TestUnreadableJobsDoNotKeepSchedulersFromTheOthers(t *testing.T) {
 			how.spoil(t, here, s, fmt.Sprint("bad ", i), i)
 		}
 		add(t, s, map[string]int{"good 1": 5, "good 2": 6, "good 3": 7})
-		// Even a lease that is over at once does not bring them back before the others.
+		// Even after the shortest lease they are not acquired before the others.
 		got, err := s.Acquire(ctx, "me", at(9), 1, time.Microsecond)
 		wantUnreadable(t, err, persistence.ErrCorrupt, "bad 0", "bad 1", "bad 2")
 		wantAcquired(t, got, "good 1")

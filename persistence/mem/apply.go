@@ -9,7 +9,7 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// checkEvery is after how many records a long call looks at its context.
+// checkEvery is the number of records after which a long call checks its context.
 const checkEvery = 1024
 
 // Apply implements [driver.Backend].
@@ -25,8 +25,8 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	}
 	defer d.unlock()
 
-	// ms names no record twice, so each mutation can be checked against what was
-	// there before the batch. Whatever fails leaves trees that nobody sees.
+	// ms names no record twice, so each mutation can be checked against the state before the batch.
+	// A failing batch leaves trees that nobody sees.
 	old := *d.state.Load()
 	exists := existsAfter(ms, old[driver.Objects], objects.CompareIDs)
 	d.batch++
@@ -58,7 +58,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	return revs, nil
 }
 
-// apply returns the tree in which m has been made, and the record's new revision.
+// apply returns the tree after m, and the record's new revision.
 func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Record) (*node, int64, error) {
 	var rec *driver.Record
 	var err error
@@ -85,7 +85,7 @@ func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Re
 	return w.put(root, rec), rec.Revision, nil
 }
 
-// existsAfter returns a function that reports whether an object is there after the batch.
+// existsAfter returns a function that reports whether an object exists after the batch.
 func existsAfter(ms []driver.Mutation, old *node, compare func(a, b driver.ID) int) func(driver.ID) bool {
 	var ops map[driver.ID]driver.Op // made for the first reference: most batches have none
 	return func(ref driver.ID) bool {
@@ -107,7 +107,8 @@ func existsAfter(ms []driver.Mutation, old *node, compare func(a, b driver.ID) i
 	}
 }
 
-// keep returns the record to store in place of was, which may be nil. It shares nothing with r.
+// keep returns the record to store in place of was, which may be nil. It shares no memory with
+// r.
 func (c *columns) keep(r, was *driver.Record) (*driver.Record, error) {
 	rec := *r
 	rec.Data = bytes.Clone(r.Data)
@@ -129,7 +130,8 @@ func (c *columns) refit(r, was *driver.Record) (*driver.Record, error) {
 	return &rec, c.setFields(&rec, r, was)
 }
 
-// setFields gives rec the fields of r, and those of was, which may be nil, that the schema does not know.
+// setFields sets the fields of rec: those of r and, for columns that the schema does not
+// contain, those of was, which may be nil.
 func (c *columns) setFields(rec, r, was *driver.Record) error {
 	if len(r.Fields) != c.fields {
 		return fmt.Errorf("record %q has %d fields, its schema %d", r.ID, len(r.Fields), c.fields)
@@ -145,7 +147,7 @@ func (c *columns) setFields(rec, r, was *driver.Record) error {
 	return nil
 }
 
-// at returns where the field i of the schema stands in a stored record.
+// at returns the index of field i of the schema in a stored record.
 func (c *columns) at(i int) int {
 	if c.stored == nil {
 		return i
@@ -153,7 +155,7 @@ func (c *columns) at(i int) int {
 	return c.stored[i]
 }
 
-// cloneValue copies what a caller could change.
+// cloneValue copies a value that a caller could modify.
 func cloneValue(v any) any {
 	if b, ok := v.([]byte); ok {
 		return bytes.Clone(b)

@@ -13,7 +13,7 @@ var _ driver.Claimer = (*Backend)(nil)
 // now is the clock of the claims.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// change makes the tree that fn returns the objects. No one else writes meanwhile.
+// change replaces the objects by the tree that fn returns. No other write happens meanwhile.
 func (b *Backend) change(ctx context.Context, fn func(cols *columns, w *writer, root *node) (*node, error)) error {
 	cols, err := b.ready(ctx)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package mem keeps records in the memory of the process. Its URL is "mem:";
-// importing the package makes that known.
+// Package mem keeps records in the memory of the process. Its URL is "mem:"; importing the
+// package registers it.
 //
-// Every opening has data of its own, which is gone with its last handle. Tests
-// of a program that restarts can take a second handle with [Backend.Handle].
+// Every opening has its own data, which exists as long as a handle on it. A test of a program
+// that restarts can get a second handle with [Backend.Handle].
 //
-// The records stand in a persistent search tree: a write copies the path that it
-// changes and then swaps the root. So a View holds its root and nothing else: it
-// waits for no writer, and no writer waits for it.
+// The records are in a persistent search tree: a write copies the path that it changes and then
+// swaps the root. A View therefore holds its root and nothing else: it waits for no writer, and
+// no writer waits for it.
 package mem
 
 import (
@@ -40,10 +40,10 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	return New(o), nil
 }
 
-// Backend is a handle on records in memory. It is safe for concurrent use.
+// A Backend is a handle on records in memory. It is safe for concurrent use.
 type Backend struct {
 	data *data
-	// columns is what the last Init and InitNamespace of this handle asked for; empty before.
+	// columns holds the schemas of the last Init and InitNamespace of this handle; empty before.
 	columns sync.Map // driver.Namespace -> *columns
 
 	mu     sync.Mutex // guards closed, and calls.Add against calls.Wait
@@ -56,12 +56,12 @@ var (
 	_ driver.Namespacer = (*Backend)(nil)
 )
 
-// data is what the handles share.
+// data is shared by the handles.
 type data struct {
-	writing *semaphore.Weighted // of weight 1: held by the one who writes
+	writing *semaphore.Weighted // of weight 1: held by the current writer
 	state   atomic.Pointer[state]
 
-	// The rest belongs to the one who writes.
+	// The current writer owns the remaining fields.
 	batch    uint64 // number of the last batch: see node.batch
 	identity string // "" before the first Init
 	next     int64  // the next number of the counter; 0: not started
@@ -78,10 +78,10 @@ func (st state) with(ns driver.Namespace, root *node) state {
 	return after
 }
 
-// A table says what the records of a namespace look like.
+// A table describes the layout of the records of a namespace.
 type table struct {
 	integerIDs bool
-	layout     []driver.Column // every column of any Init; the Fields of stored records follow it
+	layout     []driver.Column // every column of any Init; the Fields of stored records are in this order
 }
 
 // columns are the columns of one handle's schema.
@@ -89,23 +89,24 @@ type columns struct {
 	*driver.Columns
 	table  *table
 	fields int   // length of Schema.Fields
-	stored []int // where each of Schema.Fields stands in the layout; nil: at its own index
+	stored []int // the index of each of Schema.Fields in the layout; nil: the same index
 }
 
-// New returns a backend of its own, empty data. It has no use for the options.
+// New returns a backend with its own, empty data. It ignores the options.
 func New(driver.OpenOptions) *Backend {
 	d := &data{writing: semaphore.NewWeighted(1), tables: make(map[driver.Namespace]*table)}
 	d.state.Store(&state{})
 	return &Backend{data: d}
 }
 
-// Handle returns a further handle on the same data, as opening a file once more would. It
-// wants its own Init and its own Close, and its schema may have other fields. It works on a closed Backend too.
+// Handle returns another handle on the same data, like opening a file again. The handle needs
+// its own Init and its own Close, and its schema may have other fields. Handle works on a
+// closed Backend too.
 func (b *Backend) Handle() *Backend {
 	return &Backend{data: b.data}
 }
 
-// enter begins a call that Close waits for, and fails when there has been a Close.
+// enter begins a call that Close waits for. It fails after Close.
 func (b *Backend) enter(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +120,7 @@ func (b *Backend) enter(ctx context.Context) error {
 	return nil
 }
 
-// ready is enter for the calls that want an Init before them. It returns the columns of the objects.
+// ready is enter for calls that require Init. It returns the columns of the objects.
 func (b *Backend) ready(ctx context.Context) (*columns, error) {
 	if err := b.enter(ctx); err != nil {
 		return nil, err
@@ -142,12 +143,12 @@ func (b *Backend) columnsOf(ns driver.Namespace) (*columns, error) {
 	return nil, fmt.Errorf("mem: the namespace %q is used before InitNamespace", string(ns))
 }
 
-// lock makes the caller the one who writes.
+// lock makes the caller the current writer.
 func (d *data) lock(ctx context.Context) error { return d.writing.Acquire(ctx, 1) }
 
 func (d *data) unlock() { d.writing.Release(1) }
 
-// Init implements [driver.Backend]. It may be called again with other fields: those gone by
+// Init implements [driver.Backend]. It may be called again with other fields: earlier fields
 // keep their values.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 	if err := b.init(ctx, driver.Objects, s); err != nil {
@@ -236,7 +237,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 			}
 			return true
 		})
-		first = top + 1 // wraps below zero after the greatest number of all
+		first = top + 1 // wraps below zero after the greatest int64
 	}
 	if first < 1 || first+int64(n) < first {
 		return 0, errors.New("the counter of IDs is exhausted")
@@ -256,7 +257,7 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 	return fn(&reader{b: b, state: st, root: st[driver.Objects], cols: cols})
 }
 
-// Close implements [driver.Backend]. The data lives on in the other handles.
+// Close implements [driver.Backend]. The other handles keep the data.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	b.closed = true

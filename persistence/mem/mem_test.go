@@ -60,7 +60,7 @@ func TestOpen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		url  string
-		want string // of the error; "" for none
+		want string // in the error; "" for none
 	}{
 		{"mem:", ""},
 		{"mem://", ""},
@@ -135,12 +135,12 @@ func TestUseBeforeInit(t *testing.T) {
 	if _, err := b.Apply(t.Context(), nil); err == nil {
 		t.Error("Apply before Init must fail")
 	}
-	if err := b.Close(); err != nil { // and leaves nothing that Close would wait for
+	if err := b.Close(); err != nil { // and no active call that Close would wait for
 		t.Error(err)
 	}
 }
 
-// TestViewWaitsForNobody shows what this backend promises beyond the contract.
+// TestViewWaitsForNobody checks what this backend guarantees beyond the contract.
 func TestViewWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	b := open(t, driver.Schema{IntegerIDs: true})
@@ -211,7 +211,7 @@ func BenchmarkApplyOneAmong100000(b *testing.B) {
 	}
 }
 
-// BenchmarkPages lists all IDs in pages; the time per record must not grow with their number.
+// BenchmarkPages lists all IDs in pages. The time per record must not grow with their number.
 func BenchmarkPages(b *testing.B) {
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

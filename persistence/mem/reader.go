@@ -40,7 +40,7 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 			continue
 		}
 		seen[id] = struct{}{}
-		// Equal under the order of the IDs is not yet the same ID: no record has "1x" among integers.
+		// IDs may compare equal without being the same: no record has "1x" among integers.
 		if rec := r.root.get(id, r.cols.CompareIDs); rec != nil && rec.ID == id {
 			recs = append(recs, r.cols.give(rec, parts))
 		}
@@ -75,10 +75,11 @@ func (c *columns) fieldsOf(rec *driver.Record) []any {
 	return fields
 }
 
-// asked returns a stored record with its fields in the order of the schema, for looking only.
+// asked returns a stored record with its fields in the order of the schema. It must not be
+// modified.
 func (c *columns) asked(rec *driver.Record) *driver.Record {
 	if c.stored == nil {
-		return rec // an older record may be shorter: what it lacks is NULL
+		return rec // an older record may be shorter: the missing fields are NULL
 	}
 	out := *rec
 	out.Fields = c.fieldsOf(rec)
@@ -86,7 +87,7 @@ func (c *columns) asked(rec *driver.Record) *driver.Record {
 }
 
 // matches yields the stored records that match q, in ID order, until yield returns false or ctx
-// ends. It looks at q.After only where q has no Order.
+// ends. It uses q.After only if q has no Order.
 func (r *reader) matches(ctx context.Context, q *driver.Query, yield func(stored, asked *driver.Record) bool) error {
 	err := ctx.Err()
 	if err != nil {
@@ -137,8 +138,8 @@ func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Rec
 	}
 }
 
-// sorted returns the records of a query with an Order. With a Limit it keeps no more than twice
-// that many at a time, or a few thousand.
+// sorted returns the records of a query with an Order. With a Limit it holds at most twice that
+// many at a time, or a few thousand.
 func (r *reader) sorted(ctx context.Context, q *driver.Query) ([]*driver.Record, error) {
 	type place struct {
 		*driver.Cursor
@@ -152,7 +153,7 @@ func (r *reader) sorted(ctx context.Context, q *driver.Query) ([]*driver.Record,
 			places = places[:q.Limit]
 		}
 	}
-	var worst *driver.Cursor // what stands behind it is not among the first Limit
+	var worst *driver.Cursor // a record after it is not among the first Limit
 	err := r.matches(ctx, q, func(stored, asked *driver.Record) bool {
 		cur := r.cols.Cursor(q, asked)
 		if q.After != nil && r.cols.Compare(q, cur, q.After) <= 0 || worst != nil && r.cols.Compare(q, cur, worst) > 0 {

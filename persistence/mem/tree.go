@@ -6,15 +6,16 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// node is a node of a treap: a search tree by ID, and a heap by random
-// priorities, which keep its depth near 2 log n. A nil node is the empty tree.
+// A node is a node of a treap: a search tree by ID, and a heap by random priorities, which keep
+// its depth near 2 log n. A nil node is the empty tree.
 //
-// A tree whose root was published never changes: a later batch copies what it changes.
+// A tree whose root was published never changes: a later batch copies the nodes that it
+// changes.
 type node struct {
 	rec         *driver.Record // never changed; Fields in the order of the layout
 	left, right *node
 	prio        uint64
-	batch       uint64 // the batch that made this node, and alone may change it
+	batch       uint64 // the batch that made this node; no other may change it
 }
 
 type compareIDs = func(a, b driver.ID) int
@@ -34,12 +35,13 @@ func (n *node) get(id driver.ID, compare compareIDs) *driver.Record {
 	return nil
 }
 
-// ascend calls yield with every record in order, until yield returns false, as it then does itself.
+// ascend calls yield with every record in order, until yield returns false. It reports whether
+// yield never did.
 func (n *node) ascend(yield func(*driver.Record) bool) bool {
 	return n == nil || n.left.ascend(yield) && yield(n.rec) && n.right.ascend(yield)
 }
 
-// ascendAfter is ascend for the records behind an ID.
+// ascendAfter is ascend for the records after an ID.
 func (n *node) ascendAfter(id driver.ID, compare compareIDs, yield func(*driver.Record) bool) bool {
 	if n == nil {
 		return true
@@ -56,7 +58,7 @@ type writer struct {
 	compare compareIDs
 }
 
-// own returns n, or a copy where another batch made it.
+// own returns n if this batch made it, else a copy.
 func (w *writer) own(n *node) *node {
 	if n.batch == w.batch {
 		return n
@@ -109,7 +111,7 @@ func (w *writer) remove(n *node, id driver.ID) *node {
 	return n
 }
 
-// merge returns the tree of both, where every ID of a is less than every one of b.
+// merge returns the union of two trees, where every ID of a is less than every ID of b.
 func (w *writer) merge(a, b *node) *node {
 	switch {
 	case a == nil:

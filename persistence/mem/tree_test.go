@@ -20,7 +20,7 @@ func idsOf(n *node) (ids []driver.ID) {
 	return ids
 }
 
-// depth returns the depth of a tree, and whether it is one of heaps.
+// depth returns the depth of a tree, and whether it has the heap property.
 func depth(n *node) (int, bool) {
 	if n == nil {
 		return 0, true
@@ -31,7 +31,8 @@ func depth(n *node) (int, bool) {
 	return 1 + max(l, r), ok
 }
 
-// TestTree runs random batches beside a map, and keeps every root to see that none changes later.
+// TestTree runs random batches on a tree and on a map, and keeps every root to check that none
+// changes later.
 func TestTree(t *testing.T) {
 	t.Parallel()
 	ids := rapid.Map(rapid.StringMatching("[a-d]{1,2}"), func(s string) driver.ID { return driver.ID(s) })
@@ -87,10 +88,10 @@ func TestTreeStaysFlat(t *testing.T) {
 	const n = 100_000
 	var root *node
 	w := writer{batch: 1, compare: driver.NewColumns(driver.Schema{IntegerIDs: true}).CompareIDs}
-	for _, r := range records(n) { // in order: the worst case of a tree without balance
+	for _, r := range records(n) { // in order: the worst case of an unbalanced tree
 		root = w.put(root, &r)
 	}
-	// The expected depth is about 40; 100 is beyond any chance.
+	// The expected depth is about 40; 100 is impossible in practice.
 	if d, _ := depth(root); d > 100 {
 		t.Errorf("%d records in order make a tree of depth %d", n, d)
 	}
