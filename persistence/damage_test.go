@@ -104,7 +104,7 @@ func TestUnreadableRecordsTakeThePlaceOfNoOther(t *testing.T) {
 			"with a condition":          {Where: []persistence.Cond{persistence.Ge("prio", 0)}},
 		} {
 			all := 0
-			told := map[persistence.ID]int{}
+			failures := map[persistence.ID]int{}
 			for obj, err := range s.All(ctx, q) {
 				if err == nil {
 					all++
@@ -112,14 +112,14 @@ func TestUnreadableRecordsTakeThePlaceOfNoOther(t *testing.T) {
 				}
 				wantIs(t, err, persistence.ErrCorrupt)
 				e, _ := errors.AsType[*persistence.Error](err)
-				if told[e.ID]++; obj != nil {
+				if failures[e.ID]++; obj != nil {
 					t.Errorf("%v comes with %v", obj, err)
 				}
 			}
-			if all != 400-len(bad) || len(told) != len(bad) {
-				t.Errorf("%s: %d objects, errors %v", name, all, told)
+			if all != 400-len(bad) || len(failures) != len(bad) {
+				t.Errorf("%s: %d objects, errors %v", name, all, failures)
 			}
-			for id, n := range told {
+			for id, n := range failures {
 				if n != 1 {
 					t.Errorf("%s: %s is reported %d times", name, id, n)
 				}
@@ -279,7 +279,7 @@ func TestOneIDIsOnePointerBehindPagesOfNothing(t *testing.T) {
 		}
 	}
 	var first *Task
-	met := false
+	found := false
 	for obj, err := range s.All(ctx, nil) {
 		if err != nil {
 			continue
@@ -288,12 +288,12 @@ func TestOneIDIsOnePointerBehindPagesOfNothing(t *testing.T) {
 		case "first":
 			first = task
 		case "last":
-			if met = true; first.Deps[0] != task {
+			if found = true; first.Deps[0] != task {
 				t.Error("the object that the first one refers to is another")
 			}
 		}
 	}
-	if !met {
+	if !found {
 		t.Error("the last object did not come")
 	}
 	runtime.KeepAlive(first)

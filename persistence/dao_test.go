@@ -206,7 +206,7 @@ var daoBehaviours = []struct {
 			t.Errorf("%d jobs were removed: %v", n, err)
 		}
 	}},
-	{"an update sets what it is told, and gives the row count", func(t *testing.T, d *dao) {
+	{"an update sets the given fields and returns the row count", func(t *testing.T, d *dao) {
 		d.insert(map[persistence.ID]*DAOJob{"a": {State: "NEW", Source: "x"}, "b": {State: "NEW"}, "c": {State: "DONE"}})
 		q := &persistence.Query{State: []string{"NEW"}}
 		set := func(obj any) error { obj.(*DAOJob).State = "RUNNING"; return nil }

@@ -21,7 +21,7 @@ func pairs(t *testing.T, kv *persistence.KV, prefix string) map[string]any {
 			t.Fatal(err)
 		}
 		if p.Key <= last {
-			t.Errorf("%q comes behind %q", p.Key, last)
+			t.Errorf("%q comes after %q", p.Key, last)
 		}
 		found[p.Key], last = p.Value, p.Key
 	}
@@ -87,7 +87,7 @@ func TestPairsSurviveReopening(t *testing.T) {
 		}
 		again := open(t, url, nil)
 		if got, err := again.KV().Get(ctx, "k"); err != nil || got != 7 {
-			t.Errorf("opened anew: got %v, %v", got, err)
+			t.Errorf("reopened: got %v, %v", got, err)
 		}
 		if ids := list(t, again, nil); len(ids) != 1 || ids[0] != id {
 			t.Errorf("the objects are %v", ids)

@@ -43,7 +43,7 @@ func ParseQuery(data []byte) (*Query, error) {
 		return nil, fmt.Errorf("query: %s is no object", trimmed)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("query: something stands behind it")
+		return nil, errors.New("query: unexpected data after the object")
 	}
 	q := &Query{After: form.After, Limit: form.Limit}
 	if form.Limit < 0 {

@@ -97,7 +97,7 @@ func TestQueriesFromJSONThatAreRefused(t *testing.T) {
 		``:                                    "query",
 		`[]`:                                  "query",
 		` null `:                              "no object",
-		`{} {}`:                               "behind",
+		`{} {}`:                               "after the object",
 		`{"filter": []}`:                      `"filter"`,
 		`{"limit": -1}`:                       "-1",
 		`{"limit": 1.5}`:                      "limit",

@@ -112,7 +112,7 @@ func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) 
 const maxAttempts = 100
 
 // errAgain asks for another attempt. It never leaves this package.
-var errAgain = errors.New("start the save anew")
+var errAgain = errors.New("the save must start again")
 
 // A saver is one attempt of one save.
 type saver struct {

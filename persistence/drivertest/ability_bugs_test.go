@@ -20,48 +20,48 @@ func claiming(b *shared, change func(*driver.Query, *driver.Claiming)) {
 // Bugs in the optional interfaces of a backend.
 func init() {
 	bugs = append(bugs,
-		bug{name: "claims have no order", test: "claims/claims go by the order of the query", bend: func(b *shared) {
+		bug{name: "claims have no order", test: "claims/claims follow the order of the query", inject: func(b *shared) {
 			claiming(b, func(q *driver.Query, _ *driver.Claiming) { q.Order = nil })
 		}},
-		bug{name: "claims take everything", test: "claims/claims go by the order of the query", bend: func(b *shared) {
+		bug{name: "claims take everything", test: "claims/claims follow the order of the query", inject: func(b *shared) {
 			claiming(b, func(q *driver.Query, _ *driver.Claiming) { q.Where = nil })
 		}},
-		bug{name: "a claim is a save", test: "claims/a claim raises the revision and changes nothing else", bend: func(b *shared) {
+		bug{name: "a claim changes the modification time", test: "claims/a claim raises the revision and changes nothing else", inject: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) {
 				c.Edit = func(r *driver.Record) error { r.Modified = r.Modified.Add(time.Second); return nil }
 			})
 		}},
-		bug{name: "claims last a moment", test: "claims/nobody claims what is claimed until the lease ends", bend: func(b *shared) {
+		bug{name: "claims last a moment", test: "claims/no record is claimed again before its lease ends", inject: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease = time.Microsecond })
 		}},
-		bug{name: "claims last for ever", test: "claims/ReleaseExpired ends the claims that have lapsed", bend: func(b *shared) {
+		bug{name: "claims last for ever", test: "claims/ReleaseExpired ends the claims that have lapsed", inject: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease += time.Hour })
-			b.renew = nil
+			b.extend = nil
 		}},
-		bug{name: "tokens are not looked at", test: "claims/writes under a token", bend: func(b *shared) {
+		bug{name: "tokens are ignored", test: "claims/writes under a token", inject: func(b *shared) {
 			mutate(b, func(m *driver.Mutation) { m.Token = 0 })
 		}},
-		bug{name: "nothing is released", test: "claims/writes under a token", bend: func(b *shared) {
+		bug{name: "nothing is released", test: "claims/writes under a token", inject: func(b *shared) {
 			mutate(b, func(m *driver.Mutation) { m.Release = false })
 		}},
-		bug{name: "an update ends the claim", test: "claims/writes without a token leave the claim alone", bend: func(b *shared) {
+		bug{name: "an update ends the claim", test: "claims/writes without a token leave the claim alone", inject: func(b *shared) {
 			mutate(b, func(m *driver.Mutation) { m.Release = m.Release || m.Op == driver.Update })
 		}},
-		bug{name: "renewing needs no token", test: "claims/a claim can be renewed by its token alone", bend: func(b *shared) {
-			b.renew = func(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
+		bug{name: "Extend needs no token", test: "claims/a claim is extended only with its token", inject: func(b *shared) {
+			b.extend = func(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
 				if until, err := b.Backend.Extend(ctx, id, token, lease); err == nil {
 					return until, nil
 				}
 				return time.Now().UTC().Add(lease), nil
 			}
 		}},
-		bug{name: "edits are forgotten", test: "claims/edits are stored together with the claim", bend: func(b *shared) {
+		bug{name: "edits are forgotten", test: "claims/edits are stored together with the claim", inject: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Edit = nil })
 		}},
-		bug{name: "claims are not read", test: "claims/claims can be asked for", bend: func(b *shared) {
+		bug{name: "claims are not read", test: "claims/queries by the columns of claims", inject: func(b *shared) {
 			b.each = func(r *driver.Record) { r.Claim = driver.Claim{} }
 		}},
-		bug{name: "two claim the same", test: "claims/each record is claimed once however many claim at once", bend: func(b *shared) {
+		bug{name: "two claim the same", test: "claims/each record is claimed once however many claim at once", inject: func(b *shared) {
 			var mu sync.Mutex
 			var last []driver.Record
 			n := 0
@@ -76,11 +76,11 @@ func init() {
 				return last, err
 			}
 		}},
-		bug{name: "any lease will do", test: "claims/what is no way to claim is refused", bend: func(b *shared) {
+		bug{name: "any lease is accepted", test: "claims/invalid parameters are rejected", inject: func(b *shared) {
 			claiming(b, func(_ *driver.Query, c *driver.Claiming) { c.Lease = max(c.Lease, time.Second) })
 		}},
 
-		bug{name: "groups mind no letter case", test: "groups/every column is counted by its values", bend: func(b *shared) {
+		bug{name: "groups ignore letter case", test: "groups/every column is counted by its values", inject: func(b *shared) {
 			b.countBy = func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error) {
 				groups, err := driver.CountBy(ctx, r, b.cols, q, column)
 				at := map[any]int{}
@@ -102,19 +102,19 @@ func init() {
 				return merged, err
 			}
 		}},
-		bug{name: "groups count all records", test: "groups/every column is counted by its values", bend: func(b *shared) {
+		bug{name: "groups count all records", test: "groups/every column is counted by its values", inject: func(b *shared) {
 			b.countBy = func(r driver.Reader, ctx context.Context, _ *driver.Query, column string) ([]driver.Group, error) {
 				return driver.CountBy(ctx, r, b.cols, &driver.Query{}, column)
 			}
 		}},
 
-		bug{name: "a namespace is the objects", test: "namespaces/a namespace keeps records of its own", bend: func(b *shared) {
+		bug{name: "a namespace is the same as the objects", test: "namespaces/a namespace keeps records of its own", inject: func(b *shared) {
 			b.namespace = func(driver.Namespace) driver.Namespace { return driver.Objects }
 		}},
-		bug{name: "all namespaces are one", test: "namespaces/a namespace keeps records of its own", bend: func(b *shared) {
+		bug{name: "all namespaces are one", test: "namespaces/a namespace keeps records of its own", inject: func(b *shared) {
 			b.namespace = func(driver.Namespace) driver.Namespace { return "one" }
 		}},
-		bug{name: "an Apply of several namespaces is several", test: "namespaces/one Apply writes to several namespaces or to none", bend: func(b *shared) {
+		bug{name: "an Apply to several namespaces is not atomic", test: "namespaces/one Apply writes to several namespaces or to none", inject: func(b *shared) {
 			b.apply = applyByNamespace(b)
 		}},
 	)

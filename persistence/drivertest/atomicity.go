@@ -14,7 +14,7 @@ import (
 // testAtomicity checks that an Apply is all or nothing, and that a View sees one state.
 func testAtomicity(t *testing.T, s *suite) {
 	s.forBoth(t, "a failure anywhere in a batch leaves nothing of it", testFailureAnywhere)
-	s.forBoth(t, "of several failures the first is reported", testFirstFailure)
+	s.forBoth(t, "the first of several failures is reported", testFirstFailure)
 	s.forBoth(t, "no dangling reference is committed", testReferences)
 	s.forBoth(t, "random batches do what the contract says", testHistory)
 	s.forBoth(t, "a view sees one state while others write", testView)

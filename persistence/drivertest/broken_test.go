@@ -35,8 +35,8 @@ func TestBrokenChild(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			if bug.bend != nil {
-				bug.bend(b)
+			if bug.inject != nil {
+				bug.inject(b)
 			}
 			return b, nil
 		})

@@ -19,9 +19,9 @@ import (
 
 // A bug is a mistake that a backend could plausibly have, and the test that must find it.
 type bug struct {
-	name string
-	test string // its name in the suite, below "subjects"
-	bend func(*shared)
+	name   string
+	test   string // its name in the suite, below "subjects"
+	inject func(*shared)
 	// open, if not nil, opens the store in place of openShared.
 	open func(url.URL, driver.OpenOptions) (*shared, error)
 }
@@ -88,21 +88,21 @@ func rescan(b *shared, change func(q *driver.Query, cols *driver.Columns, recs [
 func never(context.Context) error { return nil }
 
 var bugs = []bug{
-	{name: "update ignores IfRev", test: "records/operations fail where they must and change nothing", bend: func(b *shared) {
+	{name: "update ignores IfRev", test: "records/operations fail where they must and change nothing", inject: func(b *shared) {
 		mutate(b, func(m *driver.Mutation) {
 			if m.Op == driver.Update {
 				m.IfRev = 0
 			}
 		})
 	}},
-	{name: "create overwrites", test: "records/operations fail where they must and change nothing", bend: func(b *shared) {
+	{name: "create overwrites", test: "records/operations fail where they must and change nothing", inject: func(b *shared) {
 		mutate(b, func(m *driver.Mutation) {
 			if m.Op == driver.Create {
 				m.Op = driver.Put
 			}
 		})
 	}},
-	{name: "set fields raises the revision", test: "records/every operation changes what it names and nothing else", bend: func(b *shared) {
+	{name: "set fields raises the revision", test: "records/every operation changes what it names and nothing else", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			ms = clone(ms)
 			for i := range ms {
@@ -124,10 +124,10 @@ var bugs = []bug{
 			return b.Backend.Apply(ctx, ms)
 		}
 	}},
-	{name: "an overwritten record is a new one", test: "records/every operation changes what it names and nothing else", bend: func(b *shared) {
+	{name: "an overwritten record is a new one", test: "records/every operation changes what it names and nothing else", inject: func(b *shared) {
 		b.each = func(r *driver.Record) { r.Created = r.Modified }
 	}},
-	{name: "empty bytes are NULL", test: "records/field values of every kind come back", bend: func(b *shared) {
+	{name: "empty bytes are NULL", test: "records/field values of every kind come back", inject: func(b *shared) {
 		b.each = func(r *driver.Record) {
 			for i, v := range r.Fields {
 				if raw, ok := v.([]byte); ok && len(raw) == 0 {
@@ -136,7 +136,7 @@ var bugs = []bug{
 			}
 		}
 	}},
-	{name: "numbers go through float64", test: "records/field values of every kind come back", bend: func(b *shared) {
+	{name: "numbers go through float64", test: "records/field values of every kind come back", inject: func(b *shared) {
 		b.each = func(r *driver.Record) {
 			for i, v := range r.Fields {
 				if n, ok := v.(int64); ok {
@@ -145,7 +145,7 @@ var bugs = []bug{
 			}
 		}
 	}},
-	{name: "the version is read with all other information alone", test: "records/parts that were not asked for are not read", bend: func(b *shared) {
+	{name: "the version is read with all other information alone", test: "records/parts that were not asked for are not read", inject: func(b *shared) {
 		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
 			recs, err := r.Get(ctx, ids, parts)
 			for i := range recs {
@@ -156,7 +156,7 @@ var bugs = []bug{
 			return recs, err
 		}
 	}},
-	{name: "a column asked for by itself is not read", test: "records/parts that were not asked for are not read", bend: func(b *shared) {
+	{name: "a column asked for by itself is not read", test: "records/parts that were not asked for are not read", inject: func(b *shared) {
 		b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error) {
 			recs, err := scanAll(r, ctx, q)
 			for i := range recs {
@@ -167,12 +167,12 @@ var bugs = []bug{
 			return recs, err
 		}
 	}},
-	{name: "the blob is read always", test: "records/parts that were not asked for are not read", bend: func(b *shared) {
+	{name: "the blob is read always", test: "records/parts that were not asked for are not read", inject: func(b *shared) {
 		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
 			return r.Get(ctx, ids, parts|driver.Data)
 		}
 	}},
-	{name: "the caller's slice is kept", test: "records/the store shares no memory with its callers", bend: func(b *shared) {
+	{name: "the caller's slice is kept", test: "records/the store shares no memory with its callers", inject: func(b *shared) {
 		var kept sync.Map
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			for _, m := range ms {
@@ -186,17 +186,17 @@ var bugs = []bug{
 			}
 		}
 	}},
-	{name: "the batch is sorted in place", test: "records/apply only reads its mutations", bend: func(b *shared) {
+	{name: "the batch is sorted in place", test: "records/apply only reads its mutations", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			slices.SortFunc(ms, func(a, b driver.Mutation) int { return strings.Compare(string(a.Rec.ID), string(b.Rec.ID)) })
 			return b.Backend.Apply(ctx, ms)
 		}
 	}},
 
-	{name: "a batch is written one by one", test: "atomicity/a failure anywhere in a batch leaves nothing of it", bend: func(b *shared) {
+	{name: "a batch is written one by one", test: "atomicity/a failure anywhere in a batch leaves nothing of it", inject: func(b *shared) {
 		inPieces(b, 1, never)
 	}},
-	{name: "deletes go first, in a transaction of their own", test: "atomicity/random batches do what the contract says", bend: func(b *shared) {
+	{name: "deletes go first, in a transaction of their own", test: "atomicity/random batches do what the contract says", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			var deletes []driver.Mutation
 			for _, m := range ms {
@@ -221,10 +221,10 @@ var bugs = []bug{
 			return revs, err
 		}
 	}},
-	{name: "dangling references pass", test: "atomicity/no dangling reference is committed", bend: func(b *shared) {
+	{name: "dangling references pass", test: "atomicity/no dangling reference is committed", inject: func(b *shared) {
 		mutate(b, func(m *driver.Mutation) { m.NewRefs = nil })
 	}},
-	{name: "the last failure is reported", test: "atomicity/of several failures the first is reported", bend: func(b *shared) {
+	{name: "the last failure is reported", test: "atomicity/the first of several failures is reported", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			ms = slices.Clone(ms)
 			slices.Reverse(ms)
@@ -233,7 +233,7 @@ var bugs = []bug{
 			return revs, err
 		}
 	}},
-	{name: "every Get sees the latest state", test: "atomicity/a view sees one state while others write", bend: func(b *shared) {
+	{name: "every Get sees the latest state", test: "atomicity/a view sees one state while others write", inject: func(b *shared) {
 		b.get = func(_ driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) (recs []driver.Record, err error) {
 			err = b.Backend.View(ctx, func(r driver.Reader) error {
 				recs, err = r.Get(ctx, ids, parts)
@@ -243,7 +243,7 @@ var bugs = []bug{
 		}
 	}},
 
-	{name: "the counter starts anew at every opening", test: "ids/no number is given out twice", bend: func(b *shared) {
+	{name: "the counter restarts at every opening", test: "ids/no number is given out twice", inject: func(b *shared) {
 		var mu sync.Mutex
 		next := int64(1)
 		b.nextIDs = func(_ context.Context, n int) (int64, error) {
@@ -254,22 +254,22 @@ var bugs = []bug{
 			return first, nil
 		}
 	}},
-	{name: "the counter moves by one", test: "ids/no number is given out twice", bend: func(b *shared) {
+	{name: "the counter moves by one", test: "ids/no number is given out twice", inject: func(b *shared) {
 		b.nextIDs = func(ctx context.Context, _ int) (int64, error) { return b.Backend.NextIDs(ctx, 1) }
 	}},
-	{name: "IDs fold letter case", test: "ids/every valid text is an ID of its own", bend: func(b *shared) {
+	{name: "IDs fold letter case", test: "ids/every valid text is an ID of its own", inject: func(b *shared) {
 		mutate(b, func(m *driver.Mutation) { m.Rec.ID = driver.ID(strings.ToLower(string(m.Rec.ID))) })
 	}},
-	{name: "IDs are cut at a hundred bytes", test: "ids/every valid text is an ID of its own", bend: func(b *shared) {
+	{name: "IDs are cut at a hundred bytes", test: "ids/every valid text is an ID of its own", inject: func(b *shared) {
 		mutate(b, func(m *driver.Mutation) { m.Rec.ID = m.Rec.ID[:min(100, len(m.Rec.ID))] })
 	}},
-	{name: "integers stand in the order of text", test: "ids/integers stand in the order of their values", bend: func(b *shared) {
+	{name: "integers are ordered as text", test: "ids/integers are ordered by value", inject: func(b *shared) {
 		rescan(b, func(_ *driver.Query, _ *driver.Columns, recs []driver.Record) []driver.Record {
 			slices.SortFunc(recs, func(a, b driver.Record) int { return strings.Compare(string(a.ID), string(b.ID)) })
 			return recs
 		})
 	}},
-	{name: "text stands in the order of a language", test: "ids/text stands in the order of its bytes", bend: func(b *shared) {
+	{name: "text is ordered by a collation", test: "ids/text is ordered by bytes", inject: func(b *shared) {
 		rescan(b, func(_ *driver.Query, _ *driver.Columns, recs []driver.Record) []driver.Record {
 			slices.SortStableFunc(recs, func(a, b driver.Record) int {
 				return strings.Compare(strings.ToLower(string(a.ID)), strings.ToLower(string(b.ID)))
@@ -277,7 +277,7 @@ var bugs = []bug{
 			return recs
 		})
 	}},
-	{name: "a number is read as a number is", test: "ids/an ID that could never be is absent", bend: func(b *shared) {
+	{name: "IDs with leading zeros are accepted", test: "ids/an impossible ID is absent", inject: func(b *shared) {
 		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
 			ids = slices.Clone(ids)
 			for i, id := range ids {
@@ -289,7 +289,7 @@ var bugs = []bug{
 		}
 	}},
 
-	{name: "NULL stands first", test: "queries/every order, whole and in pages", bend: func(b *shared) {
+	{name: "NULL comes first", test: "queries/every order, whole and in pages", inject: func(b *shared) {
 		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
 			if len(q.Order) == 0 {
 				return recs
@@ -307,7 +307,7 @@ var bugs = []bug{
 			return recs
 		})
 	}},
-	{name: "a place skips what ties with it", test: "queries/every order, whole and in pages", bend: func(b *shared) {
+	{name: "a cursor skips records that tie with it", test: "queries/every order, whole and in pages", inject: func(b *shared) {
 		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
 			if q.After == nil || len(q.Order) == 0 {
 				return recs
@@ -317,7 +317,7 @@ var bugs = []bug{
 			})
 		})
 	}},
-	{name: "ties end in descending order too", test: "queries/random queries, whole and in pages", bend: func(b *shared) {
+	{name: "ties are ordered by descending ID too", test: "queries/random queries, whole and in pages", inject: func(b *shared) {
 		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
 			if len(q.Order) != 1 || !q.Order[0].Desc || q.After != nil {
 				return recs
@@ -330,14 +330,14 @@ var bugs = []bug{
 			return recs
 		})
 	}},
-	{name: "Ne does not match NULL", test: "queries/every comparison of every column", bend: func(b *shared) {
+	{name: "Ne does not match NULL", test: "queries/every comparison of every column", inject: func(b *shared) {
 		rescan(b, func(q *driver.Query, cols *driver.Columns, recs []driver.Record) []driver.Record {
 			return slices.DeleteFunc(recs, func(r driver.Record) bool {
 				return slices.ContainsFunc(q.Where, func(c driver.Cond) bool { return c.Op == driver.Ne && cols.Value(&r, c.Column) == nil })
 			})
 		})
 	}},
-	{name: "a prefix may hold wildcards", test: "queries/a prefix is taken literally", bend: func(b *shared) {
+	{name: "a prefix may hold wildcards", test: "queries/a prefix is taken literally", inject: func(b *shared) {
 		requery(b, func(c *driver.Cond) {
 			if c.Op == driver.HasPrefix {
 				prefix, _, _ := strings.Cut(c.Values[0].(string), "%")
@@ -345,11 +345,11 @@ var bugs = []bug{
 			}
 		})
 	}},
-	{name: "a list is cut at a thousand values", test: "queries/lists of values of any length", bend: func(b *shared) {
+	{name: "a list is cut at a thousand values", test: "queries/lists of values of any length", inject: func(b *shared) {
 		requery(b, func(c *driver.Cond) { c.Values = c.Values[:min(1000, len(c.Values))] })
 	}},
 
-	{name: "compared first, set later", test: "concurrency/compare and set loses no update", bend: func(b *shared) {
+	{name: "compared first, set later", test: "concurrency/compare and set loses no update", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			ms = clone(ms)
 			for i := range ms {
@@ -363,20 +363,20 @@ var bugs = []bug{
 			return b.Backend.Apply(ctx, ms)
 		}
 	}},
-	{name: "two records are written one after the other", test: "concurrency/readers beside writers see whole batches", bend: func(b *shared) {
+	{name: "two records are written one after the other", test: "concurrency/concurrent readers see whole batches", inject: func(b *shared) {
 		inPieces(b, 1, func(context.Context) error { runtime.Gosched(); return nil })
 	}},
-	{name: "contexts are not looked at", test: "concurrency/a context that has ended stops every call", bend: func(b *shared) {
+	{name: "contexts are ignored", test: "concurrency/a context that has ended stops every call", inject: func(b *shared) {
 		b.context = context.WithoutCancel
 	}},
-	{name: "a context stops between two pieces", test: "concurrency/a context that ends in mid-call leaves all or nothing", bend: func(b *shared) {
+	{name: "a context stops between two pieces", test: "concurrency/a context that ends in mid-call leaves all or nothing", inject: func(b *shared) {
 		inPieces(b, 10, func(ctx context.Context) error { time.Sleep(100 * time.Microsecond); return ctx.Err() })
 	}},
 
-	{name: "calls go on after Close", test: "closing/calls after close return ErrClosed", bend: func(b *shared) {
+	{name: "calls go on after Close", test: "closing/calls after close return ErrClosed", inject: func(b *shared) {
 		b.close = func() error { return nil }
 	}},
-	{name: "a second Close fails", test: "closing/calls after close return ErrClosed", bend: func(b *shared) {
+	{name: "a second Close fails", test: "closing/calls after close return ErrClosed", inject: func(b *shared) {
 		closed := false
 		b.close = func() error {
 			if closed {
@@ -386,10 +386,10 @@ var bugs = []bug{
 			return b.Backend.Close()
 		}
 	}},
-	{name: "Close does not wait", test: "closing/close waits for a view in flight", bend: func(b *shared) {
+	{name: "Close does not wait", test: "closing/close waits for an active view", inject: func(b *shared) {
 		b.close = func() error { go b.Backend.Close(); return nil }
 	}},
-	{name: "a call that Close meets fails with an error of its own", test: "closing/close beside other calls lets each succeed or return ErrClosed", bend: func(b *shared) {
+	{name: "a call during Close fails with an error of its own", test: "closing/calls during close succeed or return ErrClosed", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			revs, err := b.Backend.Apply(ctx, ms)
 			if errors.Is(err, driver.ErrClosed) {
@@ -399,17 +399,17 @@ var bugs = []bug{
 		}
 	}},
 
-	{name: "Suspend drops the data", test: "fork reset/suspend and resume keep everything", bend: func(b *shared) {
+	{name: "Suspend drops the data", test: "fork reset/suspend and resume keep everything", inject: func(b *shared) {
 		b.suspend = func() error {
 			b.Backend = mem.New(driver.OpenOptions{})
 			_, err := b.Backend.Init(context.Background(), driver.Schema{Fields: fields})
 			return err
 		}
 	}},
-	{name: "Suspend closes", test: "fork reset/a handle may be suspended before its first use", bend: func(b *shared) {
+	{name: "Suspend closes", test: "fork reset/a handle may be suspended before its first use", inject: func(b *shared) {
 		b.suspend = func() error { return b.Backend.Close() }
 	}},
-	{name: "a suspended handle keeps what it read", test: "fork reset/others may write while a handle is suspended", bend: func(b *shared) {
+	{name: "a suspended handle keeps what it read", test: "fork reset/others may write while a handle is suspended", inject: func(b *shared) {
 		suspended, cache := false, map[driver.ID]driver.Record{}
 		b.suspend = func() error {
 			return b.Backend.View(context.Background(), func(r driver.Reader) error {
@@ -451,12 +451,12 @@ var bugs = []bug{
 		return openShared(plain, o)
 	}},
 
-	{name: "Get stops at a thousand IDs", test: "limits/a batch of thousands with text IDs", bend: func(b *shared) {
+	{name: "Get stops at a thousand IDs", test: "limits/a batch of thousands with text IDs", inject: func(b *shared) {
 		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
 			return r.Get(ctx, ids[:min(1000, len(ids))], parts)
 		}
 	}},
-	{name: "Get gives a record once for each time it is asked for", test: "limits/a batch of thousands with text IDs", bend: func(b *shared) {
+	{name: "Get gives a record once for each time it is asked for", test: "limits/a batch of thousands with text IDs", inject: func(b *shared) {
 		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) (all []driver.Record, err error) {
 			for chunk := range slices.Chunk(ids, 500) {
 				recs, err := r.Get(ctx, chunk, parts)
@@ -467,24 +467,24 @@ var bugs = []bug{
 			return all, nil
 		}
 	}},
-	{name: "a big batch is written in two", test: "limits/a batch of ten thousand", bend: func(b *shared) {
+	{name: "a big batch is written in two", test: "limits/a batch of ten thousand", inject: func(b *shared) {
 		inPieces(b, 5000, never)
 	}},
-	{name: "a state ends at 128 bytes", test: "limits/texts of full length", bend: func(b *shared) {
+	{name: "a state ends at 128 bytes", test: "limits/texts of full length", inject: func(b *shared) {
 		b.each = func(r *driver.Record) { r.State = r.State[:min(128, len(r.State))] }
 	}},
-	{name: "data ends at 64 KiB", test: "limits/data of 8 MiB", bend: func(b *shared) {
+	{name: "data ends at 64 KiB", test: "limits/data of 8 MiB", inject: func(b *shared) {
 		b.each = func(r *driver.Record) { r.Data = bytes.Clone(r.Data[:min(65_535, len(r.Data))]) }
 	}},
 
-	{name: "every opening makes an identity", test: "schema/a store has an identity of its own for good", bend: func(b *shared) {
+	{name: "every opening makes a new identity", test: "schema/a store keeps its own identity", inject: func(b *shared) {
 		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 			m, err := b.Backend.Init(ctx, s)
 			m.Identity = rand.Text()
 			return m, err
 		}
 	}},
-	{name: "an update replaces the whole row", test: "schema/an update leaves the columns of others alone", bend: func(b *shared) {
+	{name: "an update replaces the whole row", test: "schema/an update leaves the columns of others alone", inject: func(b *shared) {
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
 			for _, m := range ms {
 				old, err := (&store{Backend: b.Backend}).read(m.Rec.ID)
@@ -505,11 +505,11 @@ var bugs = []bug{
 			return make([]int64, len(ms)), nil
 		}
 	}},
-	{name: "NoCreate creates", test: "schema/NoCreate makes nothing", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
+	{name: "NoCreate creates", test: "schema/NoCreate creates nothing", open: func(u url.URL, o driver.OpenOptions) (*shared, error) {
 		o.NoCreate = false
 		return openShared(u, o)
 	}},
-	{name: "the kind of the IDs is not looked at", test: "schema/the other kind of IDs is refused", bend: func(b *shared) {
+	{name: "the kind of the IDs is ignored", test: "schema/the other kind of IDs is rejected", inject: func(b *shared) {
 		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 			m, err := b.Backend.Init(ctx, s)
 			if err != nil {
@@ -519,7 +519,7 @@ var bugs = []bug{
 			return m, nil
 		}
 	}},
-	{name: "columns are told by their place", test: "schema/columns come, go and come back", bend: func(b *shared) {
+	{name: "columns are identified by position", test: "schema/columns are added, dropped and added again", inject: func(b *shared) {
 		b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 			for i := range s.Fields {
 				s.Fields[i].Name = fmt.Sprint("c", i)
@@ -528,7 +528,7 @@ var bugs = []bug{
 		}
 	}},
 
-	{name: "Close leaves a goroutine behind", test: "leaks", bend: func(b *shared) {
+	{name: "Close leaks a goroutine", test: "leaks", inject: func(b *shared) {
 		go func() { select {} }()
 	}},
 }

@@ -18,16 +18,16 @@ const (
 
 // testClaims checks that a record is claimed by one owner at a time, until the lease ends.
 func testClaims(t *testing.T, s *suite) {
-	s.forBoth(t, "claims go by the order of the query", testClaimOrder)
+	s.forBoth(t, "claims follow the order of the query", testClaimOrder)
 	s.forBoth(t, "a claim raises the revision and changes nothing else", testClaimChanges)
-	s.forBoth(t, "nobody claims what is claimed until the lease ends", testLease)
+	s.forBoth(t, "no record is claimed again before its lease ends", testLease)
 	s.forBoth(t, "writes under a token", testToken)
 	s.forText(t, "writes without a token leave the claim alone", testClaimStays)
-	s.forBoth(t, "a claim can be renewed by its token alone", testRenew)
+	s.forBoth(t, "a claim is extended only with its token", testExtend)
 	s.forText(t, "ReleaseExpired ends the claims that have lapsed", testReleaseExpired)
 	s.forBoth(t, "edits are stored together with the claim", testEdit)
-	s.forText(t, "claims can be asked for", testClaimQueries)
-	s.forText(t, "what is no way to claim is refused", testClaimingChecked)
+	s.forText(t, "queries by the columns of claims", testClaimQueries)
+	s.forText(t, "invalid parameters are rejected", testClaimingChecked)
 	s.forBoth(t, "each record is claimed once however many claim at once", testManyClaim)
 	s.forText(t, "a claim outlives its handle", testClaimKept)
 }
@@ -175,7 +175,7 @@ func (st *store) claimSoon(t failer, id driver.ID) driver.Record {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("a claim that has lapsed must not be in the way of another, and is for seconds by now")
+	t.Fatalf("a claim that has lapsed must not block another claim, but it has done so for seconds")
 	return driver.Record{}
 }
 
@@ -248,7 +248,7 @@ func testClaimStays(t *testing.T, k *kit) {
 	}
 }
 
-func testRenew(t *testing.T, k *kit) {
+func testExtend(t *testing.T, k *kit) {
 	st := k.fresh(t)
 	c := claimer(t, st)
 	st.mustApply(t, create(k.plain(1)))
@@ -320,7 +320,7 @@ func testEdit(t *testing.T, k *kit) {
 			return fmt.Errorf("not this one")
 		}
 		*r = with(*r, "edited")
-		r.State, r.Modified, r.Fields[2] = "TAKEN", dawn.Add(long), int64(-1)
+		r.State, r.Modified, r.Fields[2] = "TAKEN", baseTime.Add(long), int64(-1)
 		return nil
 	}})
 	if err != nil || !slices.Equal(idsOf(got), []driver.ID{k.id(0), k.id(2)}) {
@@ -331,7 +331,7 @@ func testEdit(t *testing.T, k *kit) {
 		want := was
 		if id == k.id(0) || id == k.id(2) {
 			want = with(want, "edited")
-			want.State, want.Modified, want.Revision = "TAKEN", dawn.Add(long), was.Revision+1
+			want.State, want.Modified, want.Revision = "TAKEN", baseTime.Add(long), was.Revision+1
 			want.Fields = slices.Clone(want.Fields)
 			want.Fields[2] = int64(-1)
 		}

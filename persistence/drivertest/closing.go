@@ -46,7 +46,7 @@ func testClosing(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forText(t, "close waits for a view in flight", func(t *testing.T, k *kit) {
+	s.forText(t, "close waits for an active view", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
 		st.mustApply(t, create(k.plain(1)))
 		var left atomic.Bool
@@ -57,7 +57,7 @@ func testClosing(t *testing.T, s *suite) {
 				close(started)
 				err := st.Close()
 				if !left.Load() {
-					err = errors.Join(err, errors.New("Close must wait for a View in flight"))
+					err = errors.Join(err, errors.New("Close must wait for an active View"))
 				}
 				closed <- err
 			}()
@@ -65,20 +65,20 @@ func testClosing(t *testing.T, s *suite) {
 			time.Sleep(30 * time.Millisecond) // time to go wrong
 			recs, err := r.Get(t.Context(), k.ids(1, 2), everything)
 			if err != nil || len(recs) != 1 {
-				t.Errorf("a View in flight must go on while Close waits, and find its record: %v, %v", recs, err)
+				t.Errorf("an active View must go on while Close waits, and find its record: %v, %v", recs, err)
 			}
 			left.Store(true)
 			return nil
 		})
 		if err != nil {
-			t.Errorf("a View in flight must succeed while Close waits: %v", err)
+			t.Errorf("an active View must succeed while Close waits: %v", err)
 		}
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
 	})
 
-	s.forText(t, "close beside other calls lets each succeed or return ErrClosed", func(t *testing.T, k *kit) {
+	s.forText(t, "calls during close succeed or return ErrClosed", func(t *testing.T, k *kit) {
 		for range 5 {
 			st := k.fresh(t)
 			var acknowledged atomic.Int64

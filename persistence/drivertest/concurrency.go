@@ -16,7 +16,7 @@ import (
 // testConcurrency checks that goroutines and handles can use one store at once.
 func testConcurrency(t *testing.T, s *suite) {
 	s.forBoth(t, "compare and set loses no update", testCounter)
-	s.forBoth(t, "readers beside writers see whole batches", testTransfers)
+	s.forBoth(t, "concurrent readers see whole batches", testTransfers)
 	s.forBoth(t, "writers of the same records do not deadlock", testOverlap)
 	s.forText(t, "one of many creates of the same record succeeds", testRace)
 	s.forText(t, "a context that has ended stops every call", testEndedContext)

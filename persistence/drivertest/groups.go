@@ -25,7 +25,7 @@ func testGroups(t *testing.T, s *suite) {
 			}
 			r.Fields[0] = []any{"a", "A", "a ", "ä", "", nil}[n%6] // equal in some collations
 			r.Fields[5] = []any{[]byte{}, []byte("a"), []byte("A"), nil}[n%4]
-			r.Created = dawn
+			r.Created = baseTime
 			ms = append(ms, create(r))
 		}
 		st.mustApply(t, ms...)

@@ -14,15 +14,15 @@ import (
 // testIDs checks that every valid ID identifies its own record, that IDs have their order, and
 // that no number of the counter is returned twice.
 func testIDs(t *testing.T, s *suite) {
-	s.forInteger(t, "integers stand in the order of their values", func(t *testing.T, k *kit) {
+	s.forInteger(t, "integers are ordered by value", func(t *testing.T, k *kit) {
 		testOrderOfIDs(t, k, "-9223372036854775808", "-9223372036854775807", "-1000", "-999", "-10", "-9", "-1", "0", "1", "2", "9", "10", "11", "99", "100",
 			"4294967296", "9007199254740992", "9007199254740993", "9223372036854775806", "9223372036854775807")
 	})
-	s.forText(t, "text stands in the order of its bytes", func(t *testing.T, k *kit) {
+	s.forText(t, "text is ordered by bytes", func(t *testing.T, k *kit) {
 		testOrderOfIDs(t, k, " x", "-1", "10", "2", "A", "A-", "A.1", "A.10", "A.2", "B", "Z", "_", "a", "a ", "aa", "b", "e\u0301", "z", "\u00e9", "\uff5e", "\U0001F600")
 	})
 	s.forText(t, "every valid text is an ID of its own", testAwkwardIDs)
-	s.forBoth(t, "an ID that could never be is absent", testImpossibleIDs)
+	s.forBoth(t, "an impossible ID is absent", testImpossibleIDs)
 	s.forText(t, "an ID survives reopening", func(t *testing.T, k *kit) {
 		k.needsReopening(t)
 		st := k.fresh(t)
@@ -40,7 +40,7 @@ func testIDs(t *testing.T, s *suite) {
 		}
 	})
 	s.forBoth(t, "no number is given out twice", testNextIDs)
-	s.forBoth(t, "the counter starts above what is there", testCounterStart)
+	s.forBoth(t, "the counter starts above the existing IDs", testCounterStart)
 }
 
 // testOrderOfIDs stores records in random order. ids are in ascending order.
@@ -61,11 +61,11 @@ func testOrderOfIDs(t *testing.T, k *kit, ids ...driver.ID) {
 	for i, id := range ids {
 		q := &driver.Query{After: &driver.Cursor{ID: id}, Limit: 2}
 		if d := diff(append([]driver.ID{}, ids[i+1:min(i+3, len(ids))]...), idsOf(st.scan(t, q))); d != "" {
-			t.Errorf("a Scan after %q must give what stands behind it (-want +got):\n%s", id, d)
+			t.Errorf("a Scan after %q must yield the IDs after it (-want +got):\n%s", id, d)
 		}
 		q = &driver.Query{Where: []driver.Cond{{Column: driver.ColID, Op: driver.Ge, Values: []any{id}}}}
 		if d := diff(ids[i:], idsOf(st.scan(t, q))); d != "" {
-			t.Errorf("a Scan from %q on must give it and what stands behind it (-want +got):\n%s", id, d)
+			t.Errorf("a Scan from %q on must yield it and the IDs after it (-want +got):\n%s", id, d)
 		}
 	}
 }

@@ -21,8 +21,8 @@ const everything = driver.Info | driver.Fields | driver.Data
 // bg is the context for cleanup functions, which run after the test's own context has ended.
 var bg = context.Background()
 
-// dawn is when the records of the tests were created.
-var dawn = time.Date(2026, 2, 3, 4, 5, 6, 789_012_000, time.UTC)
+// baseTime is the time at which the records of the tests were created.
+var baseTime = time.Date(2026, 2, 3, 4, 5, 6, 789_012_000, time.UTC)
 
 // fields has a column of every kind, two of them with names that are SQL keywords.
 var fields = []driver.Column{
@@ -78,12 +78,12 @@ func (k *kit) rec(n int) driver.Record {
 		Type:     "engine.Task",
 		State:    []string{"NEW", "RUNNING", "DONE"}[n%3],
 		Size:     int64(len(data)),
-		Created:  dawn.Add(time.Duration(n) * time.Microsecond),
-		Modified: dawn.Add(time.Duration(n) * time.Second),
+		Created:  baseTime.Add(time.Duration(n) * time.Microsecond),
+		Modified: baseTime.Add(time.Duration(n) * time.Second),
 		Data:     data,
 		Fields: []any{
 			fmt.Sprintf("name %d", n), fmt.Sprintf("größe 'of' \"%d\"", n), int64(n), float64(n) / 4,
-			n%2 == 0, []byte{byte(n), 0, 0xff}, dawn.Add(time.Duration(n) * time.Hour),
+			n%2 == 0, []byte{byte(n), 0, 0xff}, baseTime.Add(time.Duration(n) * time.Hour),
 		},
 	}
 }

@@ -33,7 +33,7 @@ func testNamespaces(t *testing.T, s *suite) {
 			Op: driver.Update, Rec: k.plain(3), NewRefs: []driver.ID{k.id(3)}})
 	})
 
-	s.forText(t, "a namespace is found again, and by other handles", func(t *testing.T, k *kit) {
+	s.forText(t, "a namespace survives reopening and is shared by handles", func(t *testing.T, k *kit) {
 		k.needsReopening(t)
 		st := k.fresh(t)
 		side := k.namespace(t, st, "side")
@@ -116,7 +116,7 @@ func testNamespaces(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forText(t, "a namespace lives through Suspend and ends with Close", func(t *testing.T, k *kit) {
+	s.forText(t, "a namespace survives Suspend and is closed with the store", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
 		side := k.namespace(t, st, "side")
 		side.mustApply(t, create(k.plain(1)))
@@ -136,7 +136,7 @@ func testNamespaces(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forText(t, "an unknown namespace is refused", func(t *testing.T, k *kit) {
+	s.forText(t, "an unknown namespace is rejected", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
 		side := k.namespace(t, st, "side")
 		m := create(k.plain(1))

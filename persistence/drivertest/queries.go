@@ -67,7 +67,7 @@ var pool = map[driver.Kind][]any{
 	driver.Float: {-1.5, 0.0, 0.1, 2.0, 10.0, 1e300},
 	driver.Bool:  {false, true},
 	driver.Bytes: {[]byte{}, []byte{0}, []byte("a"), []byte("a\x00"), []byte("\xff"), []byte("A")},
-	driver.Time:  {time.Time{}, time.UnixMicro(-1).UTC(), time.UnixMicro(0).UTC(), dawn, dawn.Add(time.Microsecond)},
+	driver.Time:  {time.Time{}, time.UnixMicro(-1).UTC(), time.UnixMicro(0).UTC(), baseTime, baseTime.Add(time.Microsecond)},
 }
 
 // queried is a store to query, with a model that has the expected results.
@@ -95,7 +95,7 @@ func newQueried(t *testing.T, k *kit) *queried {
 	for i, n := range numbers {
 		r := k.rec(i)
 		r.ID, r.Type, r.State = k.id(n), []string{"engine.Task", "engine.task", "engine"}[i%3], []string{"NEW", "new", "DONE", "DÖNE", ""}[i%5]
-		r.Revision, r.Created, r.Modified = int64(i%4+1), dawn.Add(time.Duration(i%6)*time.Second), dawn.Add(-time.Duration(i%7)*time.Microsecond)
+		r.Revision, r.Created, r.Modified = int64(i%4+1), baseTime.Add(time.Duration(i%6)*time.Second), baseTime.Add(-time.Duration(i%7)*time.Microsecond)
 		for f, col := range fields {
 			// The steps are coprime with the lengths, so that columns vary independently.
 			if (i*(f+3)+f)%3 == 0 {
@@ -117,8 +117,8 @@ func newQueried(t *testing.T, k *kit) *queried {
 	add(driver.ColType, "engine.Task", "engine", "Engine.Task", "")
 	add(driver.ColState, "NEW", "new", "DÖNE", "", "D")
 	add(driver.ColRevision, int64(0), int64(2), int64(4))
-	add(driver.ColCreated, dawn, dawn.Add(3*time.Second), dawn.Add(time.Hour))
-	add(driver.ColModified, dawn, dawn.Add(-3*time.Microsecond))
+	add(driver.ColCreated, baseTime, baseTime.Add(3*time.Second), baseTime.Add(time.Hour))
+	add(driver.ColModified, baseTime, baseTime.Add(-3*time.Microsecond))
 	for _, f := range fields {
 		add(f.Name, pool[f.Kind]...)
 	}
@@ -179,7 +179,7 @@ func (q *queried) compare(t failer, query *driver.Query) {
 func (q *queried) compareCount(t failer, query *driver.Query) {
 	t.Helper()
 	if want, got := q.model.count(query), q.count(t, query); want != got {
-		t.Errorf("%s must count %d records, without a look at order, place and limit, not %d", text(query), want, got)
+		t.Errorf("%s must count %d records, ignoring order, cursor and limit, not %d", text(query), want, got)
 	}
 }
 
@@ -371,7 +371,7 @@ func testLists(t *testing.T, k *kit) {
 	if !k.integer {
 		return // the rest does not depend on the kind of the IDs
 	}
-	due := list("due_at", func(i int) any { return dawn.Add(time.Duration(i-2500) * time.Microsecond) })
+	due := list("due_at", func(i int) any { return baseTime.Add(time.Duration(i-2500) * time.Microsecond) })
 	name := list("name", func(i int) any { return fmt.Sprint("name ", i) })
 	name.Op = driver.NotIn
 	q.compareLong(t, &driver.Query{Where: []driver.Cond{due, name}, Order: []driver.Order{{Column: "due_at", Desc: true}}, Limit: 5})

@@ -31,7 +31,7 @@ func testSchema(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forText(t, "a store has an identity of its own for good", func(t *testing.T, k *kit) {
+	s.forText(t, "a store keeps its own identity", func(t *testing.T, k *kit) {
 		st, other := k.fresh(t), k.fresh(t)
 		if st.meta.Identity == "" || st.meta.Identity == other.meta.Identity {
 			t.Errorf("two stores must have two identities, not %q and %q", st.meta.Identity, other.meta.Identity)
@@ -68,7 +68,7 @@ func testSchema(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forBoth(t, "the other kind of IDs is refused", func(t *testing.T, k *kit) {
+	s.forBoth(t, "the other kind of IDs is rejected", func(t *testing.T, k *kit) {
 		k.needsReopening(t)
 		for _, records := range []int{0, 1} {
 			st := k.fresh(t)
@@ -86,10 +86,10 @@ func testSchema(t *testing.T, s *suite) {
 		}
 	})
 
-	s.forBoth(t, "columns come, go and come back", testColumns)
+	s.forBoth(t, "columns are added, dropped and added again", testColumns)
 	s.forBoth(t, "an update leaves the columns of others alone", testUnknownColumns)
-	s.forText(t, "NoCreate makes nothing", testNoCreate)
-	s.forText(t, "NoCreate works on what is there", testNoCreateThere)
+	s.forText(t, "NoCreate creates nothing", testNoCreate)
+	s.forText(t, "NoCreate works on an existing store", testNoCreateThere)
 }
 
 func testColumns(t *testing.T, k *kit) {
@@ -107,7 +107,7 @@ func testColumns(t *testing.T, k *kit) {
 		t.Fatalf("a column added by Init must be NULL in the records that are there (-want +got):\n%s", d)
 	}
 	second := k.rec(2)
-	second.Fields, second.Revision = []any{int64(2), "second", dawn}, 1
+	second.Fields, second.Revision = []any{int64(2), "second", baseTime}, 1
 	wider.mustApply(t, create(second))
 	if d := diff(second, wider.one(t, k.id(2))); d != "" {
 		t.Errorf("a record must have a value in a column added by Init (-want +got):\n%s", d)
@@ -122,7 +122,7 @@ func testColumns(t *testing.T, k *kit) {
 	} {
 		q := &driver.Query{Where: []driver.Cond{c.cond}}
 		if d := diff([]driver.ID{c.want}, idsOf(wider.scan(t, q))); d != "" {
-			t.Errorf("%s must look at the right column (-want +got):\n%s", text(q), d)
+			t.Errorf("%s must use the right column (-want +got):\n%s", text(q), d)
 		}
 	}
 	asc := &driver.Query{Order: []driver.Order{{Column: "order", Desc: true}}}

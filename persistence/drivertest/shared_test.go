@@ -57,7 +57,7 @@ type shared struct {
 	scan    func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error)
 	each    func(*driver.Record) // changes what Get and Scan return
 	claim   func(context.Context, *driver.Query, driver.Claiming) ([]driver.Record, error)
-	renew   func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
+	extend  func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
 	countBy func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error)
 	// namespace returns the namespace to use in place of one besides the objects.
 	namespace func(driver.Namespace) driver.Namespace
@@ -71,20 +71,20 @@ func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) 
 }
 
 func (b *shared) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
-	if b.renew != nil {
-		return b.renew(b.ctx(ctx), id, token, lease)
+	if b.extend != nil {
+		return b.extend(b.ctx(ctx), id, token, lease)
 	}
 	return b.Backend.Extend(b.ctx(ctx), id, token, lease)
 }
 
 func (b *shared) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
-	if ns = b.instead(ns); ns == driver.Objects {
+	if ns = b.replaced(ns); ns == driver.Objects {
 		return nil
 	}
 	return b.Backend.InitNamespace(b.ctx(ctx), ns, s)
 }
 
-func (b *shared) instead(ns driver.Namespace) driver.Namespace {
+func (b *shared) replaced(ns driver.Namespace) driver.Namespace {
 	if b.namespace != nil && ns != driver.Objects {
 		return b.namespace(ns)
 	}
@@ -122,7 +122,7 @@ func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, erro
 	if b.namespace != nil {
 		ms = slices.Clone(ms)
 		for i := range ms {
-			ms[i].Namespace = b.instead(ms[i].Namespace)
+			ms[i].Namespace = b.replaced(ms[i].Namespace)
 		}
 	}
 	return b.Backend.Apply(b.ctx(ctx), ms)
@@ -178,7 +178,7 @@ type sharedReader struct {
 }
 
 func (r *sharedReader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
-	in, err := driver.InNamespace(r.Reader, r.b.instead(ns))
+	in, err := driver.InNamespace(r.Reader, r.b.replaced(ns))
 	if err != nil {
 		return nil, err
 	}

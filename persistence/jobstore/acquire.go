@@ -63,8 +63,8 @@ func (s *Store[J]) Acquire(ctx context.Context, owner string, now time.Time, lim
 	}
 }
 
-// begin reads a job that has just been claimed. It returns nil if the job is not to be
-// returned.
+// begin reads a job that has just been claimed. a.job stays nil if the job cannot be read, has
+// been removed or is no longer claimed.
 func (a *Acquired[J]) begin(ctx context.Context, lease time.Duration, bad *unreadable) error {
 	err := a.Reload(ctx)
 	if err != nil && bad.take(err) {

@@ -64,7 +64,7 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 	var bad unreadable
 	// The jobs returned so far, and the IDs of those to be read by themselves: a job that a
 	// scheduler postpones meanwhile may appear again.
-	met := make(map[any]bool)
+	seen := make(map[any]bool)
 	for obj, err := range s.objects.All(ctx, q) {
 		var job *J
 		switch {
@@ -72,10 +72,10 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 			job, err = s.asJob(obj)
 		case errors.Is(err, persistence.ErrUnknownType):
 			e, _ := errors.AsType[*persistence.Error](err)
-			if met[e.ID] {
+			if seen[e.ID] {
 				continue
 			}
-			met[e.ID] = true
+			seen[e.ID] = true
 			job, err = persistence.Load[J](ctx, s.objects, e.ID)
 			if errors.Is(err, persistence.ErrNotFound) || err == nil && keep != nil && !keep(job) {
 				continue // it has changed since
@@ -83,8 +83,8 @@ func (s *Store[J]) read(ctx context.Context, q *persistence.Query, keep func(*J)
 		}
 		switch {
 		case err == nil:
-			if !met[job] {
-				met[job] = true
+			if !seen[job] {
+				seen[job] = true
 				jobs = append(jobs, job)
 			}
 		case !bad.take(err):
