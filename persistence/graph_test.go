@@ -63,8 +63,8 @@ func TestChainsAndCyclesHaveNoDepth(t *testing.T) {
 	})
 }
 
-// chainLengths returns the lengths of a chain and of a cycle. What goes along them is the same on every
-// backend; the short ones are still several batches and pages.
+// chainLengths returns the lengths of a chain and of a cycle. The code that follows references
+// is the same on every backend; the short ones are still several batches and pages.
 func chainLengths(url string) (chain, cycle int) {
 	switch {
 	case long():

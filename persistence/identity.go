@@ -22,7 +22,7 @@ type identity struct {
 type entry struct {
 	store  storeID
 	id     ID       // "" until saved or loaded
-	tried  *attempt // the last save, if its outcome is uncertain
+	tried  *attempt // the last save, if its outcome is uncertain; next to id, which a save reads with it
 	rev    int64    // 0 in a table without revisions
 	digest digest
 	refs   []ID // referred to by the last known revision: sorted, distinct

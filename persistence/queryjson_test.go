@@ -41,9 +41,10 @@ func TestQueriesFromJSONSelectAsJobmansDo(t *testing.T) {
 		numbered(t, s)
 		for text, want := range map[string]string{
 			`{}`: "1 2 3 4 5 6 7 8 9 10 11",
-			`{"filters": [{"field": "state", "op": "=", "arg": "DONE"}]}`:                                                    "1 3 5 7 9",
-			`{"filters": [{"field": "state", "op": "!=", "arg": "DONE"}]}`:                                                   "2 4 6 8 10 11",
-			`{"filters": [{"field": "prio", "op": "!=", "arg": 3}]}`:                                                         "1 2 3 5 6 7 8 9 10 11", // NULL too
+			`{"filters": [{"field": "state", "op": "=", "arg": "DONE"}]}`:  "1 3 5 7 9",
+			`{"filters": [{"field": "state", "op": "!=", "arg": "DONE"}]}`: "2 4 6 8 10 11",
+			// NULL too.
+			`{"filters": [{"field": "prio", "op": "!=", "arg": 3}]}`:                                                         "1 2 3 5 6 7 8 9 10 11",
 			`{"filters": [{"field": "prio", "op": "! =", "arg": 3}, {"field": "prio", "op": "!in", "arg": [4, 5, 6.0]}]}`:    "1 2 3 8 9 10 11",
 			`{"filters": [{"field": "prio", "op": "! IN", "arg": []}]}`:                                                      "1 2 3 4 5 6 7 8 9 10 11",
 			`{"filters": [{"field": "prio", "op": "IN", "arg": []}]}`:                                                        "",
