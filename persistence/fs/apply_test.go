@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 // contents returns every file of a directory but the lock files.
@@ -77,7 +78,7 @@ func TestApplyChecksEachMutation(t *testing.T) {
 			b := open(t, dir, textSchema)
 			apply(t, b, create("a", "b", "bad")...)
 			apply(t, b, mutations(driver.Update, "b")...)
-			spoil(t, filepath.Join(dir, "bad"), frameHead+3)
+			spoil(t, filepath.Join(dir, "bad"), frame.HeadLen+3)
 			before := contents(t, dir)
 			revs, err := b.Apply(t.Context(), c.ms)
 			re, ok := errors.AsType[*driver.RecordError](err)
@@ -109,7 +110,7 @@ func TestApplyOfAllOperationsAtOnce(t *testing.T) {
 	dir := scratch(t)
 	b := open(t, dir, textSchema)
 	apply(t, b, create("updated", "put", "deleted", "checked", "bad")...)
-	spoil(t, filepath.Join(dir, "bad"), frameHead+3)
+	spoil(t, filepath.Join(dir, "bad"), frame.HeadLen+3)
 	first := rec("new")
 	first.Revision = 7
 	changed := rec("updated")

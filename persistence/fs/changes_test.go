@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
 // A list that is gone, damaged or another one costs a new index, no more.
@@ -101,11 +102,13 @@ func TestLostAndDamagedLists(t *testing.T) {
 
 func headSizeOfChanges(t *testing.T) int {
 	t.Helper()
-	head, err := headOfChanges("abcdefghijklmnopqrstuvwxyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(head)
+	f, err := os.Create(filepath.Join(t.TempDir(), "list"))
+	must(err)
+	list, err := claimindex.NewList(f)
+	must(err)
+	defer list.Close()
+	must(list.Begin())
+	return int(list.Size())
 }
 
 func TestListIsBegunAnewWhenItIsLong(t *testing.T) {
@@ -124,7 +127,7 @@ func TestListIsBegunAnewWhenItIsLong(t *testing.T) {
 		if i%10 == 0 && !agree(t, b) {
 			t.Error("who begins the list anew need not make an index")
 		}
-		generations[b.index.generation] = true
+		generations[b.index.Generation] = true
 	}
 	if n := len(generations); n < 3 {
 		t.Errorf("%d generations", n)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
 var _ driver.Claimer = (*Backend)(nil)
@@ -89,8 +90,8 @@ func (cl *claimer) collect(ctx context.Context) error {
 	var after *driver.Cursor
 	const least = 16
 	for n := max(least, cl.Limit); ; {
-		n = min(n, max(least, len(cl.index.entries)))
-		found := cl.index.pick(cl.q, after, n, func(e *entry) bool { return free(&e.Claim, cl.now) })
+		n = min(n, max(least, cl.index.Len()))
+		found := cl.index.Pick(cl.q, after, n, func(e *claimindex.Entry) bool { return free(&e.Claim, cl.now) })
 		for i := range found {
 			if len(cl.changes) == cl.Limit {
 				return nil
@@ -98,14 +99,14 @@ func (cl *claimer) collect(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := cl.take(found[i].name); err != nil {
+			if err := cl.take(found[i].Name); err != nil {
 				return err
 			}
 		}
 		if len(found) < n || len(cl.changes) == cl.Limit {
 			return nil
 		}
-		after = &found[n-1].cur
+		after = &found[n-1].Cursor
 		n *= 4 // Edit refuses many: do not go through all of them for a few each time
 	}
 }
@@ -122,7 +123,7 @@ func (cl *claimer) take(name string) error {
 	switch {
 	case errors.Is(err, driver.ErrCorrupt):
 		cl.unclaimable(name, err)
-		cl.index.remove(name)
+		cl.index.Remove(name)
 		return nil
 	case errors.Is(err, errAbsent), err == nil &&
 		(fileName(h.id) != name || !free(&rec.Claim, cl.now) || !cl.index.schema.columns.Match(cl.q, &rec)):
@@ -235,7 +236,7 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 		return 0, false, readOnly(err)
 	}
 	lapsed := func(c *driver.Claim) bool { return c.Owner != "" && free(c, at) }
-	found := x.pick(&driver.Query{}, nil, maxReaped, func(e *entry) bool { return lapsed(&e.Claim) })
+	found := x.Pick(&driver.Query{}, nil, maxReaped, func(e *claimindex.Entry) bool { return lapsed(&e.Claim) })
 	more = len(found) == maxReaped
 	bytes := 0
 	var changes []change
@@ -243,11 +244,11 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 		if err := ctx.Err(); err != nil {
 			return 0, false, err
 		}
-		h, data, err := l.readRecord(e.name)
+		h, data, err := l.readRecord(e.Name)
 		switch {
 		case errors.Is(err, driver.ErrCorrupt):
-			l.b.log.Warn("the claim of a damaged record cannot be ended", "directory", b.path, "file", e.name, "error", err)
-			x.remove(e.name)
+			l.b.log.Warn("the claim of a damaged record cannot be ended", "directory", b.path, "file", e.Name, "error", err)
+			x.Remove(e.Name)
 			continue
 		case errors.Is(err, errAbsent), err == nil && (h.id != e.ID || !lapsed(&h.claim)):
 			b.index, more = nil, true // somebody has changed files by hand
@@ -260,7 +261,7 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 			break
 		}
 		h.claim = driver.Claim{}
-		changes = append(changes, change{file: file{l.folder, e.name}, header: h, data: data})
+		changes = append(changes, change{file: file{l.folder, e.Name}, header: h, data: data})
 	}
 	if err := l.commitClaims(ctx, changes); err != nil {
 		return 0, false, err

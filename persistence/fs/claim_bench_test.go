@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
 // BenchmarkClaim claims from 10,000 records of 1 KB, and completes in the second case what it claimed. What the first
@@ -49,13 +50,13 @@ func BenchmarkClaim(b *testing.B) {
 
 // BenchmarkPick chooses among 10,000 records in memory.
 func BenchmarkPick(b *testing.B) {
-	x := &index{schema: newSchema(textSchema, nil), entries: map[string]*entry{}, states: map[string][]*entry{}}
+	x := claimindex.New(driver.NewColumns(textSchema))
 	for _, id := range numbers(1, 10_000) {
 		r := rec(id)
 		n, err := strconv.ParseInt(string(id), 10, 64)
 		must(err)
 		r.Fields = []any{"host", n % 100, nil, nil, nil, nil}
-		x.put(r)
+		x.Put(fileName(id), r)
 	}
 	ordered := where(driver.ColState, driver.Eq, "RUNNING")
 	ordered.Order = []driver.Order{{Column: "n"}}
@@ -64,7 +65,7 @@ func BenchmarkPick(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				x.pick(&q, nil, 16, func(e *entry) bool { return free(&e.Claim, someTime) })
+				x.Pick(&q, nil, 16, func(e *claimindex.Entry) bool { return free(&e.Claim, someTime) })
 			}
 		})
 	}

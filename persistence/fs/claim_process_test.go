@@ -197,7 +197,7 @@ func TestKilledClaimer(t *testing.T) {
 			t.Errorf("round %d: the index was made anew", round)
 		}
 		stand := map[string]string{}
-		for _, e := range watcher.index.entries {
+		for e := range watcher.index.All() {
 			if e.Claim.Owner != "" {
 				stand[fmt.Sprint(e.ID, " ", e.Claim.Token)] = e.Claim.Owner
 			}

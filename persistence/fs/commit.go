@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 const (
@@ -183,9 +184,9 @@ func (l *lock) prepare(ctx context.Context, changes []change, t *todo, temps *te
 			return err
 		}
 	}
-	e := newEncoder()
-	defer e.free()
-	b, err := e.frame(commitMark, t.encode)
+	e := frame.NewEncoder()
+	defer e.Free()
+	b, err := e.Frame(commitMark, t.encode)
 	if err != nil {
 		return err
 	}
@@ -305,7 +306,7 @@ func (l *lock) recover(in *folder) error {
 	return l.finish(in, t, true)
 }
 
-// endsWith reports whether a file is there and its last checksum is sum.
+// endsWith reports whether a file is there and its last frame.Checksum is sum.
 func (f file) endsWith(sum uint32) (bool, error) {
 	info, err := f.root.Lstat(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -314,7 +315,7 @@ func (f file) endsWith(sum uint32) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !info.Mode().IsRegular() || info.Size() < uint32Len {
+	if !info.Mode().IsRegular() || info.Size() < frame.Uint32Len {
 		return false, nil
 	}
 	opened, err := f.root.Open(f.name)
@@ -322,11 +323,11 @@ func (f file) endsWith(sum uint32) (bool, error) {
 		return false, err
 	}
 	defer opened.Close()
-	var b [uint32Len]byte
-	if _, err := opened.ReadAt(b[:], info.Size()-uint32Len); err != nil && !errors.Is(err, io.EOF) {
+	var b [frame.Uint32Len]byte
+	if _, err := opened.ReadAt(b[:], info.Size()-frame.Uint32Len); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	n, ok := readUint32(b[:])
+	n, ok := frame.ReadUint32(b[:])
 	return ok && n == sum, nil
 }
 
@@ -368,19 +369,19 @@ func (l *lock) discard(temps []file) {
 }
 
 // writeRecord writes the file of a record under a temporary name and returns its
-// last checksum. buf is memory for it, kept for the next one.
+// last frame.Checksum. buf is memory for it, kept for the next one.
 func (l *lock) writeRecord(temp file, flush bool, c *change, buf *[]byte) (uint32, error) {
 	b, err := appendRecord((*buf)[:0], &c.header)
 	if err != nil {
 		return 0, err
 	}
-	last := sum(b, c.data)
+	last := frame.Sum(b, c.data)
 	const small = 64 << 10
 	if len(c.data) > small {
 		*buf = b
-		return last, l.writeTemp(temp, flush, b, c.data, appendUint32(nil, last))
+		return last, l.writeTemp(temp, flush, b, c.data, frame.AppendUint32(nil, last))
 	}
-	b = appendUint32(append(b, c.data...), last)
+	b = frame.AppendUint32(append(b, c.data...), last)
 	*buf = b
 	return last, l.writeTemp(temp, flush, b)
 }

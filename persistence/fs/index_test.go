@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -43,18 +41,14 @@ func agree(t testing.TB, b *Backend) (kept bool) {
 		want[fileName(rec.ID)] = rec
 	}
 	got := map[string]driver.Record{}
-	n := 0
-	for state, same := range x.states {
-		n += len(same)
-		for i, e := range same {
-			if e.State != state || e.pos != i || x.entries[e.name] != e {
-				t.Errorf("%+v stands at %d of state %q", e, i, state)
-			}
-			got[e.name] = e.Record
+	for e := range x.All() {
+		if e.Name != fileName(e.ID) {
+			t.Errorf("%+v stands under %q", e, e.Name)
 		}
+		got[e.Name] = e.Record
 	}
-	if diff := cmp.Diff(want, got); diff != "" || n != len(want) || len(x.entries) != n {
-		t.Errorf("%d records, %d in the index (by name %d: %q): %s", len(want), n, len(x.entries), slices.Sorted(maps.Keys(x.entries)), diff)
+	if diff := cmp.Diff(want, got); diff != "" || x.Len() != len(want) {
+		t.Errorf("%d records, %d in the index: %s", len(want), x.Len(), diff)
 	}
 	return before != nil && x == before
 }
@@ -346,7 +340,7 @@ func TestFilesChangedByHand(t *testing.T) {
 	if got := lent(t, b, driver.Query{}, driver.Claiming{Limit: 9}); got != "6/2 8/2 9/2" {
 		t.Errorf("got %q", got)
 	}
-	if n := strconv.Itoa(len(b.index.entries)); n != "7" {
+	if n := strconv.Itoa(b.index.Len()); n != "7" {
 		t.Errorf("%s entries", n)
 	}
 }

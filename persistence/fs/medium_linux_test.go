@@ -95,7 +95,7 @@ func TestFullDiskDropsTheListOfChanges(t *testing.T) {
 		if agree(t, x) {
 			t.Error("the index was kept without a list")
 		}
-		if n := len(x.index.entries); n != 1 {
+		if n := x.index.Len(); n != 1 {
 			t.Errorf("%d entries", n)
 		}
 	}

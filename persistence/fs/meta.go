@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 const (
@@ -65,48 +66,48 @@ func (m *meta) add(fields []driver.Column) {
 	}
 }
 
-func (m *meta) encode(e *encoder) {
-	e.mapLen(4)
-	e.text("identity")
-	e.text(m.identity)
-	e.text("integer_ids")
-	e.bool(m.integers)
-	e.text("next")
-	e.int(m.next)
-	e.text("fields")
-	e.mapLen(len(m.fields))
+func (m *meta) encode(e *frame.Encoder) {
+	e.MapLen(4)
+	e.Text("identity")
+	e.Text(m.identity)
+	e.Text("integer_ids")
+	e.Bool(m.integers)
+	e.Text("next")
+	e.Int(m.next)
+	e.Text("fields")
+	e.MapLen(len(m.fields))
 	for _, name := range slices.Sorted(maps.Keys(m.fields)) {
-		e.text(name)
-		e.text(m.fields[name].String())
+		e.Text(name)
+		e.Text(m.fields[name].String())
 	}
 }
 
 func decodeMeta(b []byte) (*meta, error) {
-	body, err := openFrame(metaMark, b)
+	body, err := frame.Open(metaMark, b)
 	if err != nil {
 		return nil, err
 	}
-	d := newDecoder(body)
-	defer d.free()
-	n, err := d.mapLen()
+	d := frame.NewDecoder(body)
+	defer d.Free()
+	n, err := d.MapLen()
 	if err != nil {
 		return nil, err
 	}
 	m := &meta{fields: map[string]driver.Kind{}}
 	for range n {
-		key, err := d.text()
+		key, err := d.Text()
 		if err != nil {
 			return nil, err
 		}
 		switch key {
 		case "identity":
-			m.identity, err = d.text()
+			m.identity, err = d.Text()
 		case "integer_ids":
-			m.integers, err = d.dec.DecodeBool()
+			m.integers, err = d.Bool()
 		case "next":
-			m.next, err = d.dec.DecodeInt64()
+			m.next, err = d.Int()
 		case "fields":
-			err = d.kinds(m.fields)
+			err = decodeKinds(d, m.fields)
 		default:
 			err = errors.New("unknown entry")
 		}
@@ -120,17 +121,17 @@ func decodeMeta(b []byte) (*meta, error) {
 	return m, nil
 }
 
-func (d *decoder) kinds(kinds map[string]driver.Kind) error {
-	n, err := d.mapLen()
+func decodeKinds(d *frame.Decoder, kinds map[string]driver.Kind) error {
+	n, err := d.MapLen()
 	if err != nil {
 		return err
 	}
 	for range n {
-		name, err := d.text()
+		name, err := d.Text()
 		if err != nil {
 			return err
 		}
-		word, err := d.text()
+		word, err := d.Text()
 		if err != nil {
 			return err
 		}
@@ -166,9 +167,9 @@ func (f *folder) readMeta() (*meta, error) {
 func (l *lock) writeMeta(f *folder, m *meta) error { return readOnly(l.replaceMeta(f, m)) }
 
 func (l *lock) replaceMeta(f *folder, m *meta) error {
-	e := newEncoder()
-	defer e.free()
-	b, err := e.frame(metaMark, m.encode)
+	e := frame.NewEncoder()
+	defer e.Free()
+	b, err := e.Frame(metaMark, m.encode)
 	if err != nil {
 		return err
 	}

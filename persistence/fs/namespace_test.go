@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 // openBoth returns a Backend with the namespace of pairs prepared.
@@ -248,16 +249,16 @@ func TestACommitFileWithNamesOfAnUnknownFormStopsEverything(t *testing.T) {
 		"../1", ".brine.meta", ".brine.kv", ".brine.kv/", ".brine.kv/.brine.meta", ".brine.kv/../1", ".brine.meta/1", ".brine./1",
 		"kv/1", ".brine.kv/.brine.kv/1", "/1", "",
 	} {
-		e := newEncoder()
-		list, err := e.frame(commitMark, func(e *encoder) {
-			e.mapLen(1)
-			e.text("removes")
-			e.arrayLen(1)
-			e.text(name)
+		e := frame.NewEncoder()
+		list, err := e.Frame(commitMark, func(e *frame.Encoder) {
+			e.MapLen(1)
+			e.Text("removes")
+			e.ArrayLen(1)
+			e.Text(name)
 		})
 		must(err)
 		must(os.WriteFile(filepath.Join(dir, commitName), list, 0o600))
-		e.free()
+		e.Free()
 		if _, err := tryGet(b, driver.Info, "1"); !errors.Is(err, driver.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%q: %v", name, err)
 		}

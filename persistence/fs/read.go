@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 // Why a file is no record with the ID asked for. All are errAbsent.
@@ -42,10 +43,10 @@ var buffers = sync.Pool{New: func() any { return new([bufSize]byte) }}
 // A recordFile is an open record whose header has been read.
 type recordFile struct {
 	header
-	f     *os.File
-	frame []byte // mark, header and checksum, whole
-	rest  []byte // what has been read behind the frame
-	eof   bool   // there is nothing behind rest
+	f    *os.File
+	head []byte // the frame: mark, header and frame.Checksum
+	rest []byte // what has been read behind the frame
+	eof  bool   // there is nothing behind rest
 }
 
 // open opens the file of a record and reads its header into buf, and the data
@@ -70,7 +71,7 @@ func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, e
 		return r, err
 	}
 	b := buf[:n]
-	size, err := frameLen(recordMark, b)
+	size, err := frame.Len(recordMark, b)
 	if err != nil {
 		info, serr := opened.Stat()
 		if serr != nil {
@@ -93,12 +94,12 @@ func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, e
 		if _, err := io.ReadFull(opened, whole[copy(whole, b):]); err != nil {
 			return r, damaged(err)
 		}
-		r.frame = whole
+		r.head = whole
 	} else {
-		r.frame, r.rest = b[:size], b[size:]
+		r.head, r.rest = b[:size], b[size:]
 		r.eof = n < len(buf)
 	}
-	if r.header, err = decodeHeader(r.frame, withFields); err != nil {
+	if r.header, err = decodeHeader(r.head, withFields); err != nil {
 		return r, damaged(err)
 	}
 	return r, nil
@@ -112,7 +113,7 @@ func (r *recordFile) close() {
 
 // data reads the data and verifies the file as a whole.
 func (r *recordFile) data() ([]byte, error) {
-	want := r.size + uint32Len
+	want := r.size + frame.Uint32Len
 	if r.size < 0 || want < r.size {
 		return nil, damaged(fmt.Errorf("size %d", r.size))
 	}
@@ -122,8 +123,8 @@ func (r *recordFile) data() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if have := info.Size() - int64(len(r.frame)); have != want {
-			return nil, damaged(fmt.Errorf("%d bytes of data instead of %d", max(have-uint32Len, 0), r.size))
+		if have := info.Size() - int64(len(r.head)); have != want {
+			return nil, damaged(fmt.Errorf("%d bytes of data instead of %d", max(have-frame.Uint32Len, 0), r.size))
 		}
 		rest = make([]byte, want)
 		if _, err := io.ReadFull(r.f, rest[copy(rest, r.rest):]); err != nil {
@@ -131,9 +132,9 @@ func (r *recordFile) data() ([]byte, error) {
 		}
 	}
 	data := rest[:r.size:r.size]
-	last, ok := readUint32(rest[r.size:])
-	if !ok || last != sum(r.frame, data) {
-		return nil, damaged(errors.New("checksum of the data does not match"))
+	last, ok := frame.ReadUint32(rest[r.size:])
+	if !ok || last != frame.Sum(r.head, data) {
+		return nil, damaged(errors.New("frame.Checksum of the data does not match"))
 	}
 	if len(r.rest) == len(rest) { // still in the buffer
 		data = append(make([]byte, 0, len(data)), data...)

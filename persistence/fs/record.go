@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
+)
+
+// The marks: the kind of the file and the version of its format.
+const (
+	recordMark = "\xa7brine/1"
+	metaMark   = "\xa7brinem1"
+	commitMark = "\xa7brinec1"
 )
 
 // A header is what a record's file says of it before the data.
@@ -40,126 +47,129 @@ func (h *header) record() driver.Record {
 	}
 }
 
-// appendRecord appends to b the file of a record but for its data and the last checksum.
+// appendRecord appends to b the file of a record but for its data and the last frame.Checksum.
 func appendRecord(b []byte, h *header) ([]byte, error) {
-	e := newEncoder()
-	defer e.free()
-	f, err := e.frame(recordMark, h.encode)
+	e := frame.NewEncoder()
+	defer e.Free()
+	f, err := e.Frame(recordMark, h.encode)
 	if err != nil {
 		return nil, err
 	}
 	return append(b, f...), nil
 }
 
-func (h *header) encode(e *encoder) {
+func (h *header) encode(e *frame.Encoder) {
 	claimed := h.claim.Owner != ""
 	if claimed {
-		e.mapLen(9)
+		e.MapLen(9)
 	} else {
-		e.mapLen(8)
+		e.MapLen(8)
 	}
-	e.text("id")
-	e.text(string(h.id))
-	e.text("type")
-	e.text(h.typ)
-	e.text("state")
-	e.text(h.state)
-	e.text("revision")
-	e.int(h.revision)
-	e.text("size")
-	e.int(h.size)
-	e.text("created")
-	e.time(h.created)
-	e.text("modified")
-	e.time(h.modified)
+	e.Text("id")
+	e.Text(string(h.id))
+	e.Text("type")
+	e.Text(h.typ)
+	e.Text("state")
+	e.Text(h.state)
+	e.Text("revision")
+	e.Int(h.revision)
+	e.Text("size")
+	e.Int(h.size)
+	e.Text("created")
+	encodeTime(e, h.created)
+	e.Text("modified")
+	encodeTime(e, h.modified)
 	if claimed {
-		e.text("claim")
-		e.arrayLen(3)
-		e.text(h.claim.Owner)
-		e.timestamp(h.claim.Until)
-		e.int(h.claim.Token)
+		e.Text("claim")
+		e.ArrayLen(3)
+		e.Text(h.claim.Owner)
+		e.Time(h.claim.Until)
+		e.Int(h.claim.Token)
 	}
 	// The fields come last, so that a reader who does not want them may stop before.
-	e.text("fields")
-	e.mapLen(len(h.fields))
+	e.Text("fields")
+	e.MapLen(len(h.fields))
 	for _, f := range h.fields {
-		e.text(f.name)
-		e.value(f.value)
+		e.Text(f.name)
+		encodeValue(e, f.value)
 	}
 }
 
-func (e *encoder) time(t time.Time) {
+func encodeTime(e *frame.Encoder, t time.Time) {
 	if t.IsZero() {
-		e.null()
+		e.Nil()
 		return
 	}
-	e.timestamp(t)
+	e.Time(t)
 }
 
-func (e *encoder) value(v any) {
+func encodeValue(e *frame.Encoder, v any) {
 	switch v := v.(type) {
 	case string:
-		e.text(v)
+		e.Text(v)
 	case int64:
-		e.int(v)
+		e.Int(v)
 	case float64:
-		e.float(v)
+		e.Float(v)
 	case bool:
-		e.bool(v)
+		e.Bool(v)
 	case []byte:
 		if v == nil {
 			v = []byte{} // nil would be encoded as NULL
 		}
-		e.bytes(v)
+		e.Bytes(v)
 	case time.Time:
-		e.timestamp(v)
+		e.Time(v)
 	default:
-		e.null()
+		e.Nil()
 	}
 }
 
-// decodeHeader reads the header in a whole frame, whose checksum it verifies.
-func decodeHeader(frame []byte, withFields bool) (h header, err error) {
-	body, err := openFrame(recordMark, frame)
+// decodeHeader reads the header in a whole frame, whose frame.Checksum it verifies.
+func decodeHeader(b []byte, withFields bool) (h header, err error) {
+	body, err := frame.Open(recordMark, b)
 	if err != nil {
 		return header{}, err
 	}
-	d := newDecoder(body)
-	defer d.free()
-	n, err := d.mapLen()
+	d := frame.NewDecoder(body)
+	defer d.Free()
+	n, err := d.MapLen()
 	if err != nil {
 		return header{}, err
 	}
 	for range n {
 		var key [16]byte
-		name, err := d.key(key[:0])
+		name, ok, err := d.Short(key[:0])
 		if err != nil {
 			return header{}, err
+		}
+		if !ok {
+			return header{}, errors.New("entry without a proper name in the header")
 		}
 		switch string(name) {
 		case "id":
 			var s string
-			s, err = d.text()
+			s, err = d.Text()
 			h.id = driver.ID(s)
 		case "type":
-			h.typ, err = d.text()
+			h.typ, err = d.Text()
 		case "state":
-			h.state, err = d.text()
+			h.state, err = d.Text()
 		case "revision":
-			h.revision, err = d.dec.DecodeInt64()
+			h.revision, err = d.Int()
 		case "size":
-			h.size, err = d.dec.DecodeInt64()
+			h.size, err = d.Int()
 		case "created":
-			h.created, err = d.time()
+			h.created, err = decodeTime(d)
 		case "modified":
-			h.modified, err = d.time()
+			h.modified, err = decodeTime(d)
 		case "claim":
-			h.claim, err = d.claim()
+			h.claim, err = decodeClaim(d)
 		case "fields":
 			if !withFields {
 				return h, nil
 			}
-			h.fields, err = d.fields()
+			h.fields, err = decodeFields(d)
 		default:
 			return header{}, fmt.Errorf("unknown entry %q in the header", name)
 		}
@@ -170,67 +180,51 @@ func decodeHeader(frame []byte, withFields bool) (h header, err error) {
 	return h, nil
 }
 
-// key reads a short text into buf; nil stands for a longer one.
-func (d *decoder) key(buf []byte) ([]byte, error) {
-	n, err := d.dec.DecodeBytesLen()
-	if err != nil {
-		return nil, err
-	}
-	if n < 0 || n > cap(buf) {
-		return nil, errors.New("entry without a proper name in the header")
-	}
-	buf = buf[:n]
-	if m, _ := d.src.Read(buf); m < n {
-		return nil, errors.New("header ends early")
-	}
-	return buf, nil
-}
-
-func (d *decoder) time() (time.Time, error) {
-	c, err := d.dec.PeekCode()
+func decodeTime(d *frame.Decoder) (time.Time, error) {
+	c, err := d.PeekCode()
 	if err != nil {
 		return time.Time{}, err
 	}
 	switch c {
 	case msgpcode.Nil:
-		return time.Time{}, d.dec.DecodeNil()
+		return time.Time{}, d.Nil()
 	case msgpcode.FixExt4, msgpcode.FixExt8, msgpcode.Ext8:
-		t, err := d.dec.DecodeTime()
+		t, err := d.Time()
 		return t.UTC(), err
 	}
 	return time.Time{}, fmt.Errorf("msgpack code %#x instead of a time", c)
 }
 
-func (d *decoder) claim() (c driver.Claim, err error) {
-	n, err := d.arrayLen()
+func decodeClaim(d *frame.Decoder) (c driver.Claim, err error) {
+	n, err := d.ArrayLen()
 	if err != nil {
 		return c, err
 	}
 	if n != 3 {
 		return c, fmt.Errorf("%d elements instead of 3", n)
 	}
-	if c.Owner, err = d.text(); err != nil {
+	if c.Owner, err = d.Text(); err != nil {
 		return c, err
 	}
-	if c.Until, err = d.time(); err != nil {
+	if c.Until, err = decodeTime(d); err != nil {
 		return c, err
 	}
-	c.Token, err = d.dec.DecodeInt64()
+	c.Token, err = d.Int()
 	return c, err
 }
 
-func (d *decoder) fields() ([]field, error) {
-	n, err := d.mapLen()
+func decodeFields(d *frame.Decoder) ([]field, error) {
+	n, err := d.MapLen()
 	if err != nil {
 		return nil, err
 	}
 	fields := make([]field, 0, min(n, 64))
 	for range n {
-		name, err := d.text()
+		name, err := d.Text()
 		if err != nil {
 			return nil, err
 		}
-		v, err := d.value()
+		v, err := decodeValue(d)
 		if err != nil {
 			return nil, fmt.Errorf("field %q: %w", name, err)
 		}
@@ -241,26 +235,26 @@ func (d *decoder) fields() ([]field, error) {
 	return fields, nil
 }
 
-func (d *decoder) value() (any, error) {
-	c, err := d.dec.PeekCode()
+func decodeValue(d *frame.Decoder) (any, error) {
+	c, err := d.PeekCode()
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case c == msgpcode.Nil:
-		return nil, d.dec.DecodeNil()
+		return nil, d.Nil()
 	case c == msgpcode.False, c == msgpcode.True:
-		return d.dec.DecodeBool()
+		return d.Bool()
 	case c == msgpcode.Double:
-		return d.dec.DecodeFloat64()
+		return d.Float()
 	case msgpcode.IsString(c):
-		return d.text()
+		return d.Text()
 	case msgpcode.IsBin(c):
-		return d.bytes()
+		return d.Bytes()
 	case msgpcode.IsExt(c):
-		return d.time()
+		return decodeTime(d)
 	case msgpcode.IsFixedNum(c), msgpcode.Uint8 <= c && c <= msgpcode.Int64:
-		return d.dec.DecodeInt64()
+		return d.Int()
 	}
 	return nil, fmt.Errorf("msgpack code %#x, which no field has", c)
 }
@@ -284,15 +278,10 @@ func kindOf(v any) driver.Kind {
 	return 0
 }
 
-// sum returns the last checksum of a file: over the frame and the data.
-func sum(frame, data []byte) uint32 {
-	return crc32.Update(checksum(frame), castagnoli, data)
-}
-
 // looksLikeRecord reports whether a file that starts with b is, or once was, a record: most of the mark
 // is there, or it is what a crash or a bad disk makes of a file, empty or zeros.
 func looksLikeRecord(b []byte) bool {
-	b = b[:min(len(b), markLen)]
+	b = b[:min(len(b), frame.MarkLen)]
 	if len(bytes.Trim(b, "\x00")) == 0 {
 		return true
 	}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 const whole = driver.Info | driver.Fields | driver.Data
@@ -172,11 +173,11 @@ func TestEveryFlippedByteIsReported(t *testing.T) {
 
 // forge makes the file of a record with valid checksums.
 func forge(body []byte, data []byte) []byte {
-	b := append([]byte(recordMark), appendUint32(nil, uint32(len(body)))...)
+	b := append([]byte(recordMark), frame.AppendUint32(nil, uint32(len(body)))...)
 	b = append(b, body...)
-	b = appendUint32(b, checksum(b))
-	last := sum(b, data)
-	return appendUint32(append(b, data...), last)
+	b = frame.AppendUint32(b, frame.Checksum(b))
+	last := frame.Sum(b, data)
+	return frame.AppendUint32(append(b, data...), last)
 }
 
 func TestForgedLengthsTakeNoMemory(t *testing.T) {
@@ -220,12 +221,12 @@ func FuzzHeader(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(file[frameHead : len(file)-uint32Len])
+	f.Add(file[frame.HeadLen : len(file)-frame.Uint32Len])
 	f.Add([]byte{0x81, 0xa2, 'i', 'd', 0xdb, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		frame := forge(body, nil)
-		frame = frame[:len(frame)-uint32Len]
-		h, err := decodeHeader(frame, true)
+		b := forge(body, nil)
+		b = b[:len(b)-frame.Uint32Len]
+		h, err := decodeHeader(b, true)
 		if err != nil {
 			return
 		}
@@ -273,7 +274,7 @@ func TestGoldenClaim(t *testing.T) {
 	}
 	for i := range golden {
 		spoil(t, file, i)
-		if _, err := tryGet(b, whole, "7"); i >= markLen && !errors.Is(err, driver.ErrCorrupt) {
+		if _, err := tryGet(b, whole, "7"); i >= frame.MarkLen && !errors.Is(err, driver.ErrCorrupt) {
 			t.Errorf("byte %d: %v", i, err)
 		}
 		spoil(t, file, i)

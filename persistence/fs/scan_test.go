@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 // Whatever a query asks, by pages of any size and with any window, the result is that of a plain sort of all records.
@@ -141,9 +142,9 @@ func TestScanReportsDamagedRecordsAndGoesOn(t *testing.T) {
 	b := open(t, dir, textSchema)
 	long := driver.ID(strings.Repeat("é", 95))
 	apply(t, b, create("a", "b", "c", "d", "e", "f", "g", long)...)
-	spoil(t, filepath.Join(dir, "b"), frameHead+5) // header
-	spoil(t, filepath.Join(dir, "e"), 2)           // mark
-	spoil(t, filepath.Join(dir, fileName(long)), frameHead+5)
+	spoil(t, filepath.Join(dir, "b"), frame.HeadLen+5) // header
+	spoil(t, filepath.Join(dir, "e"), 2)               // mark
+	spoil(t, filepath.Join(dir, fileName(long)), frame.HeadLen+5)
 	if err := os.Truncate(filepath.Join(dir, "c"), 0); err != nil {
 		t.Fatal(err)
 	}

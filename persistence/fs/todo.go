@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
 // A todo is what is left of a commit once all is written.
@@ -14,7 +16,7 @@ type todo struct {
 
 type rename struct {
 	file
-	sum uint32 // the last checksum of the file
+	sum uint32 // the last frame.Checksum of the file
 }
 
 // files returns the files that will change.
@@ -26,37 +28,37 @@ func (t *todo) files() []file {
 	return files
 }
 
-func (t *todo) encode(e *encoder) {
-	e.mapLen(2)
-	e.text("renames")
-	e.arrayLen(len(t.renames))
+func (t *todo) encode(e *frame.Encoder) {
+	e.MapLen(2)
+	e.Text("renames")
+	e.ArrayLen(len(t.renames))
 	for _, r := range t.renames {
-		e.arrayLen(2)
-		e.text(r.fullName())
-		e.int(int64(r.sum))
+		e.ArrayLen(2)
+		e.Text(r.fullName())
+		e.Int(int64(r.sum))
 	}
-	e.text("removes")
-	e.arrayLen(len(t.removes))
+	e.Text("removes")
+	e.ArrayLen(len(t.removes))
 	for _, f := range t.removes {
-		e.text(f.fullName())
+		e.Text(f.fullName())
 	}
 }
 
 // decodeTodo reads a list, whose names resolve turns into files.
 func decodeTodo(b []byte, resolve func(string) (file, error)) (*todo, error) {
-	body, err := openFrame(commitMark, b)
+	body, err := frame.Open(commitMark, b)
 	if err != nil {
 		return nil, err
 	}
-	d := newDecoder(body)
-	defer d.free()
-	n, err := d.mapLen()
+	d := frame.NewDecoder(body)
+	defer d.Free()
+	n, err := d.MapLen()
 	if err != nil {
 		return nil, err
 	}
 	t := &todo{}
 	for range n {
-		key, err := d.text()
+		key, err := d.Text()
 		if err != nil {
 			return nil, err
 		}
@@ -68,15 +70,15 @@ func decodeTodo(b []byte, resolve func(string) (file, error)) (*todo, error) {
 }
 
 // decode reads one entry of a list.
-func (t *todo) decode(d *decoder, key string, resolve func(string) (file, error)) error {
-	n, err := d.arrayLen()
+func (t *todo) decode(d *frame.Decoder, key string, resolve func(string) (file, error)) error {
+	n, err := d.ArrayLen()
 	if err != nil {
 		return err
 	}
 	for range n {
 		switch key {
 		case "renames":
-			name, sum, err := d.rename()
+			name, sum, err := decodeRename(d)
 			if err != nil {
 				return err
 			}
@@ -86,7 +88,7 @@ func (t *todo) decode(d *decoder, key string, resolve func(string) (file, error)
 			}
 			t.renames = append(t.renames, rename{f, sum})
 		case "removes":
-			name, err := d.text()
+			name, err := d.Text()
 			if err != nil {
 				return err
 			}
@@ -102,25 +104,13 @@ func (t *todo) decode(d *decoder, key string, resolve func(string) (file, error)
 	return nil
 }
 
-func (d *decoder) rename() (name string, sum uint32, err error) {
-	if n, err := d.arrayLen(); err != nil || n != 2 {
+func decodeRename(d *frame.Decoder) (name string, sum uint32, err error) {
+	if n, err := d.ArrayLen(); err != nil || n != 2 {
 		return "", 0, errors.Join(errors.New("not a pair"), err)
 	}
-	if name, err = d.text(); err != nil {
+	if name, err = d.Text(); err != nil {
 		return "", 0, err
 	}
-	n, err := d.dec.DecodeUint64()
+	n, err := d.Uint()
 	return name, uint32(n), err
-}
-
-// fileName reads the name of a record's file, and no other.
-func (d *decoder) fileName() (string, error) {
-	name, err := d.text()
-	if err != nil {
-		return "", err
-	}
-	if _, _, ok := idOf(name); !ok {
-		return "", fmt.Errorf("%q is no record's file", name)
-	}
-	return name, nil
 }
