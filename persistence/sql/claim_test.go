@@ -496,7 +496,7 @@ func TestMembersOfAGroupMindClaims(t *testing.T) {
 		{{Op: driver.Delete, Rec: driver.Record{ID: "3"}, Token: tokens[2]}, {Op: driver.Check, Rec: driver.Record{ID: "4"}, Token: tokens[3] + 1}},
 		{{Op: driver.Check, Rec: driver.Record{ID: "4"}, Token: tokens[3], Release: true}},
 	}
-	_, errs, alone := sql.Together(b, background(len(batches)), batches)
+	_, errs, _, alone := sql.Together(b, background(len(batches)), batches)
 	if alone != 0 {
 		t.Errorf("%d were made by themselves", alone)
 	}

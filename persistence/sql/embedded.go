@@ -27,7 +27,7 @@ func (e embedded) open(p *Pools) *open {
 	o.reader = lend(p.Reader, p.Readers)
 	if o.writer = o.reader; p.Reader != p.Writer {
 		o.writer = lend(p.Writer, 1)
-		o.group = newGroup(e.b)
+		o.group = e.newGroup(o)
 	}
 	return o
 }
@@ -36,7 +36,7 @@ func (e embedded) apply(ctx context.Context, o *open, t *batch) error {
 	if o.group == nil {
 		return t.byItself(ctx, o)
 	}
-	return o.group.apply(ctx, o, t)
+	return o.group.Do(ctx, t.bytes(), t)
 }
 
 func (e embedded) retry(ctx context.Context, f func() error) error {

@@ -2,70 +2,103 @@ package sql
 
 import (
 	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/groupcommit"
 )
 
-// Together applies batches as one group: the first has the lock, the others wait in this order. It
-// also returns how many were made by themselves after all.
-func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutation) (revs [][]int64, errs []error, alone int) {
+// Together applies batches, each in a goroutine of its own, as if they had come in this order while
+// another Apply was committing. It returns how many members each commit had, and how many batches
+// were made by themselves.
+func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutation) (revs [][]int64, errs []error, commits []int, alone int) {
 	be := b.(*Backend)
 	o, ts, err := be.ready(context.Background())
 	if err != nil {
 		panic(err)
 	}
 	defer be.leave()
-	g := o.group
-	g.lock <- struct{}{}
-	members := make([]*member, len(batches))
+	e := be.engine.(embedded)
+	var byThemselves atomic.Int64
+	first, release := &batch{}, make(chan struct{})
+	began := make(chan struct{})
+	g := groupcommit.New(
+		func(ctx context.Context, t *batch) error {
+			if t == first {
+				close(began)
+				<-release
+				return nil
+			}
+			byThemselves.Add(1)
+			return e.alone(ctx, o, t)
+		},
+		func(ctx context.Context, c *groupcommit.Commit[*batch]) error {
+			defer func() { commits = append(commits, len(c.Members())) }()
+			return e.together(ctx, o, c)
+		})
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = g.Do(context.Background(), 0, first) })
+	<-began
+	revs, errs = make([][]int64, len(batches)), make([]error, len(batches))
 	for i, ms := range batches {
 		t := &batch{b: be, tables: ts, ms: ms}
 		t.sort()
-		members[i] = &member{ctx: ctxs[i], t: t, done: make(chan struct{})}
+		wg.Add(1)
+		waiting := g.Waiting()
+		var left atomic.Bool
+		go func() {
+			defer wg.Done() // also where a context ends the goroutine
+			defer left.Store(true)
+			if errs[i] = g.Do(ctxs[i], t.bytes(), t); errs[i] == nil {
+				revs[i] = t.revs
+			}
+		}()
+		for g.Waiting() == waiting && !left.Load() {
+			runtime.Gosched()
+		}
 	}
-	g.waiting = append(g.waiting, members[1:]...)
-	left := make(chan struct{})
-	go func() { // which a context may end
-		defer close(left)
-		g.lead(o, members[0])
+	close(release)
+	wg.Wait()
+	return revs, errs, commits, int(byThemselves.Load())
+}
+
+// Hold keeps every Apply from committing, until release.
+func Hold(b driver.Backend) (release func()) {
+	ctx := &holding{Context: context.Background(), began: make(chan struct{}), release: make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = b.Apply(ctx, []driver.Mutation{{Op: driver.Delete, Rec: driver.Record{ID: "0"}}})
 	}()
-	<-left
-	for _, m := range members {
-		<-m.done
-		if m.alone {
-			alone++
-			m.err = m.t.byItself(m.ctx, o)
-		}
-		if m.err != nil {
-			m.t.revs = nil
-		}
-		revs, errs = append(revs, m.t.revs), append(errs, m.err)
+	<-ctx.began
+	return func() {
+		close(ctx.release)
+		<-done
 	}
-	return revs, errs, alone
 }
 
-// LastGroup returns how many members the last commit had.
-func LastGroup(b driver.Backend) int {
-	g := b.(*Backend).open.group
-	g.lock <- struct{}{}
-	defer func() { <-g.lock }()
-	return g.last
+// A holding context keeps the Apply that asks it, from the second time on, and then has ended.
+type holding struct {
+	context.Context
+	asked          atomic.Int64
+	began, release chan struct{}
 }
 
-// HoldLock keeps everyone from committing, until release.
-func HoldLock(b driver.Backend) (release func()) {
-	g := b.(*Backend).open.group
-	g.lock <- struct{}{}
-	return func() { <-g.lock }
+func (h *holding) Err() error {
+	switch h.asked.Add(1) {
+	case 1: // by Apply itself
+		return nil
+	case 2:
+		close(h.began)
+	}
+	<-h.release
+	return context.Canceled
 }
 
 // Waiting returns how many Applys wait for their commit.
-func Waiting(b driver.Backend) int {
-	g := b.(*Backend).open.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.waiting)
-}
+func Waiting(b driver.Backend) int { return b.(*Backend).open.group.Waiting() }
 
 // Reclassify makes the backend take errors of one class for those of another.
 func Reclassify(b driver.Backend, from, to Class) {

@@ -103,7 +103,7 @@ func TestMembersOfAGroupFareAsIfTheyCameOneByOne(t *testing.T) {
 	add(ctx, "[3] <nil>", ifRev(mutation(driver.Check, 1, ""), 3))
 	add(ctx, "[1] <nil>", mutation(driver.Create, 3, "again"))
 
-	revs, errs, byThemselves := sql.Together(group, ctxs, batches)
+	revs, errs, commits, byThemselves := sql.Together(group, ctxs, batches)
 	if byThemselves > 0 {
 		t.Errorf("%d members were not in the commit", byThemselves)
 	}
@@ -120,8 +120,8 @@ func TestMembersOfAGroupFareAsIfTheyCameOneByOne(t *testing.T) {
 	if diff := cmp.Diff(records(t, alone), records(t, group)); diff != "" {
 		t.Error(diff)
 	}
-	if n := sql.LastGroup(group); n != len(batches) {
-		t.Errorf("%d members in the commit, want %d", n, len(batches))
+	if want := []int{len(batches) - 1}; !slices.Equal(commits, want) { // the one that is cancelled does not wait
+		t.Errorf("commits of %v members, want %v", commits, want)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestGroupsOfAnythingFareAsIfTheyCameOneByOne(t *testing.T) {
 				ms[i].Rec.Data = []byte(strconv.Itoa(version))
 			}
 		}
-		revs, errs, byThemselves := sql.Together(group, background(len(batches)), batches)
+		revs, errs, _, byThemselves := sql.Together(group, background(len(batches)), batches)
 		if byThemselves > 0 {
 			t.Fatalf("%d members were not in the commit", byThemselves)
 		}
@@ -188,7 +188,7 @@ func TestAMemberThatPanicsDoesSoByItself(t *testing.T) {
 	t.Parallel()
 	for _, nth := range []int64{1, 2} {
 		b, _ := newStore(t, groupSchema)
-		release := sql.HoldLock(b)
+		release := sql.Hold(b)
 		var wg sync.WaitGroup
 		var panics, good atomic.Int64
 		for i := range 8 {
@@ -230,24 +230,19 @@ func TestALeaderThatGoesAwayLeavesTheOthersToThemselves(t *testing.T) {
 		b, _ := newStore(t, groupSchema)
 		gone := &contextThat{Context: t.Context(), nth: nth, what: runtime.Goexit}
 		ctxs := background(4)
-		ctxs[2] = gone // met by the leader while it works for this one
+		ctxs[2] = gone // asked by the leader while it works for this one
 		batches := [][]driver.Mutation{
-			{mutation(driver.Create, 1, "a")}, {mutation(driver.Update, 1, "b")}, {mutation(driver.Check, 1, "")}, {mutation(driver.Create, 1, "c")},
+			{mutation(driver.Create, 1, "a")}, {mutation(driver.Create, 2, "b")}, {mutation(driver.Put, 3, "c")}, {mutation(driver.Create, 4, "d")},
 		}
-		var errs []error
-		left := make(chan struct{})
-		go func() {
-			defer close(left)
-			_, errs, _ = sql.Together(b, ctxs, batches)
-		}()
-		<-left
-		got := records(t, b)
-		if nth <= 2 { // the last two are made after the one that ends the goroutine
-			if want := map[driver.ID]string{"1": "2 b [1]"}; cmp.Diff(want, got) != "" {
-				t.Errorf("%d: %v, want %v", nth, got, want)
-			}
-		} else if errs == nil || errs[0] != nil {
-			t.Errorf("%d: %v, %v", nth, errs, got)
+		_, errs, _, alone := sql.Together(b, ctxs, batches)
+		want, made := map[driver.ID]string{"1": "1 a [1]", "2": "1 b [2]", "3": "1 c [3]", "4": "1 d [4]"}, 0
+		if nth <= 2 { // the leader's goroutine has ended, and so does that of the one that it worked for
+			delete(want, "1")
+			delete(want, "3")
+			made = 3
+		}
+		if diff := cmp.Diff(want, records(t, b)); diff != "" || alone != made || errors.Join(errs...) != nil {
+			t.Errorf("%d: %v, %d by themselves\n%s", nth, errs, alone, diff)
 		}
 		if _, err := b.Apply(t.Context(), []driver.Mutation{mutation(driver.Create, 9, "")}); err != nil {
 			t.Errorf("%d: the next one: %v", nth, err)
@@ -258,7 +253,7 @@ func TestALeaderThatGoesAwayLeavesTheOthersToThemselves(t *testing.T) {
 func TestWhoseContextEndsWhileWaitingLeaves(t *testing.T) {
 	t.Parallel()
 	b, _ := newStore(t, groupSchema)
-	release := sql.HoldLock(b)
+	release := sql.Hold(b)
 	ctx, cancel := context.WithCancel(t.Context())
 	impatient, patient := make(chan error, 8), make(chan error, 8)
 	for i := range 8 {
@@ -432,24 +427,28 @@ func TestAFailedCommitFailsAllMembers(t *testing.T) {
 	b, do := newRollbackStore(t, "50ms")
 	do("BEGIN")
 	do("SELECT count(*) FROM store")
-	_, errs, _ := sql.Together(b, background(3), batches)
+	_, errs, _, _ := sql.Together(b, background(3), batches)
 	for _, err := range errs {
 		if err == nil || !strings.Contains(err.Error(), "locked") || errors.Is(err, driver.ErrExists) {
 			t.Errorf("got %v", err)
 		}
 	}
 	sql.Reclassify(b, sql.Busy, sql.Lost)
-	_, errs, _ = sql.Together(b, background(3), batches)
-	for _, err := range errs {
-		if !errors.Is(err, driver.ErrUncertain) {
-			t.Errorf("got %v", err)
+	_, errs, _, _ = sql.Together(b, background(3), batches)
+	for i, err := range errs {
+		want := driver.ErrUncertain
+		if i == 2 { // it surely wrote nothing
+			want = driver.ErrExists
+		}
+		if !errors.Is(err, want) || errors.Is(err, driver.ErrUncertain) != (i < 2) {
+			t.Errorf("member %d: %v, want %v", i, err, want)
 		}
 	}
 	do("ROLLBACK")
 	if got := records(t, b); len(got) != 1 {
 		t.Errorf("written: %v", got)
 	}
-	revs, errs, _ := sql.Together(b, background(3), batches)
+	revs, errs, _, _ := sql.Together(b, background(3), batches)
 	if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], driver.ErrExists) || revs[1][1] != 2 {
 		t.Error("afterwards:", revs, errs)
 	}
@@ -476,7 +475,7 @@ func TestACommitThatHasToWaitIsTriedAgainForAll(t *testing.T) {
 	batches := [][]driver.Mutation{
 		{mutation(driver.Create, 1, "never")}, {mutation(driver.Create, 2, "")}, {mutation(driver.Create, 3, "never")}, {mutation(driver.Create, 4, "")},
 	}
-	_, errs, _ := sql.Together(b, ctxs, batches)
+	_, errs, _, _ := sql.Together(b, ctxs, batches)
 	for i, err := range errs {
 		if (i%2 == 0) != errors.Is(err, context.Canceled) || i%2 == 1 && err != nil {
 			t.Errorf("member %d: %v", i, err)
@@ -494,7 +493,7 @@ func TestAllWhoWaitForAnotherProcessLosePatience(t *testing.T) {
 	t.Parallel()
 	b, do := newRollbackStore(t, "50ms")
 	do("BEGIN IMMEDIATE")
-	release := sql.HoldLock(b)
+	release := sql.Hold(b)
 	errs := make(chan error, 8)
 	ctx, cancel := context.WithCancel(t.Context())
 	for i := range 8 {

@@ -106,7 +106,7 @@ func TestMembersOfAGroupWriteToNamespaces(t *testing.T) {
 	if err := driver.InitNamespace(t.Context(), b, kv, driver.Schema{}); err != nil {
 		t.Fatal(err)
 	}
-	revs, errs, alone := sql.Together(b, background(4), [][]driver.Mutation{
+	revs, errs, _, alone := sql.Together(b, background(4), [][]driver.Mutation{
 		{pair(driver.Put, "a", "1")},
 		{job(1, "A", 0, 0), pair(driver.Put, "a", "2")},
 		{job(2, "A", 0, 0), pair(driver.Create, "a", "3")},
