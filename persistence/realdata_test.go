@@ -95,8 +95,8 @@ func init() {
 	persistence.Register[Workflow]("real.Workflow")
 }
 
-// debian returns the packages of Debian that a web server needs: all 3,982, or the first some of them with
-// the dependencies among these, which is what the short form always gets.
+// debian returns the packages of Debian that a web server needs: all 3,982, or the first some
+// of them with the dependencies among these, which is what the short form always gets.
 func debian(t *testing.T, whole bool) *Archive {
 	type line struct {
 		Name, Version, Arch, Section, Priority, Source string
@@ -131,8 +131,8 @@ func debian(t *testing.T, whole bool) *Archive {
 	return a
 }
 
-// commits returns the history of Prometheus: all 18,400 commits, or the first 2,000 with the parents among them,
-// which is what the short form always gets.
+// commits returns the history of Prometheus: all 18,400 commits, or the first 2,000 with the
+// parents among them, which is what the short form always gets.
 func commits(t *testing.T, whole bool) *Archive {
 	rows := lines[struct {
 		ID      string
