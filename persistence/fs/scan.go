@@ -15,45 +15,67 @@ import (
 // kept, so that listing all records reads the directory once for so many, not once a page.
 const defaultWindow = 32 << 10
 
-// A lookahead is a stretch of the IDs of a directory at one moment.
+// A lookahead is a range of the IDs of a folder at one moment, in order.
 type lookahead struct {
 	generation uint64
-	modified   time.Time // of the directory: files may have been added or removed by hand
-	after      driver.ID // the stretch starts behind it; "" stands before all
+	modified   time.Time // of the folder: files may have been added or removed by hand
+	after      driver.ID // the range starts after it; "" stands before all
 	ids        []driver.ID
-	complete   bool     // there are none behind the stretch
-	lost       []string // of a stretch from the start: damaged files whose names are hashed, so that their IDs are unknown
+	complete   bool     // there are none after the range
+	lost       []string // damaged files whose IDs are unknown, as their names are hashed; of a range from the start
 }
 
-// idsAfter returns a stretch of IDs that starts behind after.
+// since returns the part of a range that stands after an ID, or nil where it has none.
+func (la *lookahead) since(after driver.ID, cmp func(a, b driver.ID) int) *lookahead {
+	switch {
+	case after == la.after:
+		return la
+	case la.after != "" && (after == "" || cmp(after, la.after) < 0):
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(la.ids, after, cmp)
+	if found {
+		i++
+	}
+	if i == len(la.ids) && !la.complete {
+		return nil
+	}
+	return &lookahead{ids: la.ids[i:], complete: la.complete}
+}
+
+// idsAfter returns a range of IDs that starts after one.
 func (r *reader) idsAfter(ctx context.Context, after driver.ID) (*lookahead, error) {
-	cmp, window := r.schema.columns.CompareIDs, r.b.window
 	generation, known := r.generation()
 	info, err := r.file.Stat()
 	if err != nil {
 		return nil, err
 	}
 	r.b.mu.Lock()
-	la := r.ahead
+	kept := r.ahead
 	r.b.mu.Unlock()
-	if known && la != nil && la.generation == generation && la.modified.Equal(info.ModTime()) &&
-		(la.after == "" || after != "" && cmp(after, la.after) >= 0) {
-		if after == "" {
+	if known && kept != nil && kept.generation == generation && kept.modified.Equal(info.ModTime()) {
+		if la := kept.since(after, r.schema.columns.CompareIDs); la != nil {
 			return la, nil
 		}
-		i, found := slices.BinarySearchFunc(la.ids, after, cmp)
-		if found {
-			i++
-		}
-		if i < len(la.ids) || la.complete {
-			return &lookahead{ids: la.ids[i:], complete: la.complete}, nil
-		}
 	}
-	la = &lookahead{generation: generation, modified: info.ModTime(), after: after, complete: true}
-	// The smallest IDs so far, and up to as many candidates.
-	smallest := make([]driver.ID, 0, 256)
-	bound := driver.ID("") // what is not below it is not among the smallest
-	err = r.eachName(ctx, func(name string) error {
+	la, err := r.readIDs(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	la.generation, la.modified = generation, info.ModTime()
+	if known {
+		r.b.mu.Lock()
+		r.ahead = la
+		r.b.mu.Unlock()
+	}
+	return la, nil
+}
+
+// readIDs reads the folder for idsAfter.
+func (r *reader) readIDs(ctx context.Context, after driver.ID) (*lookahead, error) {
+	la := &lookahead{after: after}
+	first := smallest{n: r.b.window, cmp: r.schema.columns.CompareIDs, complete: true}
+	err := r.eachName(ctx, func(name string) error {
 		id, err := r.idOfFile(name)
 		if errors.Is(err, driver.ErrCorrupt) {
 			if after == "" {
@@ -61,37 +83,49 @@ func (r *reader) idsAfter(ctx context.Context, after driver.ID) (*lookahead, err
 			}
 			return nil
 		}
-		if err != nil {
-			return err
+		if err == nil && storable(id, r.schema.IntegerIDs) && (after == "" || first.cmp(id, after) > 0) {
+			first.add(id)
 		}
-		if !storable(id, r.schema.IntegerIDs) || after != "" && cmp(id, after) <= 0 {
-			return nil
-		}
-		if bound != "" && cmp(id, bound) > 0 {
-			return nil
-		}
-		smallest = append(smallest, id)
-		if len(smallest) == 2*window {
-			slices.SortFunc(smallest, cmp)
-			smallest = smallest[:window]
-			bound, la.complete = smallest[window-1], false
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(smallest, cmp)
-	if len(smallest) > window {
-		smallest, la.complete = smallest[:window], false
-	}
-	la.ids = slices.Clip(smallest)
-	if known {
-		r.b.mu.Lock()
-		r.ahead = la
-		r.b.mu.Unlock()
-	}
+	la.ids, la.complete = first.sorted()
 	return la, nil
+}
+
+// smallest collects the n smallest IDs of many.
+type smallest struct {
+	n        int
+	cmp      func(a, b driver.ID) int
+	ids      []driver.ID // the smallest so far, and up to as many candidates
+	bound    driver.ID   // what is greater is not among the smallest; "": all may be
+	complete bool        // none has been left out
+}
+
+func (s *smallest) add(id driver.ID) {
+	if s.bound != "" && s.cmp(id, s.bound) > 0 {
+		return
+	}
+	if s.ids = append(s.ids, id); len(s.ids) == 2*s.n {
+		s.cut()
+		s.bound = s.ids[s.n-1]
+	}
+}
+
+// cut sorts the IDs and leaves the smallest.
+func (s *smallest) cut() {
+	slices.SortFunc(s.ids, s.cmp)
+	if len(s.ids) > s.n {
+		s.ids, s.complete = s.ids[:s.n], false
+	}
+}
+
+// sorted returns the smallest IDs in order, and whether they are all there are.
+func (s *smallest) sorted() (ids []driver.ID, complete bool) {
+	s.cut()
+	return slices.Clip(s.ids), s.complete
 }
 
 // eachName calls fn with the name of every file that may be a record's, in no order.
@@ -171,7 +205,7 @@ func (s *selection) read(id driver.ID, parts driver.Parts, buf *[bufSize]byte) (
 	return rec, ok, err
 }
 
-// Scan reads the directory, a stretch of IDs at a time, and then the file of
+// Scan reads the directory, a range of IDs at a time, and then the file of
 // each ID. An order other than by ID makes it read every header before the first
 // record is yielded, of which it keeps the q.Limit first.
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
@@ -186,41 +220,55 @@ func (s *selection) byIDs(ctx context.Context) iter.Seq2[driver.Record, error] {
 	return func(yield func(driver.Record, error) bool) {
 		buf := buffers.Get().(*[bufSize]byte)
 		defer buffers.Put(buf)
+		yielded := 0
+		for id, err := range s.ids(ctx) {
+			rec, ok := driver.Record{ID: id}, false
+			if err == nil {
+				rec, ok, err = s.read(id, s.q.Parts, buf)
+			}
+			if err == nil && !ok {
+				continue
+			}
+			if !yield(rec, err) || err != nil && !errors.Is(err, driver.ErrCorrupt) {
+				return
+			}
+			if err == nil {
+				yielded++
+			}
+			if err == nil && yielded == s.q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// ids returns the IDs after the cursor of the query, in order. First it returns the files whose IDs
+// are unknown, each with an ErrCorrupt. Another error is the last.
+func (s *selection) ids(ctx context.Context) iter.Seq2[driver.ID, error] {
+	return func(yield func(driver.ID, error) bool) {
 		var after driver.ID
 		if s.q.After != nil {
 			after = s.q.After.ID
 		}
-		yielded := 0
 		for {
 			la, err := s.idsAfter(ctx, after)
 			if err != nil {
-				yield(driver.Record{}, err)
+				yield("", err)
 				return
 			}
 			for _, name := range la.lost {
 				id := driver.ID(name) // the best there is
-				if !yield(driver.Record{ID: id}, &driver.RecordError{ID: id, Err: damaged(errors.New("this is the name of its file"))}) {
+				if !yield(id, &driver.RecordError{ID: id, Err: damaged(errors.New("this is the name of its file"))}) {
 					return
 				}
 			}
 			for _, id := range la.ids {
 				if err := ctx.Err(); err != nil {
-					yield(driver.Record{}, err)
+					yield("", err)
 					return
 				}
-				rec, ok, err := s.read(id, s.q.Parts, buf)
-				switch {
-				case err != nil:
-					if !yield(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
-						return
-					}
-				case ok:
-					if !yield(rec, nil) {
-						return
-					}
-					if yielded++; yielded == s.q.Limit {
-						return
-					}
+				if !yield(id, nil) {
+					return
 				}
 			}
 			if la.complete {
@@ -237,8 +285,8 @@ type place struct {
 	cur *driver.Cursor
 }
 
-// ordered reads all headers, and the first records of the order; again from there on where some of them turn out to be unreadable, so that
-// they do not take the place of others.
+// ordered reads all headers, and the first records of the order; again from there on where some of
+// them turn out to be unreadable, so that they do not take the place of others.
 func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error] {
 	return func(yield func(driver.Record, error) bool) {
 		told := false // which headers are damaged
@@ -282,8 +330,8 @@ func (s *selection) data(ctx context.Context, id driver.ID) (driver.Record, erro
 	return rec, err
 }
 
-// first returns the first records of a query, up to its limit, without their data. Damaged headers it gives to bad; ok is false when that is
-// over, or something else has failed.
+// first returns the first records of a query, up to its limit, without their data. Damaged headers
+// it gives to bad; ok is false when that is over, or something else has failed.
 func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.Record, error) bool) (first []place, ok bool) {
 	columns := s.schema.columns
 	compare := func(a, b place) int { return columns.Compare(q, a.cur, b.cur) }
@@ -313,8 +361,8 @@ func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.
 	return first, true
 }
 
-// Count reads every header that a condition needs. A damaged record counts
-// where there are no conditions but on IDs, and is an error where there are, since it cannot be known to match.
+// Count reads every header that a condition needs. A damaged record counts where there are no
+// conditions but on IDs, and is an error where there are, since it cannot be known to match.
 func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
 	s := r.selection(&driver.Query{Where: q.Where})
 	buf := buffers.Get().(*[bufSize]byte)
