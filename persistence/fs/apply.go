@@ -120,7 +120,8 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 	return recordError(id, p.change(i, m, s, f, &old, found, err))
 }
 
-// change plans the change of a mutation that has been checked. If nothing was found, absent says why.
+// change plans the change of a mutation that has been checked. If nothing was found, absent says
+// why.
 func (p *plan) change(i int, m *driver.Mutation, s *schema, f file, old *header, found bool, absent error) error {
 	switch m.Op {
 	case driver.Delete:
@@ -150,7 +151,8 @@ func (p *plan) change(i int, m *driver.Mutation, s *schema, f file, old *header,
 	return nil
 }
 
-// rewrite writes a record anew with another header: its data must be sound for that. The revision stays.
+// rewrite writes a record anew with another header: its data must be sound for that. The revision
+// stays.
 func (p *plan) rewrite(i int, f file, edit func(*header)) error {
 	var h header
 	var data []byte
@@ -168,8 +170,9 @@ func (p *plan) rewrite(i int, f file, edit func(*header)) error {
 	return nil
 }
 
-// current returns the header of the record with the ID, and whether there is one, damaged or not. Where
-// the file has another one, whose name differs in letter case only, there is none, and the error is errClash.
+// current returns the header of the record with the ID, and whether there is one, damaged or not.
+// Where the file has another one, whose name differs in letter case only, there is none, and the
+// error is errClash.
 func (p *plan) current(id driver.ID, f file) (h header, found bool, err error) {
 	if c := p.before.get(f); c != nil {
 		if c.remove {

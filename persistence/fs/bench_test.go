@@ -16,7 +16,8 @@ import (
 
 var kilobyte = bytes.Repeat([]byte("0123456789abcdef"), 64)
 
-// scaled returns n, or with -short a hundredth of what is large: it shows that the benchmarks run, no more.
+// scaled returns n, or with -short a hundredth of what is large: it shows that the benchmarks run,
+// no more.
 func scaled(n int) int {
 	if testing.Short() && n > 1000 {
 		return n / 100
@@ -75,7 +76,8 @@ func writeByHand(name string, sync bool) {
 	must(f.Close())
 }
 
-// BenchmarkApplyOne compares storing one record with a temporary, fsync, rename and fsync of the directory.
+// BenchmarkApplyOne compares storing one record with a temporary, fsync, rename and fsync of the
+// directory.
 func BenchmarkApplyOne(b *testing.B) {
 	store, dir := open(b, b.TempDir(), intSchema), b.TempDir()
 	root, err := os.Open(dir)

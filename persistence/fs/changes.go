@@ -8,9 +8,9 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
-// changesName is a list of the records that have changed, for the indexes of claiming processes. It exists once
-// somebody has claimed, and is read and written under the exclusive lock alone. An entry is written before
-// the change that it tells of.
+// changesName is a list of the records that have changed, for the indexes of claiming processes. It
+// exists once somebody has claimed, and is read and written under the exclusive lock alone. An
+// entry is written before the change that it tells of.
 const changesName = ".brine.changes"
 
 // defaultListed is the length at which the list is begun anew.
@@ -38,8 +38,9 @@ func (d *directory) openChanges(create bool) (*claimindex.List, error) {
 	return c, nil
 }
 
-// announce tells the others what is about to change. It stands before the first change that they can see, so that a crash in
-// between does no harm. Each time the generation rises, there is a frame more in the list.
+// announce tells the others what is about to change. It stands before the first change that they
+// can see, so that a crash in between does no harm. Each time the generation rises, there is a
+// frame more in the list.
 func (l *lock) announce(files ...file) error {
 	if err := l.list(files); err != nil {
 		return err

@@ -40,8 +40,9 @@ func (l *lock) commitClaims(ctx context.Context, changes []change) error {
 	return nil
 }
 
-// Claim looks for records in an index in memory, then reads their files, and writes those anew, data and all, with the claim in the header. The clock is that of
-// the machine. The first call makes the index, for which it reads the headers of all records; see the package documentation. A
+// Claim looks for records in an index in memory, then reads their files, and writes those anew,
+// data and all, with the claim in the header. The clock is that of the machine. The first call
+// makes the index, for which it reads the headers of all records; see the package documentation. A
 // damaged record is passed over, with a warning in the log.
 func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
 	if err := c.Check(); err != nil {
@@ -196,14 +197,16 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	return until, nil
 }
 
-// At one time ReleaseExpired ends so many claims at most, and of so many bytes of data unless a single one has more.
+// At one time ReleaseExpired ends so many claims at most, and of so many bytes of data unless a
+// single one has more.
 const (
 	maxReaped      = 1000
 	maxReapedBytes = 4 << 20
 )
 
-// ReleaseExpired uses the index of Claim. It writes each record's file anew, some of them in one commit, and lets others go between commits: an
-// error comes with the number of claims ended so far.
+// ReleaseExpired uses the index of Claim. It writes each record's file anew, some of them in one
+// commit, and lets others go between commits: an error comes with the number of claims ended so
+// far.
 func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
 	if err := b.begin(); err != nil {
 		return 0, err

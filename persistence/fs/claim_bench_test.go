@@ -9,8 +9,8 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
-// BenchmarkClaim claims from 10,000 records of 1 KB, and completes in the second case what it claimed. What the first
-// claim takes, which makes the index, is reported apart.
+// BenchmarkClaim claims from 10,000 records of 1 KB, and completes in the second case what it
+// claimed. What the first claim takes, which makes the index, is reported apart.
 func BenchmarkClaim(b *testing.B) {
 	for _, c := range []struct {
 		name     string

@@ -152,7 +152,8 @@ func TestEachRecordIsClaimedOnce(t *testing.T) {
 	})
 }
 
-// kill -9 at random moments: whatever a process has claimed it still has, and the indexes of the others learn of it.
+// kill -9 at random moments: whatever a process has claimed it still has, and the indexes of the
+// others learn of it.
 func TestKilledClaimer(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)

@@ -202,7 +202,8 @@ func scratchCopy(t testing.TB, dir string) string {
 	return to
 }
 
-// Once the commit file is on disk, power loss may keep any of the renames and removals that followed.
+// Once the commit file is on disk, power loss may keep any of the renames and removals that
+// followed.
 func TestPowerLossKeepsAnySubsetOfTheRenames(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
@@ -343,7 +344,8 @@ func init() {
 	}
 }
 
-// kill -9 at random moments: what was acknowledged is there, nothing is half there, no number comes twice.
+// kill -9 at random moments: what was acknowledged is there, nothing is half there, no number comes
+// twice.
 func TestKilledWriter(t *testing.T) {
 	t.Parallel()
 	rounds := 10

@@ -28,7 +28,7 @@ type folder struct {
 	root   *os.Root
 	file   *os.File   // the folder itself, to flush it
 	path   string     // for errors
-	prefix string     // of the names in this folder when they are seen from the directory: "" or ending in a slash
+	prefix string     // of full names, see file: "" or ending in a slash
 	ahead  *lookahead // IDs that the next scan may start with; guarded by Backend.mu
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// atOnce calls save n times in each of some goroutines and returns how long that took, and the longest single call.
+// atOnce calls save n times in each of some goroutines and returns how long that took, and the
+// longest single call.
 func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
 	waits := make([]time.Duration, goroutines)
 	begin := time.Now()
@@ -32,8 +33,9 @@ func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
 	return time.Since(begin), slices.Max(waits)
 }
 
-// BenchmarkConcurrentApplys compares goroutines that store single records with a program by hand, which stores
-// one at a time: a temporary, fsync, rename and fsync of the directory. "times" is how many times as many a second ours are.
+// BenchmarkConcurrentApplys compares goroutines that store single records with a program by hand,
+// which stores one at a time: a temporary, fsync, rename and fsync of the directory. "times" is how
+// many times as many a second ours are.
 func BenchmarkConcurrentApplys(b *testing.B) {
 	for _, goroutines := range []int{1, 2, 4, 8, 32} {
 		b.Run(strconv.Itoa(goroutines), func(b *testing.B) {

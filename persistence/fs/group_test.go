@@ -175,8 +175,8 @@ func TestGroupsOfAnythingFareAsIfTheyCameOneByOne(t *testing.T) {
 	})
 }
 
-// A process may die at any step of a group's commit, and power may fail: each member is there or not, never half, and none
-// without those whose work it saw.
+// A process may die at any step of a group's commit, and power may fail: each member is there or
+// not, never half, and none without those whose work it saw.
 func TestCrashAtEveryStepOfAGroup(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -461,7 +461,8 @@ func TestConcurrentApplysHaveASerialOrder(t *testing.T) {
 }
 
 func init() {
-	// saves single records and pairs in eight goroutines until it is killed, and says each one that is acknowledged.
+	// saves single records and pairs in eight goroutines until it is killed, and says each one that
+	// is acknowledged.
 	children["crowd"] = func(dir string, args []string) error {
 		b, err := openWith(context.Background(), dir, intSchema, driver.OpenOptions{})
 		if err != nil {

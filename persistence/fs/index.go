@@ -10,14 +10,16 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
-// An index says what can be claimed in a directory. It belongs to the one who has the exclusive lock.
+// An index says what can be claimed in a directory. It belongs to the one who has the exclusive
+// lock.
 type index struct {
 	*claimindex.Index
 	schema *schema
 	seen   stamp // of the directory when the index was last brought up to date
 }
 
-// A stamp tells by what a directory shows from outside whether someone has put files in or taken them out by hand.
+// A stamp tells by what a directory shows from outside whether someone has put files in or taken
+// them out by hand.
 type stamp struct {
 	generation uint64
 	known      bool
@@ -46,7 +48,7 @@ func (s stamp) changes(l *lock) uint64 {
 	return 0
 }
 
-// sync returns the index of the directory as it is now. The lock is held exclusively.
+// sync returns the index of the directory as it is now. The lock is exclusive.
 func (l *lock) sync(ctx context.Context, s *schema) (*index, error) {
 	x := l.b.index
 	l.b.index = nil // until all has gone well
@@ -145,8 +147,8 @@ func (l *lock) unclaimable(name string, err error) {
 	l.b.log.Warn("a damaged record cannot be claimed", "directory", l.b.path, "file", name, "error", err)
 }
 
-// applied tells the index what this Backend has just committed. Where it does not know all that came before, it
-// finds out by the list of changes when it is needed.
+// applied tells the index what this Backend has just committed. Where it does not know all that
+// came before, it finds out by the list of changes when it is needed.
 func (l *lock) applied(changes []change) {
 	x := l.b.index
 	if x == nil || l.listed == 0 || len(changes) == 0 {

@@ -16,7 +16,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// agree checks that the index of b says what the files say, and reports whether it is the one that b had before.
+// agree checks that the index of b says what the files say, and reports whether it is the one that
+// b had before.
 func agree(t testing.TB, b *Backend) (kept bool) {
 	t.Helper()
 	before := b.index
@@ -75,7 +76,8 @@ func expected(t testing.TB, b *Backend, q driver.Query, limit int, refuse func(*
 	return fmt.Sprint(got)
 }
 
-// Whatever two Backends do in turn, a claim gets what reading all files would find, and the index of each says what they say.
+// Whatever two Backends do in turn, a claim gets what reading all files would find, and the index
+// of each says what they say.
 func TestIndexAgreesWithTheFilesAfterAnything(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -217,7 +219,8 @@ func drawClaim(rt *rapid.T, t *testing.T, b *Backend, tokens map[driver.ID]int64
 	}
 }
 
-// A writer may die at any step of a commit, a claim's too: those who have an index learn of what it did, by the list.
+// A writer may die at any step of a commit, a claim's too: those who have an index learn of what it
+// did, by the list.
 func TestIndexAfterAWriterDiedAtAnyStep(t *testing.T) {
 	t.Parallel()
 	claimOf := func(limit int) func(b *Backend) {
@@ -324,7 +327,8 @@ func TestFilesChangedByHand(t *testing.T) {
 			must(os.WriteFile(filepath.Join(b.path, id), file, 0o600))
 		}
 	}
-	// In place, which the directory does not show: 3 is claimed now, 4 is that of another name, 2 is gone.
+	// In place, which the directory does not show: 3 is claimed now, 4 is that of another name, 2
+	// is gone.
 	info, err := os.Stat(b.path)
 	must(err)
 	bring("3")

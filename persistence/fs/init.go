@@ -135,7 +135,8 @@ func (b *Backend) lockFolder(ctx context.Context, ns driver.Namespace) (_ *lock,
 	}
 }
 
-// openFolder opens the folder of a namespace, or makes it, and reports whether there is a commit to finish.
+// openFolder opens the folder of a namespace, or makes it, and reports whether there is a commit to
+// finish.
 func (l *lock) openFolder(ns driver.Namespace) (f *folder, unfinished bool, err error) {
 	f, err = l.in(ns)
 	if errors.Is(err, fs.ErrNotExist) && !l.b.opts.NoCreate {

@@ -91,8 +91,8 @@ func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
 
 // acquire takes the lock of the directory and honours ctx while waiting.
 //
-// The gate is what makes it fair: who wants the lock holds the gate while waiting,
-// a writer exclusively, so that readers that come later wait until the writer has had its turn, and the
+// The gate is what makes it fair: who wants the lock holds the gate while waiting, a writer
+// exclusively, so that readers that come later wait until the writer has had its turn, and the
 // writer that has just let go of the lock does not take it again before the one that waits.
 func (b *Backend) acquire(ctx context.Context, exclusive bool) (*lock, error) {
 	if err := b.queue.acquire(ctx, exclusive); err != nil {
@@ -257,7 +257,8 @@ func (d *directory) openHandle(create bool) (*handle, error) {
 	return &handle{lock, gate, readOnly}, nil
 }
 
-// openOwn opens one of the package's own files for writing, which exclusive locks over NFS need, or for reading, or makes it.
+// openOwn opens one of the package's own files for writing, which exclusive locks over NFS need, or
+// for reading, or makes it.
 func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool, err error) {
 	if create {
 		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
@@ -292,7 +293,8 @@ func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool
 	return f, readOnly, nil
 }
 
-// generation returns a number that changes with every commit, of whatever process; false where there is none.
+// generation returns a number that changes with every commit, of whatever process; false where
+// there is none.
 func (l *lock) generation() (uint64, bool) {
 	if l.h.gate == nil {
 		return 0, false

@@ -115,7 +115,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	readOnlyStore(t.Context(), t.Errorf, dir)
 }
 
-// readOnlyStore checks what a store does in dir/store, with the records 1 and 2, where nothing can be written.
+// readOnlyStore checks what a store does in dir/store, with the records 1 and 2, where nothing can
+// be written.
 func readOnlyStore(ctx context.Context, errorf func(string, ...any), dir string) {
 	store := filepath.Join(dir, "store")
 	for _, o := range []driver.OpenOptions{{}, {NoCreate: true}} {

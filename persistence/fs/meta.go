@@ -32,7 +32,8 @@ func newMeta(integers bool) *meta {
 	return &meta{identity: rand.Text(), integers: integers, fields: map[string]driver.Kind{}}
 }
 
-// fits returns an error if a schema contradicts what is in the directory. A nil meta contradicts nothing.
+// fits returns an error if a schema contradicts what is in the directory. A nil meta contradicts
+// nothing.
 func (m *meta) fits(s driver.Schema, path string) error {
 	if m == nil {
 		return nil
@@ -258,8 +259,8 @@ func (f *folder) highest(ctx context.Context, integers bool) (int64, error) {
 	return highest, err
 }
 
-// checkIDs returns an error if integer IDs are wanted and the directory, which has lost its meta file
-// or been filled by hand, has records with others.
+// checkIDs returns an error if integer IDs are wanted and the directory, which has lost its meta
+// file or been filled by hand, has records with others.
 func (f *folder) checkIDs(ctx context.Context, integers bool) error {
 	if !integers {
 		return nil

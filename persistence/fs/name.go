@@ -118,7 +118,8 @@ func plainByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// reserved reports whether Windows keeps a name for a device, whatever its letter case and extension.
+// reserved reports whether Windows keeps a name for a device, whatever its letter case and
+// extension.
 func reserved(s string) bool {
 	if len(s) < 3 {
 		return false

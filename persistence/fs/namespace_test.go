@@ -84,8 +84,8 @@ func acrossBoth() []driver.Mutation {
 	)
 }
 
-// A writer may die at any step of a commit across two namespaces, and the next one at any step of finishing it. Who
-// finishes it may never have heard of the second namespace.
+// A writer may die at any step of a commit across two namespaces, and the next one at any step of
+// finishing it. Who finishes it may never have heard of the second namespace.
 func TestCrashAtEveryStepOfACommitAcrossNamespaces(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -117,7 +117,7 @@ func TestCrashAtEveryStepOfACommitAcrossNamespaces(t *testing.T) {
 			after := bothStates(t, b)
 			steps := map[string]bool{}
 			for first := 1; ; first++ {
-				died := false
+				var died bool
 				for second := 1; ; second++ {
 					b := begin()
 					stranger := open(t, b.path, intSchema)
@@ -131,7 +131,7 @@ func TestCrashAtEveryStepOfACommitAcrossNamespaces(t *testing.T) {
 					if slices.Contains([]string{"marked", "rename", "remove", "done", "unmarked"}, step) {
 						want = after
 					}
-					recovering := false
+					var recovering bool
 					recovering, again = crash(stranger, second, func() { state(t, stranger) })
 					steps[again+" again"] = true
 					last := openBoth(t, stranger.path)
@@ -164,7 +164,8 @@ func TestCrashAtEveryStepOfACommitAcrossNamespaces(t *testing.T) {
 	}
 }
 
-// The commit file must be gone for good before anyone writes to a folder whose flush does not flush its removal.
+// The commit file must be gone for good before anyone writes to a folder whose flush does not flush
+// its removal.
 func TestTheRemovalOfACommitFileIsFlushedWhereItNamesOtherFolders(t *testing.T) {
 	t.Parallel()
 	b := openBoth(t, scratch(t))
@@ -197,7 +198,8 @@ func TestTheRemovalOfACommitFileIsFlushedWhereItNamesOtherFolders(t *testing.T) 
 	}
 }
 
-// What an older version, in which pairs had commits of their own, has left is finished when the pairs are opened.
+// What an older version, in which pairs had commits of their own, has left is finished when the
+// pairs are opened.
 func TestACommitOfPairsByAnOlderVersionIsFinished(t *testing.T) {
 	t.Parallel()
 	before := map[string]string{"kv/a": "1 data of a", "kv/b": "1 data of b", "kv/c": "1 data of c"}
@@ -303,7 +305,8 @@ func TestNoCreateMakesNoNamespace(t *testing.T) {
 	apply(t, b, slices.Concat(create("1"), pairs(create("a")...))...)
 }
 
-// Members that write to different namespaces share a commit, and see each other's records where they should.
+// Members that write to different namespaces share a commit, and see each other's records where
+// they should.
 func TestAGroupAcrossNamespacesFaresAsIfItsMembersCameOneByOne(t *testing.T) {
 	t.Parallel()
 	group, alone := openBoth(t, scratch(t)), openBoth(t, scratch(t))
@@ -341,7 +344,8 @@ func TestAGroupAcrossNamespacesFaresAsIfItsMembersCameOneByOne(t *testing.T) {
 	}
 }
 
-// Independent singles in two folders need no list: their temporaries do not get into each other's way.
+// Independent singles in two folders need no list: their temporaries do not get into each other's
+// way.
 func TestSinglesOfTwoNamespacesShareACommitWithoutAList(t *testing.T) {
 	t.Parallel()
 	b := openBoth(t, scratch(t))

@@ -45,8 +45,8 @@ type recordFile struct {
 	header
 	f    *os.File
 	head []byte // the frame: mark, header and frame.Checksum
-	rest []byte // what has been read behind the frame
-	eof  bool   // there is nothing behind rest
+	rest []byte // what has been read after the frame
+	eof  bool   // there is nothing after rest
 }
 
 // open opens the file of a record and reads its header into buf, and the data
@@ -195,7 +195,7 @@ func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.lock.in(ns)
+	f, err := r.in(ns)
 	if err != nil {
 		return nil, err
 	}

@@ -278,8 +278,8 @@ func kindOf(v any) driver.Kind {
 	return 0
 }
 
-// looksLikeRecord reports whether a file that starts with b is, or once was, a record: most of the mark
-// is there, or it is what a crash or a bad disk makes of a file, empty or zeros.
+// looksLikeRecord reports whether a file that starts with b is, or once was, a record: most of the
+// mark is there, or it is what a crash or a bad disk makes of a file, empty or zeros.
 func looksLikeRecord(b []byte) bool {
 	b = b[:min(len(b), frame.MarkLen)]
 	if len(bytes.Trim(b, "\x00")) == 0 {

@@ -106,7 +106,8 @@ func TestAnyRecordComesBack(t *testing.T) {
 	})
 }
 
-// goldenRecord is the file of fullRecord("a/b") as the first release wrote it. It is never made anew.
+// goldenRecord is the file of fullRecord("a/b") as the first release wrote it. It is never made
+// anew.
 const goldenRecord = "a76272696e652f31ce000000a788a26964a3612f62a474797065ab656e67696e652e5461736ba57374617465a752554e4e494e47a87265766973696f" +
 	"6e01a473697a650ba763726561746564d7ff1d6f280069a7bdbfa86d6f646966696564d7ff1d6f280069a7bdbfa66669656c647386a4686f7374a76e" +
 	"6f64650ac3bca16ed38000000000000000a46c6f6164cbbfe0000000000000a26f6bc2a3726177c400a3647565c70cff000003e8fffffffffe1ecc80" +
@@ -245,7 +246,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// goldenClaimed is a claimed record's file as the first release with claims wrote it. It is never made anew.
+// goldenClaimed is a claimed record's file as the first release with claims wrote it. It is never
+// made anew.
 const goldenClaimed = "a76272696e652f31ce0000007d89a26964a137a474797065ab656e67696e652e5461736ba57374617465a752554e4e494e47a87265766973696f6e02" +
 	"a473697a6509a763726561746564d7ff1d6f280069a7bdbfa86d6f646966696564d7ff1d6f280069a7bdbfa5636c61696d93a8776f726b65722031d7" +
 	"ff1d6f280069a7cbcf02a66669656c647380ceb417388c64617461206f662037ce8c9fe076"

@@ -224,7 +224,8 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// What a case-folding file system does with two names is done here with a file under another's name.
+// What a case-folding file system does with two names is done here with a file under another's
+// name.
 func TestLetterCaseClash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -18,7 +18,8 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
-// Whatever a query asks, by pages of any size and with any window, the result is that of a plain sort of all records.
+// Whatever a query asks, by pages of any size and with any window, the result is that of a plain
+// sort of all records.
 func TestScanAgreesWithASortOfAllRecords(t *testing.T) {
 	t.Parallel()
 	for _, integers := range []bool{false, true} {

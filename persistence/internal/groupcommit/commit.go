@@ -11,17 +11,17 @@ import (
 )
 
 var (
-	// ErrApart says that one commit cannot serve all members, and that nothing of it is kept: the work of
-	// each is committed alone, which also tells what was wrong with which.
+	// ErrApart says that one commit cannot serve all members, and that nothing of it is kept: the
+	// work of each is committed alone, which also tells what was wrong with which.
 	ErrApart = errors.New("the members cannot share a commit")
 	// ErrNothing says that no member takes part in the commit, which need not be made.
 	ErrNothing = errors.New("nothing to commit")
 )
 
-// A Commit is one that several calls share. The function that makes it waits for whatever it must wait
-// for, calls [Commit.Begin], then [Commit.Each] to do the work of each member, then
-// [Commit.Committing], and commits. It may begin again from Begin if nothing is kept of the attempt.
-// What it returns is the outcome for all members:
+// A Commit is one that several calls share. The function that makes it waits for whatever it must
+// wait for, calls [Commit.Begin], then [Commit.Each] to do the work of each member, then
+// [Commit.Committing], and commits. It may begin again from Begin if nothing is kept of the
+// attempt. What it returns is the outcome for all members:
 //
 //   - nil and [ErrNothing]: each member has the error that it was refused with, or none.
 //   - [driver.ErrUncertain]: a member that was refused keeps its error, the others get this one.
@@ -30,7 +30,8 @@ var (
 //     tried again alone.
 //   - Any error before Begin is that of the leader, and of no one else.
 //
-// A member whose context has ended before its work was begun has the error of its context in every case.
+// A member whose context has ended before its work was begun has the error of its context in every
+// case.
 //
 // A panic of the function goes to the leader. The other members are committed alone; after
 // Committing their error is ErrUncertain.
@@ -71,8 +72,8 @@ func (c *Commit[W]) Members() []*Member[W] { return c.members }
 // Each calls do for each member whose context has not ended, in the order of their coming: the work
 // of each is done on top of the work of those before it. An error of do is that of the commit as a
 // whole, and ends Each. For an error of the member alone, do undoes what it did, calls
-// [Member.Refuse] and returns nil. A panic of do is [ErrApart]: it comes again when the
-// member's work is committed alone, in the goroutine of its caller. Each returns [ErrNothing] where no
+// [Member.Refuse] and returns nil. A panic of do is [ErrApart]: it comes again when the member's
+// work is committed alone, in the goroutine of its caller. Each returns [ErrNothing] where no
 // member is left to commit.
 func (c *Commit[W]) Each(do func(*Member[W]) error) (err error) {
 	defer func() {

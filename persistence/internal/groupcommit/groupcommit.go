@@ -65,8 +65,8 @@ type Member[W any] struct {
 func (m *Member[W]) Context() context.Context { return m.ctx }
 
 // Refuse gives a member an error of its own: nothing of its work is in the commit. The error stands
-// if the commit is made and if its outcome is uncertain. If the commit fails for certain, the reason
-// for the error may not have come about, and the work is tried again alone.
+// if the commit is made and if its outcome is uncertain. If the commit fails for certain, the
+// reason for the error may not have come about, and the work is tried again alone.
 func (m *Member[W]) Refuse(err error) { m.err = err }
 
 // Apart takes a member out of the commit, to be committed alone when this commit is over.
@@ -75,8 +75,9 @@ func (m *Member[W]) Apart() { m.apart = true }
 // OK reports whether the member takes part in the commit.
 func (m *Member[W]) OK() bool { return !m.settled && !m.apart && m.err == nil }
 
-// Do commits work, in company if there is any, and returns its error. The bytes are a measure of the
-// work, to keep commits small. While the call waits to be taken into a commit, it ends with ctx.
+// Do commits work, in company if there is any, and returns its error. The bytes are a measure of
+// the work, to keep commits small. While the call waits to be taken into a commit, it ends with
+// ctx.
 func (g *Group[W]) Do(ctx context.Context, bytes int, work W) error {
 	m := &Member[W]{Work: work, ctx: ctx, bytes: bytes}
 	g.enter(m)
@@ -90,9 +91,9 @@ type Call[W any] struct {
 	Work    W
 }
 
-// DoAll makes several calls as if they had come at the same moment, in this order, and returns their
-// errors. All of them run in the goroutine of the caller. It is for tests: they know the members of
-// the group.
+// DoAll makes several calls as if they had come at the same moment, in this order, and returns
+// their errors. All of them run in the goroutine of the caller. It is for tests: they know the
+// members of the group.
 func (g *Group[W]) DoAll(calls ...Call[W]) []error {
 	members := make([]*Member[W], len(calls))
 	for i, c := range calls {

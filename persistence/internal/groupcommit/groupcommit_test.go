@@ -243,8 +243,7 @@ func TestALeaderCancelledBeforeItBeginsConcernsNobodyElse(t *testing.T) {
 func TestTheContextOfACommitEndsWithNobodysAfterBegin(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	var g *Group[string]
-	g = New(func(context.Context, string) error { return nil }, func(ctx context.Context, c *Commit[string]) error {
+	g := New(func(context.Context, string) error { return nil }, func(ctx context.Context, c *Commit[string]) error {
 		if _, ok := ctx.Deadline(); !ok || ctx.Done() == nil {
 			t.Error("before Begin the context must be that of the leader")
 		}
@@ -399,8 +398,7 @@ func TestThoseWhoHaveWaitedLongAreExpired(t *testing.T) {
 func TestManyConcurrentCallsAreEachCommittedOnce(t *testing.T) {
 	const goroutines, each = 16, 200
 	count := map[int]int{} // guarded by being the leader; nothing breaks up here
-	var g *Group[int]
-	g = New(func(_ context.Context, n int) error { count[n]++; return nil }, func(_ context.Context, c *Commit[int]) error {
+	g := New(func(_ context.Context, n int) error { count[n]++; return nil }, func(_ context.Context, c *Commit[int]) error {
 		if err := c.Begin(); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
-// Package claimindex finds records to claim: an index in memory of what the records of a directory say, and
-// the list of changes in a file by which the indexes of several processes follow.
+// Package claimindex finds records to claim: an index in memory of what the records of a directory
+// say, and the list of changes in a file by which the indexes of several processes follow.
 package claimindex
 
 import (
@@ -15,8 +15,8 @@ import (
 
 // An Index is what the headers of a directory say, in memory. It is not safe for concurrent use.
 //
-// It is only a hint of where to look: what it says of a record is to be checked against the file before
-// anything is done.
+// It is only a hint of where to look: what it says of a record is to be checked against the file
+// before anything is done.
 type Index struct {
 	columns *driver.Columns
 	entries map[string]*Entry   // by file name
@@ -78,8 +78,8 @@ func (x *Index) Remove(name string) {
 	}
 }
 
-// Own returns rec without memory that its owner may go on to use, but for the slice of its Fields, in which
-// it replaces the values.
+// Own returns rec without memory that its owner may go on to use, but for the slice of its Fields,
+// in which it replaces the values.
 func Own(rec driver.Record) driver.Record {
 	rec.ID = driver.ID(strings.Clone(string(rec.ID)))
 	for i, v := range rec.Fields {
@@ -99,7 +99,8 @@ type Candidate struct {
 	Cursor driver.Cursor
 }
 
-// Pick returns the first n entries that match q, stand after the cursor if it is not nil, and that want accepts.
+// Pick returns the first n entries that match q, stand after the cursor if it is not nil, and that
+// want accepts.
 func (x *Index) Pick(q *driver.Query, after *driver.Cursor, n int, want func(*Entry) bool) []Candidate {
 	columns := x.columns
 	compare := func(a, b Candidate) int { return columns.Compare(q, &a.Cursor, &b.Cursor) }

@@ -14,7 +14,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Whatever is put in and removed, each entry stands once under its name and once among those of its state.
+// Whatever is put in and removed, each entry stands once under its name and once among those of its
+// state.
 func TestAnIndexSaysWhatWasPutInLast(t *testing.T) {
 	columns := driver.NewColumns(driver.Schema{})
 	rapid.Check(t, func(t *rapid.T) {

@@ -16,10 +16,10 @@ const Mark = "\xa7brinel1"
 // A List is the open list of the records that have changed, in a file. Whoever uses it has the lock
 // of the directory exclusively.
 //
-// It is a row of frames: the first has the generation, each other one the names of the files that a commit
-// was about to rename or remove. It is never flushed: the indexes that it serves die with the machine. An
-// empty list says that changes may have been left out of it, until someone begins it anew under another
-// generation.
+// It is a row of frames: the first has the generation, each other one the names of the files that a
+// commit was about to rename or remove. It is never flushed: the indexes that it serves die with
+// the machine. An empty list says that changes may have been left out of it, until someone begins
+// it anew under another generation.
 type List struct {
 	f          *os.File
 	size       int64
@@ -107,8 +107,8 @@ func (l *List) Drop() error {
 	return l.f.Truncate(0)
 }
 
-// Since returns the names that the list has from offset on, each once, and in how many
-// frames. A name that is not valid is an error. An error that is no PathError says that the list is damaged.
+// Since returns the names that the list has from offset on, each once, and in how many frames. A
+// name that is not valid is an error. An error that is no PathError says that the list is damaged.
 func (l *List) Since(offset int64, valid func(name string) bool) (names map[string]struct{}, frames uint64, err error) {
 	if offset == l.size {
 		return nil, 0, nil

@@ -1,5 +1,5 @@
-// Package frame has the encoding of the files of package fs: the frame that each of them begins with, and
-// the msgpack values in it.
+// Package frame has the encoding of the files of package fs: the frame that each of them begins
+// with, and the msgpack values in it.
 package frame
 
 import (
