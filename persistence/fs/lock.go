@@ -50,7 +50,7 @@ func (b *Backend) shared(ctx context.Context) (*lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		unfinished, err := l.folder.unfinished()
+		unfinished, err := l.unfinished()
 		if err != nil {
 			l.release()
 			return nil, err
@@ -78,7 +78,7 @@ func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
 			l.release()
 		}
 	}()
-	unfinished, err := l.folder.unfinished()
+	unfinished, err := l.unfinished()
 	if err == nil && unfinished {
 		err = l.recover(l.folder)
 	}
