@@ -1,5 +1,5 @@
-// Package all imports every backend of this module for its side effect: mem, file, sqlite, postgres and mysql. It is
-// for main programs and tests; a library imports the backends it means.
+// Package all imports every backend of this module for its side effect: mem, file, sqlite, postgres
+// and mysql. It is for main programs and tests; a library imports the backends it means.
 package all
 
 import (

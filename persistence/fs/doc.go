@@ -60,8 +60,8 @@
 //
 //  1. write all temporaries, each in the folder of its record, and the list of the renames and
 //     removals to come, under a temporary name too;
-//  2. flush all of it (syncfs on Linux if there are many, which also flushes the names; else fsync of
-//     each, and of the folders);
+//  2. flush all of it (syncfs on Linux if there are many, which also flushes the names; else fsync
+//     of each, and of the folders);
 //  3. rename the list to .brine.commit and fsync the directory: this is the commit;
 //  4. do the renames and removals, fsync the folders;
 //  5. remove .brine.commit; fsync the directory if the list names files in other folders.

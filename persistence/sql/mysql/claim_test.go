@@ -10,7 +10,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// Nodes do not see each other's locks: who claims the same record as another one learns so at its commit, and claims another.
+// Nodes do not see each other's locks: who claims the same record as another one learns so at its
+// commit, and claims another.
 func TestClaimsOnAllNodesOfACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes long to start")

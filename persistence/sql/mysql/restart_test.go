@@ -85,7 +85,8 @@ func call(b driver.Backend, id int) error {
 	return err
 }
 
-// Writers go on while the server is killed: what was acknowledged is there, what was not may be, whole.
+// Writers go on while the server is killed: what was acknowledged is there, what was not may be,
+// whole.
 func TestKillsUnderLoadLoseNothing(t *testing.T) {
 	t.Parallel()
 	rounds := 4

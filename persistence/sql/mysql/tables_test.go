@@ -236,7 +236,8 @@ func TestMissingColumnsAndIndexesAreAdded(t *testing.T) {
 
 func TestAnInitThatWasCutOffIsFinished(t *testing.T) {
 	t.Parallel()
-	// Every statement that defines something commits by itself: what a crash leaves is any beginning of them.
+	// Every statement that defines something commits by itself: what a crash leaves is any
+	// beginning of them.
 	rawURL := fresh(t)
 	db := raw(t, rawURL)
 	run(t, db, "CREATE TABLE store (id BIGINT PRIMARY KEY, data LONGBLOB NOT NULL, state VARCHAR(128))", `INSERT INTO store VALUES (1, x'010203', 'NEW')`,

@@ -18,7 +18,8 @@ func init() { children["claimer"] = claimerChild }
 
 var ready = &driver.Query{Where: []driver.Cond{{Column: driver.ColState, Op: driver.Eq, Values: []any{"RUNNING"}}}}
 
-// claimerChild claims in eight goroutines what there is, completes it, and says of each record that it has.
+// claimerChild claims in eight goroutines what there is, completes it, and says of each record that
+// it has.
 func claimerChild() int {
 	args := childArgs()
 	limit, err := strconv.Atoi(args[1])

@@ -13,7 +13,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// atOnce calls save n times in each of some goroutines and returns how long that took, and the longest single call.
+// atOnce calls save n times in each of some goroutines and returns how long that took, and the
+// longest single call.
 func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
 	waits := make([]time.Duration, goroutines)
 	begin := time.Now()
@@ -31,8 +32,9 @@ func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
 	return time.Since(begin), slices.Max(waits)
 }
 
-// BenchmarkConcurrentSaves compares goroutines that save single records of 1 KB with a program by hand: one writer connection,
-// each record in its own transaction. "times" is how many times as many a second ours are.
+// BenchmarkConcurrentSaves compares goroutines that save single records of 1 KB with a program by
+// hand: one writer connection, each record in its own transaction. "times" is how many times as
+// many a second ours are.
 func BenchmarkConcurrentSaves(b *testing.B) {
 	for _, goroutines := range []int{1, 2, 8, 32} {
 		for _, tx := range []string{"transaction", "autocommit"} {

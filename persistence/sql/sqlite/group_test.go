@@ -12,7 +12,8 @@ import (
 
 func init() { children["crowd"] = crowdChild }
 
-// crowdChild saves single records and pairs in eight goroutines and says of each when it is done. It goes on until it is killed.
+// crowdChild saves single records and pairs in eight goroutines and says of each when it is done.
+// It goes on until it is killed.
 func crowdChild() int {
 	b, err := openInChild(childArgs()[0])
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// children are the main programs of the processes that tests start, by the value of BRINE_TEST_CHILD.
+// children are the main programs of the processes that tests start, by the value of
+// BRINE_TEST_CHILD.
 var children = map[string]func() int{
 	"writer":   writerChild,
 	"batches":  batchesChild,
@@ -60,7 +61,8 @@ func fail(err error) int {
 	return 1
 }
 
-// writerChild writes for a while: IDs from the counter, and increments of record 0, which all writers share.
+// writerChild writes for a while: IDs from the counter, and increments of record 0, which all
+// writers share.
 func writerChild() int {
 	args := childArgs()
 	span, err := time.ParseDuration(args[1])
@@ -151,7 +153,8 @@ func TestTwoProcessesWriteToOneFile(t *testing.T) {
 	}
 }
 
-// batchesChild applies batches of several records and says of each when it is done. It goes on until it is killed.
+// batchesChild applies batches of several records and says of each when it is done. It goes on
+// until it is killed.
 func batchesChild() int {
 	args := childArgs()
 	b, err := openInChild(args[0])
