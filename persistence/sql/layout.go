@@ -69,7 +69,7 @@ type layout struct {
 	state, typ, revision, size, created, modified *column
 	claimOwner, claimUntil, claimToken            *column
 	fields                                        []*column // as schema.Fields; nil where the table lacks it
-	idIndex                                       string    // its name, where Traits.LockRows
+	idIndex                                       string    // its name, for Traits.LockRows
 	identity                                      string
 	counter                                       bool
 	missing                                       []string

@@ -10,8 +10,8 @@
 // The query parameters are
 //
 //	socket=/path          a socket instead of a host
-//	tls=true              false (default), true: the certificate is verified; skip-verify: it is not;
-//	                      preferred: TLS without verification where the server offers it
+//	tls=true              false (default), true: the certificate is verified; skip-verify: it is
+//	                      not; preferred: TLS without verification where the server offers it
 //	tls_ca=ca.pem         who may have signed the server's certificate; default: those that the
 //	                      system trusts
 //	tls_cert=, tls_key=   files with the client's certificate and key

@@ -1,7 +1,7 @@
 // Package postgres keeps records in a database of a PostgreSQL server. Importing it
 // makes the URL schemes "postgres" and "postgresql" known:
 //
-//	postgres://user:password@host:5432/db          over TCP; without a port 5432, without a host localhost
+//	postgres://user:password@host:5432/db          over TCP; default: localhost, port 5432
 //	postgres://user:password@a:5432,b:5433/db      several hosts: the first that suits is used
 //	postgres://user@/db?host=/run/postgresql       the folder of a Unix socket
 //
@@ -13,8 +13,8 @@
 //	                         search_path says
 //	host=, port=             the place, if it does not stand in front
 //	sslmode=prefer           disable, allow, prefer, require, verify-ca, verify-full, as in
-//	                         PostgreSQL's own clients; prefer and allow protect from no attacker, and
-//	                         require only from those that merely listen
+//	                         PostgreSQL's own clients; prefer and allow protect from no attacker,
+//	                         and require only from those that merely listen
 //	sslrootcert=ca.pem       who may have signed the server's certificate; "system": those that the
 //	                         system trusts
 //	sslcert=, sslkey=        files with the client's certificate and key

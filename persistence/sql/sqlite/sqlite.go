@@ -2,7 +2,7 @@
 // makes the URL scheme "sqlite" known:
 //
 //	sqlite:///abs/path.db, sqlite:////abs/path.db   a file, by its absolute path
-//	sqlite:rel/path.db                              a file, relative to the working directory at opening
+//	sqlite:rel/path.db                              a file, relative to the working directory
 //	sqlite:, sqlite://, sqlite::memory:             private memory, gone when the store is closed
 //
 // The fragment #table=name names the table. The query parameters are
