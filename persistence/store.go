@@ -160,7 +160,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 	if s.limits.MaxDepth <= 0 {
 		s.limits.MaxDepth = defaultMaxDepth
 	}
-	s.conn.s = s
+	s.conn = conn{s: s}
 	s.kv = newKV(s)
 	seen := make(map[string]bool)
 	for _, f := range s.extras {

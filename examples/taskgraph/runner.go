@@ -58,54 +58,76 @@ func (r *runner) run(ctx context.Context, w *Workflow) error {
 	defer workers.Wait()
 	defer close(jobs)
 
-	waitsFor := make(map[*Task]int) // the number of tasks not done yet that a task waits for
-	var ready []*Task
-	for _, t := range w.Tasks {
-		for _, d := range t.Deps {
-			if d.State != Done {
-				waitsFor[t]++
-			}
-		}
-		if t.State == Submitted && waitsFor[t] == 0 {
-			ready = append(ready, t)
-		}
-	}
+	q := newQueue(w)
 	for busy := 0; ; {
 		if ctx.Err() != nil {
-			ready = nil // no more tasks are handed out; those handed out come back
+			q.ready = nil // no more tasks are handed out; those handed out come back
 		}
-		if busy == 0 && len(ready) == 0 {
+		if busy == 0 && len(q.ready) == 0 {
 			return context.Cause(ctx)
 		}
 		var next *Task
 		var hand chan *Task // nil, and so never chosen, unless there is something to hand out
-		if len(ready) > 0 && busy < r.workers {
-			hand, next = jobs, ready[0]
+		if len(q.ready) > 0 && busy < r.workers {
+			hand, next = jobs, q.ready[0]
 		}
 		select {
 		case hand <- next:
-			ready = ready[1:]
+			q.ready = q.ready[1:]
 			busy++
 			r.progress.started(next.Name)
 		case o := <-outcomes:
 			busy--
 			err := o.err
-			switch {
-			case err != nil:
-			case o.task.State == Done:
-				for _, d := range o.task.Dependents {
-					if waitsFor[d]--; waitsFor[d] == 0 && d.State == Submitted {
-						ready = append(ready, d)
-					}
-				}
-			case o.task.State == Failed:
-				err = r.block(ctx, o.task)
+			if err == nil {
+				err = r.returned(ctx, o.task, q)
 			}
 			if err != nil {
 				cancel(err) // the first error counts
 			} else {
 				r.progress.ended(o.task)
 			}
+		}
+	}
+}
+
+// returned does what a task that came back asks for.
+func (r *runner) returned(ctx context.Context, t *Task, q *queue) error {
+	switch t.State {
+	case Done:
+		q.done(t)
+	case Failed:
+		return r.block(ctx, t)
+	}
+	return nil
+}
+
+// A queue is the tasks that can run.
+type queue struct {
+	ready    []*Task
+	waitsFor map[*Task]int // the number of tasks not done yet that a task waits for
+}
+
+func newQueue(w *Workflow) *queue {
+	q := &queue{waitsFor: make(map[*Task]int)}
+	for _, t := range w.Tasks {
+		for _, d := range t.Deps {
+			if d.State != Done {
+				q.waitsFor[t]++
+			}
+		}
+		if t.State == Submitted && q.waitsFor[t] == 0 {
+			q.ready = append(q.ready, t)
+		}
+	}
+	return q
+}
+
+// done makes the tasks ready that waited for t alone.
+func (q *queue) done(t *Task) {
+	for _, d := range t.Dependents {
+		if q.waitsFor[d]--; q.waitsFor[d] == 0 && d.State == Submitted {
+			q.ready = append(q.ready, d)
 		}
 	}
 }

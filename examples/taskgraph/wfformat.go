@@ -31,14 +31,7 @@ type wfInstance struct {
 			} `json:"files"`
 		} `json:"specification"`
 		Execution struct {
-			Tasks []struct {
-				ID               string  `json:"id"`
-				RuntimeInSeconds float64 `json:"runtimeInSeconds"`
-				Command          struct {
-					Program string `json:"program"`
-				} `json:"command"`
-				Machines []string `json:"machines"`
-			} `json:"tasks"`
+			Tasks    []wfExecuted `json:"tasks"`
 			Machines []struct {
 				NodeName     string `json:"nodeName"`
 				System       string `json:"system"`
@@ -49,6 +42,16 @@ type wfInstance struct {
 			} `json:"machines"`
 		} `json:"execution"`
 	} `json:"workflow"`
+}
+
+// A wfExecuted is the run of a task.
+type wfExecuted struct {
+	ID               string  `json:"id"`
+	RuntimeInSeconds float64 `json:"runtimeInSeconds"`
+	Command          struct {
+		Program string `json:"program"`
+	} `json:"command"`
+	Machines []string `json:"machines"`
 }
 
 const wfVersion = "1.5"

@@ -51,23 +51,31 @@ func (in *wfInstance) graph() (*Workflow, error) {
 			tasks[t.ID].writes(entry(files, id, func() *File { return &File{Name: id} }))
 		}
 	}
-	for _, e := range exec.Tasks {
-		t := tasks[e.ID]
-		if t == nil {
+	for i := range exec.Tasks {
+		e := &exec.Tasks[i]
+		if tasks[e.ID] == nil {
 			return nil, fmt.Errorf("task %q was run but is not specified", e.ID)
 		}
-		if e.RuntimeInSeconds < 0 || e.RuntimeInSeconds > maxRuntime {
-			return nil, fmt.Errorf("task %q has a runtime of %g s", e.ID, e.RuntimeInSeconds)
-		}
-		if p := e.Command.Program; p != "" && len(p) <= 40 && !strings.ContainsAny(p, " \t\r\n") {
-			t.Kind = p // else it is a whole script
-		}
-		t.Recorded = time.Duration(e.RuntimeInSeconds * float64(time.Second))
-		if len(e.Machines) > 0 {
-			t.Machine = entry(machines, e.Machines[0], func() *Machine { return &Machine{Name: e.Machines[0]} })
+		if err := e.record(tasks[e.ID], machines); err != nil {
+			return nil, err
 		}
 	}
 	return w, w.checkAcyclic()
+}
+
+// record keeps in a task what is known of its run.
+func (e *wfExecuted) record(t *Task, machines map[string]*Machine) error {
+	if e.RuntimeInSeconds < 0 || e.RuntimeInSeconds > maxRuntime {
+		return fmt.Errorf("task %q has a runtime of %g s", e.ID, e.RuntimeInSeconds)
+	}
+	if p := e.Command.Program; p != "" && len(p) <= 40 && !strings.ContainsAny(p, " \t\r\n") {
+		t.Kind = p // else it is a whole script
+	}
+	t.Recorded = time.Duration(e.RuntimeInSeconds * float64(time.Second))
+	if len(e.Machines) > 0 {
+		t.Machine = entry(machines, e.Machines[0], func() *Machine { return &Machine{Name: e.Machines[0]} })
+	}
+	return nil
 }
 
 // entry returns what m has under key, made anew if there is nothing.
