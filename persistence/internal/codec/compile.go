@@ -46,7 +46,8 @@ type compiler struct {
 	fresh   map[reflect.Type]*plan
 	order   []*plan
 	todo    []*plan
-	settled map[*plan]bool // of fresh plans
+	settled map[*plan]bool           // of fresh plans
+	forms   map[reflect.Type][2]kind // what marshalers found
 }
 
 // plan returns the plan of t. Of a fresh one, only what classify sets may be used yet.
@@ -95,6 +96,7 @@ func (pl *plan) setNever(format string, args ...any) {
 func (cp *compiler) classify(pl *plan) {
 	t := pl.typ
 	pl.kind = cp.kindOf(t)
+	_, pl.promoted = cp.marshalers(t)
 	switch pl.kind {
 	case kindScalar:
 		pl.op = opOf(t.Kind())
@@ -141,18 +143,8 @@ func (cp *compiler) kindOf(t reflect.Type) kind {
 	case t == linkType, k == reflect.Struct && t.NumField() > 0 && t.Field(0).Type == linkType:
 		return kindLazy
 	}
-	if k != reflect.Interface && k != reflect.Pointer {
-		pt := reflect.PointerTo(t)
-		switch {
-		case storedFormOf(t) != nil:
-			return kindStored
-		case pt.Implements(customEnc) && pt.Implements(customDec):
-			return kindCustom
-		case pt.Implements(binaryEnc) && pt.Implements(binaryDec):
-			return kindBinary
-		case pt.Implements(textEnc) && pt.Implements(textDec):
-			return kindText
-		}
+	if kind, _ := cp.marshalers(t); kind != kindNever {
+		return kind
 	}
 	switch k {
 	case reflect.Struct:
@@ -239,6 +231,7 @@ func (cp *compiler) build(pl *plan) {
 	case kindCustom, kindBinary, kindText:
 		buildMarshaler(pl)
 	}
+	cp.buildPromoted(pl)
 }
 
 // settle finds out whether pl, now built, can never be stored because of what it holds by value.

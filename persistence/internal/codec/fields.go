@@ -160,9 +160,13 @@ func (em embedded) inner(sf reflect.StructField) embedded {
 }
 
 // flattens reports whether the fields of an embedded t are promoted. A struct with a form of its
-// own is stored as a field named after its type.
+// own is stored as a field named after its type, and so is one that had a promoted form.
 func (cp *compiler) flattens(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && cp.kindOf(t) == kindStruct
+	if t.Kind() != reflect.Struct || cp.kindOf(t) != kindStruct {
+		return false
+	}
+	_, promoted := cp.marshalers(t)
+	return promoted == kindNever
 }
 
 // dominant keeps of each name the field that Go's rules promote: the shallowest, among those the

@@ -80,6 +80,7 @@ type plan struct {
 	optional  bool        // some field may be left out
 	base      *plan       // of a map type: the plan of the unnamed one
 	form      *storedForm // of kindStored
+	promoted  kind        // of the promoted marshaler that older records of the type used
 	ptr       any         // a nil pointer to the type, to build interfaces from
 
 	ptrTag, mapTag byte // their addresses name what a shared pointer points to
