@@ -249,7 +249,7 @@ func (cp *compiler) settle(pl *plan) {
 	switch pl.kind {
 	case kindStruct:
 		for i := range pl.fields {
-			if f := &pl.fields[i]; !f.omit && f.via == nil {
+			if f := &pl.fields[i]; !f.omit && !f.zero && f.via == nil {
 				within("."+f.name, f.pl)
 			}
 		}

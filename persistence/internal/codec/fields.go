@@ -5,7 +5,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // field is one stored field of a struct type, its own or one promoted from an embedded struct.
@@ -15,6 +18,7 @@ type field struct {
 	pl   *plan
 	op   op
 	omit bool      // leave it out when empty
+	zero bool      // leave it out when zero in every bit
 	off  uintptr   // after the last step of via, or in the struct itself
 	via  []viaStep // embedded pointers on the way
 }
@@ -51,7 +55,7 @@ func (f *field) make(p unsafe.Pointer) unsafe.Pointer {
 // stored reports whether the field belongs into the encoding of the struct at p, and where it is.
 func (f *field) stored(p unsafe.Pointer) (unsafe.Pointer, bool) {
 	q := f.at(p)
-	if q == nil || f.omit && f.pl.empty(q) {
+	if q == nil || f.omit && f.pl.empty(q) || f.zero && reflect.NewAt(f.pl.typ, q).Elem().IsZero() {
 		return nil, false
 	}
 	return q, true
@@ -74,35 +78,42 @@ func (pl *plan) empty(p unsafe.Pointer) bool {
 type candidate struct {
 	field
 	typ    reflect.Type
+	path   string // the embedded fields that lead to it, and its name as stored
+	inGo   string // the same with its name in Go
 	depth  int
 	tagged bool
 }
 
 // structFields returns the stored fields of struct type t, sorted by encoded name. Embedded structs
-// are flattened and conflicts resolved as encoding/json does it. The caller sets the plans.
-func (cp *compiler) structFields(t reflect.Type) []candidate {
-	s := fieldSearch{cp: cp}
-	visited := map[reflect.Type]bool{}
-	s.next = []embedded{{typ: t}}
-	for len(s.next) > 0 {
+// are flattened. Of several fields of one name the shallowest has the name, and is stored under it;
+// those that it hides are stored under their paths, unless they are zero. The caller sets the plans.
+//
+// The error says what of t is not stored, which makes values of t unstorable. The fields are those
+// that older records have all the same.
+func (cp *compiler) structFields(t reflect.Type) ([]candidate, *pathError) {
+	s := fieldSearch{cp: cp, next: []embedded{{typ: t}}}
+	for n := 0; len(s.next) > 0; s.depth++ {
 		current := s.next
 		s.next = nil
-		times := map[reflect.Type]int{}
-		for _, em := range current {
-			// A type embedded twice at one depth yields each field twice, so that they cancel out;
-			// a third time would add nothing.
-			if !visited[em.typ] && times[em.typ] < 2 {
-				times[em.typ]++
-				s.fields(em)
-			}
+		if n += len(current); n > maxEmbedded {
+			s.refuse("", "%v embeds more than %d structs", t, maxEmbedded)
+			break
 		}
 		for _, em := range current {
-			visited[em.typ] = true
+			s.fields(em)
 		}
-		s.depth++
 	}
-	return dominant(s.found)
+	if len(s.found) == 0 && stateful(cp.c.identity, t) {
+		s.refuse("", "%v has fields and stores none of them%s", t, cureNoFields)
+	}
+	return s.resolve(), s.lossy
 }
+
+// maxEmbedded bounds the structs embedded in one: types that embed others twice, level by level,
+// double their number with each.
+const maxEmbedded = 4096
+
+const cureNoFields = `: export a field, give the type MarshalBinary and UnmarshalBinary, or leave it out by the tag msgpack:"-"`
 
 // fieldSearch finds the fields of a struct type, one depth of embedding after the other.
 type fieldSearch struct {
@@ -110,13 +121,22 @@ type fieldSearch struct {
 	depth int
 	found []candidate
 	next  []embedded // of the depth below
+	lossy *pathError // the first reason why something would not be stored
 }
 
 // embedded is a struct whose fields are promoted, or the struct searched itself.
 type embedded struct {
-	typ reflect.Type
-	off uintptr   // after the last step of via, or in the struct searched
-	via []viaStep // embedded pointers that lead to it
+	typ   reflect.Type
+	off   uintptr        // after the last step of via, or in the struct searched
+	via   []viaStep      // embedded pointers that lead to it
+	path  string         // names of the embedded fields that lead to it, each with a dot
+	above []reflect.Type // the structs it is embedded in
+}
+
+func (s *fieldSearch) refuse(path, format string, args ...any) {
+	if s.lossy == nil {
+		s.lossy = errAt(path, driver.ErrUnstorable, format, args...)
+	}
 }
 
 // fields adds the fields of em to those found, and what it embeds to the next depth.
@@ -127,7 +147,7 @@ func (s *fieldSearch) fields(em embedded) {
 		if skip {
 			continue
 		}
-		visible := sf.IsExported()
+		visible, zero := sf.IsExported(), false
 		if sf.Anonymous {
 			inner := em.inner(sf)
 			if inner.typ == s.cp.c.identity {
@@ -135,28 +155,103 @@ func (s *fieldSearch) fields(em embedded) {
 			}
 			// A name, or a form of its own, makes it a field like any other.
 			if name == "" && s.cp.flattens(inner.typ) {
-				s.next = append(s.next, inner)
-				continue
+				if s.descend(inner, sf) {
+					continue
+				}
+				zero = true // a nil pointer was never stored
 			}
 			visible = visible || inner.typ.Kind() == reflect.Struct
 		}
 		if !visible {
 			continue
 		}
-		f := field{name: cmp.Or(name, sf.Name), omit: omit, off: em.off + sf.Offset, via: em.via}
-		f.key = string(appendStr(nil, f.name))
-		s.found = append(s.found, candidate{field: f, typ: sf.Type, depth: s.depth, tagged: name != ""})
+		f := field{name: cmp.Or(name, sf.Name), omit: omit, zero: zero, off: em.off + sf.Offset, via: em.via}
+		s.found = append(s.found, candidate{field: f, typ: sf.Type, path: em.path + f.name, inGo: em.path + sf.Name, depth: s.depth, tagged: name != ""})
 	}
+}
+
+// descend adds the embedded struct inner to the next depth. It reports false for one that must be a
+// field: a pointer that leads back to a struct it is embedded in, or to one that stores no field.
+func (s *fieldSearch) descend(inner embedded, sf reflect.StructField) bool {
+	pointer := sf.Type.Kind() == reflect.Pointer
+	if slices.Contains(inner.above, inner.typ) {
+		return false
+	}
+	if s.cp.storesNone(inner.typ, inner.above) && stateful(s.cp.c.identity, inner.typ) {
+		if pointer {
+			return false
+		}
+		s.refuse("."+strings.TrimSuffix(inner.path, "."), "%v has fields and stores none of them%s", inner.typ, cureNoFields)
+		return true
+	}
+	s.next = append(s.next, inner)
+	return true
 }
 
 // inner returns what the embedded field sf of em holds or points to.
 func (em embedded) inner(sf reflect.StructField) embedded {
-	off := em.off + sf.Offset
-	if sf.Type.Kind() != reflect.Pointer {
-		return embedded{typ: sf.Type, off: off, via: em.via}
+	in := embedded{typ: sf.Type, off: em.off + sf.Offset, via: em.via, path: em.path + sf.Name + "."}
+	in.above = append(slices.Clip(em.above), em.typ)
+	if sf.Type.Kind() == reflect.Pointer {
+		in.typ = sf.Type.Elem()
+		in.via = append(slices.Clip(em.via), viaStep{off: in.off, elem: in.typ})
+		in.off = 0
 	}
-	elem := sf.Type.Elem()
-	return embedded{typ: elem, via: append(slices.Clip(em.via), viaStep{off: off, elem: elem})}
+	return in
+}
+
+// storesNone reports whether the search in t, embedded in the structs above, would find no field.
+func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
+	em := embedded{typ: t, above: above}
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		name, _, skip := parseTag(sf.Tag.Get("msgpack"))
+		if skip {
+			continue
+		}
+		if !sf.Anonymous {
+			if sf.IsExported() {
+				return false
+			}
+			continue
+		}
+		inner := em.inner(sf)
+		switch {
+		case inner.typ == cp.c.identity:
+		case name == "" && cp.flattens(inner.typ):
+			if slices.Contains(inner.above, inner.typ) || !cp.storesNone(inner.typ, inner.above) {
+				return false
+			}
+		case sf.IsExported() || inner.typ.Kind() == reflect.Struct:
+			return false
+		}
+	}
+	return true
+}
+
+// noState are types that hold no state worth storing, though they have fields.
+var noState = []reflect.Type{
+	reflect.TypeFor[sync.Mutex](), reflect.TypeFor[sync.RWMutex](), reflect.TypeFor[sync.Once](), reflect.TypeFor[sync.WaitGroup](),
+}
+
+// stateful reports whether values of t hold state: a struct that has only such fields as hold none,
+// or are tagged "-", does not, and neither does what has no size.
+func stateful(identity, t reflect.Type) bool {
+	switch {
+	case t == identity || t.Size() == 0 || slices.Contains(noState, t):
+		return false
+	case t.Kind() == reflect.Array:
+		return stateful(identity, t.Elem())
+	case t.Kind() != reflect.Struct:
+		return true
+	}
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if _, _, skip := parseTag(sf.Tag.Get("msgpack")); !skip && sf.Name != "_" && stateful(identity, sf.Type) {
+			return true
+		}
+	}
+	return false
 }
 
 // flattens reports whether the fields of an embedded t are promoted. A struct with a form of its
@@ -169,24 +264,49 @@ func (cp *compiler) flattens(t reflect.Type) bool {
 	return promoted == kindNever
 }
 
-// dominant keeps of each name the field that Go's rules promote: the shallowest, among those the
-// tagged one. Where that leaves several, it keeps none.
-func dominant(found []candidate) []candidate {
-	slices.SortStableFunc(found, func(a, b candidate) int {
-		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.depth, b.depth), rank(b.tagged)-rank(a.tagged))
+// resolve gives the fields found their keys and sorts them by these. A key depends on no other field of
+// the same depth: two that would have one key make the type unstorable.
+func (s *fieldSearch) resolve() []candidate {
+	slices.SortStableFunc(s.found, func(a, b candidate) int {
+		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.depth, b.depth), rank(b.tagged)-rank(a.tagged))
 	})
-	out := found[:0]
-	for i := 0; i < len(found); {
-		j := i + 1
-		for j < len(found) && found[j].key == found[i].key {
-			j++
+	var out []candidate
+	for i, j := 0, 0; i < len(s.found); i = j {
+		first := s.found[i]
+		for j = i; j < len(s.found) && s.found[j].name == first.name; j++ {
+			c := s.found[j]
+			if c.depth > first.depth {
+				c.name, c.zero, c.omit = c.path, true, false
+				out = append(out, c)
+			}
 		}
-		if j == i+1 || found[i].depth != found[i+1].depth || found[i].tagged != found[i+1].tagged {
-			out = append(out, found[i])
+		if i+1 < len(s.found) && s.found[i+1].name == first.name && s.found[i+1].depth == first.depth {
+			second := s.found[i+1]
+			s.ambiguous(first, second)
+			if first.tagged == second.tagged {
+				continue // older records have neither
+			}
 		}
-		i = j
+		out = append(out, first)
 	}
-	return out
+	for i := range out {
+		out[i].key = string(appendStr(nil, out[i].name))
+	}
+	slices.SortStableFunc(out, func(a, b candidate) int {
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.depth, b.depth))
+	})
+	return slices.CompactFunc(out, func(a, b candidate) bool {
+		if a.key != b.key {
+			return false
+		}
+		s.ambiguous(a, b)
+		return true
+	})
+}
+
+// ambiguous refuses two fields that would be stored under one key.
+func (s *fieldSearch) ambiguous(a, b candidate) {
+	s.refuse("", "fields %s and %s would both be stored as %q: give one of them another name, or a tag", a.inGo, b.inGo, b.name)
 }
 
 func rank(b bool) int {

@@ -19,7 +19,6 @@ type (
 	}
 	mixin struct {
 		Color string
-		Both  string
 		deep
 	}
 	deep  struct{ Depth, Name int }
@@ -49,14 +48,14 @@ func TestFieldNames(t *testing.T) {
 		typ  reflect.Type
 		want []string
 	}{
-		"promoted fields, tags, and conflicts": {reflect.TypeFor[embedding](), []string{"Color", "Comma", "Depth", "ID", "Label", "Name", "Own", "name", "-"}},
+		"promoted fields, tags, and what they hide": {reflect.TypeFor[embedding](), []string{"Both", "mixin.deep.Name", "Color", "Comma", "Depth", "ID", "Label", "Name", "Own", "name", "-"}},
 		"an embedded struct with a tag":        {reflect.TypeFor[chosen](), []string{"X", "base"}},
 		"the identity is not stored":           {reflect.TypeFor[machine](), []string{"Last", "Name"}},
-		"a tag beats no tag": {reflect.TypeFor[struct {
+		"a tag hides what is below": {reflect.TypeFor[struct {
 			deep
 			tagged
 			Y int `msgpack:"X"`
-		}](), []string{"Depth", "Name", "X"}},
+		}](), []string{"Depth", "Name", "X", "tagged.X"}},
 		"the same type twice cancels out": {reflect.TypeFor[struct {
 			twin1
 			twin2

@@ -106,7 +106,7 @@ func (cp *compiler) storesField(sf reflect.StructField) bool {
 	case sf.Anonymous && inner == cp.c.identity:
 		return false
 	case sf.Anonymous && inner.Kind() == reflect.Struct:
-		return len(cp.structFields(inner)) > 0 || !cp.flattens(inner)
+		return !cp.flattens(inner) || !cp.storesNone(inner, nil) || stateful(cp.c.identity, inner)
 	}
 	return sf.IsExported()
 }

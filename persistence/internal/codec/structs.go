@@ -8,14 +8,18 @@ import (
 // A struct is a map of its stored fields, sorted by encoded name.
 
 func (cp *compiler) buildStruct(pl *plan) {
-	for _, cand := range cp.structFields(pl.typ) {
+	fields, lossy := cp.structFields(pl.typ)
+	for _, cand := range fields {
 		f := cand.field
 		f.pl = cp.plan(cand.typ)
 		f.op = f.pl.op
 		pl.fields = append(pl.fields, f)
-		pl.optional = pl.optional || f.omit || f.via != nil
+		pl.optional = pl.optional || f.omit || f.zero || f.via != nil
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.structure(pl, p) }
+	if lossy != nil {
+		pl.enc = func(e *Encoder, _ unsafe.Pointer) error { return e.failNever(lossy) }
+	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.structure(pl, p) }
 }
 
