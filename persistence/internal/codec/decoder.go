@@ -16,7 +16,9 @@ type decoder struct {
 	maxDepth int
 	opts     DecodeOptions
 	eager    []driver.ID
-	hint     int // where in eager the next ID is likely to be
+	hint     int  // where in eager the next ID is likely to be
+	version  byte // of the record's format
+	noZone   int  // names of locations that could not be loaded
 
 	root    reflect.Type
 	path    []seg
@@ -66,6 +68,7 @@ func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
 		d = &decoder{c: c}
 	}
 	d.buf, d.pos, d.root, d.opts, d.eager, d.maxDepth = h.body, 0, pl.typ, opts, h.Eager, opts.Limits.MaxDepth
+	d.version = h.format
 	defer d.release()
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		d.made = append(d.made, made{ptr: p, id: &pl.ptrTag})

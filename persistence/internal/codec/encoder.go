@@ -19,10 +19,11 @@ type Encoder struct {
 	maxBytes int
 	maxDepth int
 
-	buf   []byte // room for the header, then the body
-	base  int    // where the body begins
-	limit int    // what len(buf) may not exceed
-	need  int    // the length that broke the limit
+	buf     []byte // room for the header, then the body
+	base    int    // where the body begins
+	limit   int    // what len(buf) may not exceed
+	version byte   // of the format: the least that has all that was encoded
+	need    int    // the length that broke the limit
 
 	root     reflect.Type
 	path     []seg
@@ -149,6 +150,7 @@ func (e *Encoder) start() {
 	}
 	e.buf = e.buf[:e.base]
 	e.limit = e.base + e.maxBytes
+	e.version = versionFirst
 	e.eager.reset()
 	e.lazy.reset()
 }
@@ -173,7 +175,7 @@ func (e *Encoder) reset() {
 func (e *Encoder) assemble(name string) ([]byte, error) {
 	e.eager.sort()
 	e.lazy.sort()
-	h := append(e.head[:0], headStart...)
+	h := append(append(e.head[:0], headStart...), e.version)
 	h = appendStr(h, name)
 	h = appendUint(h, 0) // record version
 	h = e.eager.append(h)

@@ -49,8 +49,8 @@ func TestFieldNames(t *testing.T) {
 		want []string
 	}{
 		"promoted fields, tags, and what they hide": {reflect.TypeFor[embedding](), []string{"Both", "mixin.deep.Name", "Color", "Comma", "Depth", "ID", "Label", "Name", "Own", "name", "-"}},
-		"an embedded struct with a tag":        {reflect.TypeFor[chosen](), []string{"X", "base"}},
-		"the identity is not stored":           {reflect.TypeFor[machine](), []string{"Last", "Name"}},
+		"an embedded struct with a tag":             {reflect.TypeFor[chosen](), []string{"X", "base"}},
+		"the identity is not stored":                {reflect.TypeFor[machine](), []string{"Last", "Name"}},
 		"a tag hides what is below": {reflect.TypeFor[struct {
 			deep
 			tagged

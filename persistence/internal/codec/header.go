@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -9,8 +10,15 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// headStart begins every record: an array of eight, the marker, the version of the format.
-const headStart = "\x98\xa5brine\x01"
+// headStart begins every record: an array of eight and the marker. The version of the format follows.
+const headStart = "\x98\xa5brine"
+
+// Versions of the format. A record has the first that has all that is in it.
+const (
+	versionFirst  = 1
+	versionZones  = 2 // times with the names of their locations
+	versionNewest = versionZones
+)
 
 // sumLen is the length of the checksum that ends every record.
 const sumLen = 5
@@ -23,6 +31,7 @@ type Header struct {
 	Version     int // of the record; 0 for types without versions
 	Eager, Lazy []driver.ID
 	body        []byte
+	format      byte // version of the format
 }
 
 // Parse checks size, checksum and header of a record. What is wrong with it is driver.ErrCorrupt,
@@ -42,13 +51,21 @@ func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
 	if data[end] != codeUint32 || binary.BigEndian.Uint32(data[end+1:]) != crc32.Checksum(data[:end], castagnoli) {
 		return corrupt("checksum does not match")
 	}
-	if n := len(headStart) - 1; string(data[:n]) != headStart[:n] {
+	// The array of another version may have another length.
+	if data[0]&0xf0 != codeFixArray || string(data[1:len(headStart)]) != headStart[1:] {
 		return corrupt("not a record of this kind")
-	} else if data[n] != headStart[n] {
-		return corrupt("record of another format version")
 	}
 	r := headReader{b: data[:end], pos: len(headStart)}
-	h := Header{Type: string(r.str(math.MaxUint16))}
+	format := r.number(math.MaxUint64)
+	switch {
+	case r.bad || format < versionFirst:
+		return corrupt("version of the format is malformed")
+	case format > versionNewest:
+		return Header{}, fmt.Errorf("record format version %d is newer than %d, the newest that this program reads: %w", format, versionNewest, errors.ErrUnsupported)
+	case data[0] != headStart[0]:
+		return corrupt("not a record of this kind")
+	}
+	h := Header{format: byte(format), Type: string(r.str(math.MaxUint16))}
 	h.Version = int(r.number(math.MaxInt32))
 	h.Eager = r.ids()
 	h.Lazy = r.ids()

@@ -23,7 +23,11 @@ func seal(b []byte) []byte {
 
 // recordOf makes a record of a type with a body made by hand.
 func recordOf(name string, body string, eager ...driver.ID) []byte {
-	b := appendUint(appendStr([]byte(headStart), name), 0)
+	return recordOfVersion(versionFirst, name, body, eager...)
+}
+
+func recordOfVersion(version byte, name string, body string, eager ...driver.ID) []byte {
+	b := appendUint(appendStr(append([]byte(headStart), version), name), 0)
 	b = (&ids{list: eager}).append(b)
 	b = (&ids{}).append(b)
 	return seal(append(b, body...))
@@ -57,10 +61,13 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 
 func TestHeadersThatAreNotCanonical(t *testing.T) {
 	t.Parallel()
-	good := headStart + "\xa1T\x00\x92\xa1a\xa1b\x90\xc0"
+	good := headStart + "\x01\xa1T\x00\x92\xa1a\xa1b\x90\xc0"
 	tests := map[string]string{
 		"another marker":                   strings.Replace(good, "brine", "BRINE", 1),
-		"another format version":           strings.Replace(good, "\x01\xa1T", "\x02\xa1T", 1),
+		"format version 0":                 strings.Replace(good, "\x01\xa1T", "\x00\xa1T", 1),
+		"a format version of two bytes":    strings.Replace(good, "\x01\xa1T", "\xcc\x01\xa1T", 1),
+		"no format version":                strings.Replace(good, "\x01\xa1T", "\xa1T", 1),
+		"nothing after the marker":         headStart,
 		"an array of nine":                 strings.Replace(good, "\x98", "\x99", 1),
 		"no type name":                     strings.Replace(good, "\xa1T", "\xa0", 1),
 		"a long form of the name":          strings.Replace(good, "\xa1T", "\xd9\x01T", 1),
@@ -79,7 +86,7 @@ func TestHeadersThatAreNotCanonical(t *testing.T) {
 		"four billion IDs":                 strings.Replace(good, "\x92", "\xdd\xff\xff\xff\xff", 1),
 		"no body":                          strings.TrimSuffix(good, "\xc0"),
 		"nothing":                          "",
-		"nothing behind the version":       headStart,
+		"nothing after the version":        headStart + "\x01",
 	}
 	c := newCodec(t)
 	if h, err := c.Parse(seal([]byte(good)), testLimits); err != nil || h.Type != "T" || len(h.Eager) != 2 || h.Lazy != nil {

@@ -5,19 +5,38 @@ import (
 	"math"
 	"time"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A time in UTC is msgpack's own timestamp; any other is an array of that and the zone's offset
-// in seconds east of UTC.
+// A time in UTC is msgpack's own timestamp. Any other is an array of that, the zone's offset in
+// seconds east of UTC, and the name of its location, unless that is Local or has no name.
 
 func encTime(e *Encoder, p unsafe.Pointer) error {
 	t := *(*time.Time)(p)
-	if t.Location() == time.UTC {
+	loc := t.Location()
+	if loc == time.UTC {
 		e.buf = appendTimestamp(e.buf, t)
 		return nil
 	}
 	_, offset := t.Zone()
-	e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|2), t), int64(offset))
+	if offset != int(int32(offset)) {
+		return e.fail(driver.ErrUnstorable, "a zone that is %d seconds off UTC", offset)
+	}
+	name := ""
+	if loc != time.Local {
+		name = loc.String()
+	}
+	if name == "" {
+		e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|2), t), int64(offset))
+		return nil
+	}
+	if len(name) > maxZoneName {
+		return e.fail(driver.ErrUnstorable, "the name of a location is %d bytes long: at most %d", len(name), maxZoneName)
+	}
+	e.version = max(e.version, versionZones)
+	e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|3), t), int64(offset))
+	e.buf = appendStr(e.buf, name)
 	return nil
 }
 
@@ -35,20 +54,29 @@ func appendTimestamp(b []byte, t time.Time) []byte {
 }
 
 func decTime(d *decoder, p unsafe.Pointer) error {
-	zoned := d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|2
-	if zoned {
-		d.pos++
+	parts := 0
+	if d.pos < len(d.buf) {
+		if c := d.buf[d.pos]; c == codeFixArray|2 || c == codeFixArray|3 && d.version >= versionZones {
+			parts = int(c &^ codeFixArray)
+			d.pos++
+		}
 	}
 	t, err := d.timestamp()
 	if err != nil {
 		return err
 	}
-	if zoned {
+	if parts > 0 {
 		offset, err := d.signed(32)
 		if err != nil {
 			return err
 		}
-		t = t.In(time.FixedZone("", int(offset)))
+		name := []byte(nil)
+		if parts == 3 {
+			if name, err = d.zoneName(); err != nil {
+				return err
+			}
+		}
+		t = d.inZone(t, int(offset), name)
 	}
 	*(*time.Time)(p) = t
 	return nil

@@ -1,0 +1,144 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+func mustLoad(t *testing.T, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Skip(err)
+	}
+	return loc
+}
+
+type moment struct{ T time.Time }
+
+func TestTimesKeepTheirLocations(t *testing.T) {
+	t.Parallel()
+	newYork := mustLoad(t, "America/New_York")
+	at := func(loc *time.Location) time.Time { return time.Date(2024, 3, 8, 9, 0, 0, 0, loc) }
+	for _, tt := range []struct {
+		name   string
+		in     time.Time
+		loc    string // "": any
+		format byte
+	}{
+		{"a location of the database", at(newYork), "America/New_York", 2},
+		{"in summer", time.Date(2024, 7, 8, 9, 0, 0, 1, newYork), "America/New_York", 2},
+		{"before zones had rules", time.Date(1700, 1, 1, 0, 0, 0, 0, newYork), "America/New_York", 2},
+		{"a name with three parts", at(mustLoad(t, "America/Argentina/Buenos_Aires")), "America/Argentina/Buenos_Aires", 2},
+		{"a name that nobody knows", at(time.FixedZone("Mars/Olympus", 5000)), "Mars/Olympus", 2},
+		{"a known name at another offset", at(time.FixedZone("America/New_York", 3600)), "America/New_York", 2},
+		{"a name with an offset", at(time.FixedZone("UTC+5", 5*3600)), "UTC+5", 2},
+		{"a name of the longest", at(time.FixedZone(strings.Repeat("x", maxZoneName), 60)), strings.Repeat("x", maxZoneName), 2},
+		{"a path", at(time.FixedZone("../zoneinfo/UTC", 0)), "../zoneinfo/UTC", 2},
+		{"another UTC", at(time.FixedZone("UTC", 0)), "UTC", 2},
+		{"another Local", at(time.FixedZone("Local", 60)), "Local", 2},
+		{"UTC", at(time.UTC), "UTC", 1},
+		{"Local", at(time.Local), "Local", 1},
+		{"a zone without a name", at(time.FixedZone("", 12345)), "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCodec(t)
+			data := encode(t, c, nil, &moment{tt.in})
+			h, err := c.Parse(data, testLimits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.format != tt.format {
+				t.Errorf("format version %d", h.format)
+			}
+			var out moment
+			if err := c.Decode(h, &out, DecodeOptions{Limits: testLimits}); err != nil {
+				t.Fatal(err)
+			}
+			if !out.T.Equal(tt.in) || out.T.Location().String() != tt.loc || out.T.Format(time.RFC3339Nano) != tt.in.Format(time.RFC3339Nano) {
+				t.Errorf("%v in %q became %v in %q", tt.in, tt.in.Location(), out.T, out.T.Location())
+			}
+			if again := encode(t, c, nil, &out); !bytes.Equal(data, again) {
+				t.Errorf("saved again:\n%x\n%x", data, again)
+			}
+		})
+	}
+	c := newCodec(t)
+	out := roundTrip(t, c, newWorld(), &moment{at(newYork)}).(*moment)
+	if got, want := out.T.AddDate(0, 0, 7), at(newYork).AddDate(0, 0, 7); !got.Equal(want) {
+		t.Errorf("a week later it is %v, want %v", got, want)
+	}
+}
+
+func TestLocationsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	for _, loc := range []*time.Location{time.FixedZone(strings.Repeat("x", maxZoneName+1), 0), time.FixedZone("x", 1<<40)} {
+		_, err := c.NewEncoder(testLimits, nil).Encode(&moment{time.Unix(0, 0).In(loc)})
+		if !errors.Is(err, driver.ErrUnstorable) || !strings.HasPrefix(err.Error(), "moment.T: ") {
+			t.Errorf("%.20v: %v", loc, err)
+		}
+	}
+	stamp := "\xd6\xff\x00\x00\x00\x05"
+	for name, data := range map[string][]byte{
+		"a name in format 1": recordOf("T", "\x81\xa1T\x93"+stamp+"\x05\xa1x"),
+		"no name":            recordOfVersion(2, "T", "\x81\xa1T\x93"+stamp+"\x05\xa0"),
+		"too long a name":    recordOfVersion(2, "T", "\x81\xa1T\x93"+stamp+"\x05\xda\x01\x00"+strings.Repeat("x", 256)),
+		"a name of bytes":    recordOfVersion(2, "T", "\x81\xa1T\x93"+stamp+"\x05\xc4\x01x"),
+		"four parts":         recordOfVersion(2, "T", "\x81\xa1T\x94"+stamp+"\x05\xa1x\xa1x"),
+	} {
+		if err := decodeInto(c, newWorld(), data, new(moment)); !errors.Is(err, driver.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Names in hostile records neither lead to files elsewhere nor fill the memory.
+func TestNamesOfLocationsAreHarmless(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "/", "a/", "/a", "a//b", "..", "a/../b", `a\b`, "C:x", "a b", "é", "a\x00", "Local", "UTC", "zone.tab"} {
+		if isZoneName([]byte(name)) {
+			t.Errorf("%q is looked up", name)
+		}
+	}
+	c := newCodec(t)
+	var times []time.Time
+	for i := range 3 * maxZones {
+		times = append(times, time.Unix(0, 0).In(time.FixedZone(fmt.Sprintf("No/Zone%d", i), i)))
+	}
+	out := *roundTrip(t, c, newWorld(), &box[[]time.Time]{times}).(*box[[]time.Time])
+	for i, got := range out.Value {
+		if got.Location().String() != times[i].Location().String() {
+			t.Fatalf("%v became %v", times[i].Location(), got.Location())
+		}
+	}
+	zones.RLock()
+	defer zones.RUnlock()
+	if len(zones.byName) > maxZones {
+		t.Errorf("%d locations are kept", len(zones.byName))
+	}
+}
+
+func TestNewerFormats(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	body := "\xa1T\x00\x90\x90\xc0"
+	for _, b := range []string{headStart + "\x03" + body, headStart + "\xcd\x01\x00" + body, "\x99" + headStart[1:] + "\x07\x01"} {
+		_, err := c.Parse(seal([]byte(b)), testLimits)
+		if !errors.Is(err, errors.ErrUnsupported) || errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "version") || !strings.Contains(err.Error(), "than 2") {
+			t.Errorf("%q: %v", b, err)
+		}
+		damaged := seal([]byte(b))
+		damaged[len(damaged)-1] ^= 1
+		if _, err := c.Parse(damaged, testLimits); !errors.Is(err, driver.ErrCorrupt) {
+			t.Errorf("%q, damaged: %v", b, err)
+		}
+	}
+}
