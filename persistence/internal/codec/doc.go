@@ -11,6 +11,9 @@
 // extension that holds the offset of the first. In an interface most types are an array
 // of their name and the value.
 //
+// The version of the format is 1, or 2 for a record with a time whose location has a name: the name
+// is the third element of the time. A record has the first version that has all that is in it.
+//
 // For each type one plan is compiled, once, and plans work on memory directly: a value is an
 // unsafe.Pointer to a variable of exactly the plan's type. Neither way recurses from one
 // persistable object to another, and within one the depth is bounded.
