@@ -271,17 +271,17 @@ func (s *fieldSearch) resolve() []candidate {
 		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.depth, b.depth), rank(b.tagged)-rank(a.tagged))
 	})
 	var out []candidate
-	for i, j := 0, 0; i < len(s.found); i = j {
-		first := s.found[i]
-		for j = i; j < len(s.found) && s.found[j].name == first.name; j++ {
-			c := s.found[j]
+	for i := 0; i < len(s.found); {
+		first, at := s.found[i], i
+		for ; i < len(s.found) && s.found[i].name == first.name; i++ {
+			c := s.found[i]
 			if c.depth > first.depth {
 				c.name, c.zero, c.omit = c.path, true, false
 				out = append(out, c)
 			}
 		}
-		if i+1 < len(s.found) && s.found[i+1].name == first.name && s.found[i+1].depth == first.depth {
-			second := s.found[i+1]
+		if at+1 < i && s.found[at+1].depth == first.depth {
+			second := s.found[at+1]
 			s.ambiguous(first, second)
 			if first.tagged == second.tagged {
 				continue // older records have neither

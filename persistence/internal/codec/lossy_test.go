@@ -25,7 +25,7 @@ type (
 	}
 	lossyTwin[T any]  struct{ V T }
 	lossyOther[T any] struct{ V T }
-	jsonOnly          struct{ v int }
+	jsonOnly          struct{ v int } //nolint:unused // seen by reflection
 	stateBase         struct {
 		State string
 		Core  stateCore
@@ -51,7 +51,7 @@ type (
 	}
 	noFields struct {
 		identity
-		secret int
+		secret int //nolint:unused // seen by reflection
 	}
 	withLogger struct {
 		*slog.Logger
@@ -60,16 +60,16 @@ type (
 	locked struct {
 		identity
 		sync.Mutex
-		mu   [2]sync.RWMutex
+		mu   [2]sync.RWMutex //nolint:unused // seen by reflection
 		Once sync.Once
 		Wait *sync.WaitGroup
 		_    int
 		N    int
 	}
 	onlyLocks struct {
-		mu  sync.Mutex
-		in  struct{ once sync.Once }
-		tag int `msgpack:"-"`
+		mu  sync.Mutex               //nolint:unused // seen by reflection
+		in  struct{ once sync.Once } //nolint:unused // seen by reflection
+		tag int                      `msgpack:"-"` //nolint:unused // seen by reflection
 	}
 )
 

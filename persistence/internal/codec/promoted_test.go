@@ -32,7 +32,7 @@ type (
 	soleTime struct {
 		identity
 		time.Time
-		hidden  int
+		hidden  int //nolint:unused // seen by reflection
 		Skipped int `msgpack:"-"`
 	}
 	embedsSole    struct{ soleTimeValue }
