@@ -91,6 +91,11 @@ func (s *Store) fail(op string, id ID, err error) error {
 
 // concernsOneRecord reports whether an iteration continues after err.
 func concernsOneRecord(err error) bool {
+	if errors.Is(err, errors.ErrUnsupported) { // of a newer format, if a record is concerned
+		e, ok := errors.AsType[*Error](err)
+		_, record := errors.AsType[*driver.RecordError](err)
+		return record || ok && e.ID != ""
+	}
 	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnknownType) ||
 		errors.Is(err, ErrDangling) || errors.Is(err, ErrType)
 }

@@ -1,0 +1,124 @@
+package persistence_test
+
+import (
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/brine-go/brine/persistence"
+)
+
+type daily struct {
+	persistence.Persistable
+	Name string
+	Next time.Time
+	At   map[string]time.Time
+}
+
+func TestATimeKeepsItsZoneThroughAStore(t *testing.T) {
+	newYork := must[*time.Location](t)(time.LoadLocation("America/New_York"))
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, nil)
+		at := time.Date(2024, 3, 8, 9, 0, 0, 1, newYork) // two days before the clocks change
+		job := &daily{Name: "report", Next: at, At: map[string]time.Time{"utc": at.UTC(), "fixed": at.In(time.FixedZone("", 5400))}}
+		id := must[persistence.ID](t)(s.Save(t.Context(), job))
+		got := must[*daily](t)(persistence.Load[daily](t.Context(), s, id))
+		if name := got.Next.Location().String(); name != "America/New_York" || !got.Next.Equal(at) {
+			t.Errorf("got %v in %q", got.Next, name)
+		}
+		if next := got.Next.AddDate(0, 0, 3); next.Hour() != 9 {
+			t.Errorf("the job must run at 9 by the clock on the wall after the change too, not at %v", next)
+		}
+		if utc, fixed := got.At["utc"], got.At["fixed"]; utc.Location() != time.UTC || fixed.Format("-0700") != "+0130" {
+			t.Errorf("got %v and %v", utc, fixed)
+		}
+		must[persistence.ID](t)(s.Save(t.Context(), got))
+		if info := must[persistence.Info](t)(s.Stat(t.Context(), id)); info.Revision != 1 {
+			t.Errorf("saving what was loaded must write nothing, and the revision is %d", info.Revision)
+		}
+	})
+}
+
+type ambiguousLeft struct{ Next *Task }
+type ambiguousRight struct{ Next *Task }
+
+func TestWhatSaveWouldLeaveOutIsRefused(t *testing.T) {
+	type graph struct {
+		persistence.Persistable
+		ambiguousLeft
+		ambiguousRight
+	}
+	type wrapped struct {
+		persistence.Persistable
+		time.Time
+		Name string
+	}
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, nil)
+		_, err := s.Save(t.Context(), &graph{ambiguousLeft: ambiguousLeft{&Task{Name: "lost"}}})
+		wantIs(t, err, persistence.ErrUnstorable)
+		for _, path := range []string{"ambiguousLeft.Next", "ambiguousRight.Next"} {
+			if err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("the error must name %s: %v", path, err)
+			}
+		}
+		if n := must[int64](t)(s.Count(t.Context(), nil)); n != 0 {
+			t.Errorf("nothing must have been written, not %d records", n)
+		}
+		at := time.Date(2026, 11, 27, 5, 0, 0, 0, time.UTC)
+		id := must[persistence.ID](t)(s.Save(t.Context(), &wrapped{Time: at, Name: "both"}))
+		got := must[*wrapped](t)(persistence.Load[wrapped](t.Context(), s, id))
+		if got.Name != "both" || !got.Time.Equal(at) {
+			t.Errorf("got %q and %v", got.Name, got.Time)
+		}
+	})
+}
+
+// A record of a newer program's format is reported, and the others are given.
+func TestARecordOfANewerFormat(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, "sqlite:"+path, nil)
+	must[[]persistence.ID](t)(s.SaveAll(t.Context(), &Task{Name: "1"}, &Task{Name: "2"}, &Task{Name: "3"}))
+	db := must[*sql.DB](t)(sql.Open("sqlite", path))
+	t.Cleanup(func() { db.Close() })
+	var data []byte
+	check(t, db.QueryRow("SELECT data FROM store WHERE id = 2").Scan(&data))
+	data[7] = 9
+	sum := crc32.Checksum(data[:len(data)-5], crc32.MakeTable(crc32.Castagnoli))
+	binary.BigEndian.PutUint32(data[len(data)-4:], sum)
+	must[sql.Result](t)(db.Exec("UPDATE store SET data = ? WHERE id = 2", data))
+
+	_, err := persistence.Load[Task](t.Context(), s, "2")
+	if !errors.Is(err, errors.ErrUnsupported) || errors.Is(err, persistence.ErrCorrupt) || !strings.Contains(err.Error(), "9") {
+		t.Errorf("a newer format must be errors.ErrUnsupported and named: %v", err)
+	}
+	var names []string
+	var failed []error
+	for task, err := range persistence.All[Task](t.Context(), s, nil) {
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		names = append(names, task.Name)
+	}
+	if diff := cmp.Diff([]string{"1", "3"}, names); diff != "" || len(failed) != 1 {
+		t.Errorf("All must give the others and one error (-want +got):\n%s%v", diff, failed)
+	}
+	n, err := s.Update(t.Context(), nil, func(obj any) error { obj.(*Task).Prio = 5; return nil })
+	if n != 2 || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("Update must change the others and report it: %d, %v", n, err)
+	}
+	var kept []byte
+	check(t, db.QueryRow("SELECT data FROM store WHERE id = 2").Scan(&kept))
+	if diff := cmp.Diff(data, kept); diff != "" {
+		t.Errorf("the record must stay as it is:\n%s", diff)
+	}
+}
