@@ -122,3 +122,23 @@ func TestARecordOfANewerFormat(t *testing.T) {
 		t.Errorf("the record must stay as it is:\n%s", diff)
 	}
 }
+
+type nest[T any] struct{ V *T }
+
+type deep = nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[nest[int]]]]]]]]]]]]]]]]]]]]
+
+func TestLimitsAreTheSameOnEveryBackend(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, nil)
+		_, err := s.Save(t.Context(), &deep{})
+		wantIs(t, err, persistence.ErrUnstorable)
+		if err == nil || !strings.Contains(err.Error(), "Register") {
+			t.Errorf("the error must name the cure: %v", err)
+		}
+		wantIs(t, s.KV().Set(t.Context(), "deep", deep{}), persistence.ErrUnstorable)
+		wantIs(t, s.KV().Set(t.Context(), "task", &Task{Name: "no pair"}), persistence.ErrUnstorable)
+		wantIs(t, s.KV().Set(t.Context(), "tasks", []*Task{{Name: "no pair"}}), persistence.ErrUnstorable)
+		_, err = s.KV().Get(t.Context(), "task")
+		wantIs(t, err, persistence.ErrNotFound)
+	})
+}

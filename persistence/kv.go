@@ -159,11 +159,17 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	if err := checkKey(key); err != nil {
 		return driver.Record{}, err
 	}
+	if _, ok := value.(Object); ok {
+		return driver.Record{}, fmt.Errorf("a %T has an identity of its own, and no pair can hold it: Save it: %w", value, ErrUnstorable)
+	}
 	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
 	e, err := enc.Encode(value)
 	if err != nil {
 		return driver.Record{}, err
+	}
+	if len(e.Type) > maxTypeName {
+		return driver.Record{}, fmt.Errorf("the name of the type is %d bytes long, at most %d: %w", len(e.Type), maxTypeName, ErrUnstorable)
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	return driver.Record{

@@ -146,6 +146,10 @@ func (sv *saver) Lazy(l *codec.Link) (ID, error) {
 	return l.ID, nil
 }
 
+// maxTypeName is the longest name of a type, in bytes, on every backend. Default names of generic
+// types may be longer.
+const maxTypeName = 255
+
 // encode encodes an item and keeps the bytes if they differ from the last known ones.
 func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	e, err := enc.Encode(it.obj)
@@ -154,6 +158,10 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 			return sv.err
 		}
 		return err
+	}
+	if len(e.Type) > maxTypeName {
+		return fmt.Errorf("%w: the name of its type is %d bytes long, at most %d: Register a shorter one for %.60s…",
+			ErrUnstorable, len(e.Type), maxTypeName, e.Type)
 	}
 	it.typ = e.Type
 	if it.state, err = sv.s.state(it.obj, it.id); err != nil {
