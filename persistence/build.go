@@ -78,10 +78,15 @@ func (ld *loader) allocate(n *node) error {
 		return fmt.Errorf("it is a %s, not a %v: %w", n.head.Type, ld.want, ErrType)
 	}
 	if root && ld.want == nil && !registered && !ld.unregistered {
-		return fmt.Errorf("%w %q: Register it, or use the generic Load", ErrUnknownType, n.head.Type)
+		return unknownType(n.head.Type)
 	}
 	n.ptr = reflect.New(t).Interface()
 	return nil
+}
+
+// unknownType is the error of records whose type this program does not know.
+func unknownType(name string) error {
+	return fmt.Errorf("%w %q: Register[T](%q) names the T that such records are loaded as", ErrUnknownType, name, name)
 }
 
 // target returns the object that n refers to by id.

@@ -81,7 +81,7 @@ func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
 	switch {
 	case it.op == driver.Update && !it.force:
 		m.IfRev = it.base.rev
-	case it.op == driver.Create && (it.force || !sv.s.ids.Unique()):
+	case it.op != driver.Update && (it.force || !sv.s.ids.Unique()):
 		// A removed record may have had this ID. Whoever remembers its revisions must not mistake
 		// this record for it.
 		m.Rec.Revision = now.UnixMicro()

@@ -142,3 +142,78 @@ func TestLimitsAreTheSameOnEveryBackend(t *testing.T) {
 		wantIs(t, err, persistence.ErrNotFound)
 	})
 }
+
+type setting struct{ Level int } // never registered
+
+func TestTypedHelpers(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		s := open(t, url, nil)
+		if name := persistence.TypeName[setting](); name != "persistence_test.setting" {
+			t.Errorf("got %q", name)
+		}
+		must[[]persistence.ID](t)(s.SaveAll(ctx, &setting{1}, &setting{2}, &Task{Name: "other"}))
+		n, err := persistence.Update(ctx, s, nil, func(v *setting) error { v.Level *= 10; return nil })
+		if n != 2 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+		sum := 0
+		for v, err := range persistence.All[setting](ctx, s, nil) {
+			check(t, err)
+			sum += v.Level
+		}
+		if sum != 30 {
+			t.Errorf("got %d, want 30", sum)
+		}
+		n, err = persistence.Update(ctx, s, &persistence.Query{Type: persistence.TypeName[Task]()}, func(*setting) error { return nil })
+		if n != 0 || !errors.Is(err, persistence.ErrType) {
+			t.Errorf("a record of another type must be ErrType: %d, %v", n, err)
+		}
+
+		check(t, s.KV().Set(ctx, "level", setting{7}))
+		if v, err := persistence.Value[setting](ctx, s.KV(), "level"); v.Level != 7 || err != nil {
+			t.Errorf("got %v, %v", v, err)
+		}
+		if v, err := persistence.Value[*setting](ctx, s.KV(), "level"); err != nil || v.Level != 7 {
+			t.Errorf("got %v, %v", v, err)
+		}
+		_, err = persistence.Value[int](ctx, s.KV(), "level")
+		wantIs(t, err, persistence.ErrType)
+		_, err = persistence.Value[int](ctx, s.KV(), "nothing")
+		wantIs(t, err, persistence.ErrNotFound)
+		_, err = s.KV().Get(ctx, "level")
+		wantIs(t, err, persistence.ErrUnknownType)
+		if err == nil || !strings.Contains(err.Error(), `Register[T]("persistence_test.setting")`) {
+			t.Errorf("the error must say what to write: %v", err)
+		}
+	})
+}
+
+func TestPutIsReplaceOrInsert(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		s := open(t, url, nil)
+		child := &Task{Name: "child"}
+		task := &Task{Name: "new", Deps: []*Task{child}}
+		task.Deps = append(task.Deps, task) // refers to itself
+		check(t, s.Put(ctx, "70", task))
+		got := must[*Task](t)(persistence.Load[Task](ctx, s, "70"))
+		if task.PersistentID() != "70" || got.Name != "new" || got.Deps[0].Name != "child" || got.Deps[1] != got {
+			t.Errorf("got %v", got)
+		}
+		first := must[persistence.Info](t)(s.Stat(ctx, "70"))
+		check(t, s.Put(ctx, "70", &Task{Name: "another"}))
+		second := must[persistence.Info](t)(s.Stat(ctx, "70"))
+		if second.Revision != first.Revision+1 || !second.Created.Equal(first.Created) {
+			t.Errorf("Put of what is there must be a Replace: %+v after %+v", second, first)
+		}
+		got.Name = "stale"
+		_, err := s.Save(ctx, got)
+		wantIs(t, err, persistence.ErrConflict)
+		check(t, s.Remove(ctx, "70"))
+		check(t, s.Put(ctx, "70", &Task{Name: "again"}))
+		_, err = s.Save(ctx, got) // must not take the new record for its own
+		wantIs(t, err, persistence.ErrConflict)
+		wantIs(t, s.Put(ctx, "no integer", &Task{}), persistence.ErrInvalidID)
+	})
+}

@@ -37,19 +37,12 @@ func (c *conn) All(ctx context.Context, q *Query) iter.Seq2[any, error] {
 func All[T any](ctx context.Context, r Reader, q *Query) iter.Seq2[*T, error] {
 	c, want := r.self(), reflect.TypeFor[T]()
 	return func(yield func(*T, error) bool) {
-		name, err := records.TypeName(want)
+		typed, err := queryOf(q, want)
 		if err != nil {
 			yield(nil, c.s.fail("all", "", err))
 			return
 		}
-		typed := Query{}
-		if q != nil {
-			typed = *q
-		}
-		if typed.Type == "" {
-			typed.Type = name
-		}
-		for l, err := range c.all(ctx, &typed, want, false) {
+		for l, err := range c.all(ctx, typed, want, false) {
 			obj, _ := l.ptr.(*T)
 			if !yield(obj, err) {
 				return

@@ -188,13 +188,54 @@ func (kv *KV) decode(rec *driver.Record) (any, error) {
 		return nil, err
 	}
 	if !registered {
-		return nil, fmt.Errorf("%w %q: Register it", ErrUnknownType, head.Type)
+		return nil, unknownType(head.Type)
 	}
 	ptr := reflect.New(t).Interface()
-	if err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits}); err != nil {
+	if err := kv.decodeInto(head, ptr); err != nil {
 		return nil, err
 	}
 	return natural(ptr), nil
+}
+
+func (kv *KV) decodeInto(head codec.Header, ptr any) error {
+	return records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
+}
+
+// Value is [KV.Get] for a value of type T, registered or not. A value of another type is ErrType.
+func Value[T any](ctx context.Context, kv *KV, key string) (T, error) {
+	var v T
+	err := kv.value(ctx, key, reflect.TypeFor[T](), &v)
+	if err != nil {
+		v = *new(T)
+	}
+	return v, kv.c.s.fail("kv get", ID(key), err)
+}
+
+func (kv *KV) value(ctx context.Context, key string, want reflect.Type, ptr any) error {
+	if want.Kind() == reflect.Pointer && want.Elem().Kind() == reflect.Struct {
+		fresh := reflect.New(want.Elem())
+		reflect.ValueOf(ptr).Elem().Set(fresh)
+		want, ptr = want.Elem(), fresh.Interface()
+	}
+	name, err := records.TypeName(want)
+	if err != nil {
+		return err
+	}
+	rec, found, err := kv.read(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return ErrNotFound
+	}
+	head, err := records.Parse(rec.Data, kv.c.s.limits)
+	if err != nil {
+		return err
+	}
+	if head.Type != name {
+		return fmt.Errorf("it is a %s, not a %v: %w", head.Type, want, ErrType)
+	}
+	return kv.decodeInto(head, ptr)
 }
 
 func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bool, err error) {

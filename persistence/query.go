@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/brine-go/brine/extrafields"
@@ -97,6 +98,22 @@ func Asc(column string) Order { return Order{column, false} }
 
 // Desc sorts from the greatest to the least, NULL last.
 func Desc(column string) Order { return Order{column, true} }
+
+// queryOf returns q, which may be nil, for records of a type unless it names one.
+func queryOf(q *Query, t reflect.Type) (*Query, error) {
+	name, err := records.TypeName(t)
+	if err != nil {
+		return nil, err
+	}
+	typed := Query{}
+	if q != nil {
+		typed = *q
+	}
+	if typed.Type == "" {
+		typed.Type = name
+	}
+	return &typed, nil
+}
 
 // compile checks q and translates it to a query of the driver.
 func (s *Store) compile(q *Query) (*driver.Query, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -27,7 +28,28 @@ const updateChunk = 256
 // An error of fn ends the Update; objects processed before are saved. Records that cannot be
 // loaded are left as they are, and reported together at the end. (jobman's update_objects.)
 func (c *conn) Update(ctx context.Context, q *Query, fn func(obj any) error) (n int64, err error) {
-	u := &updater{c: c, fn: fn}
+	return c.update(ctx, q, &updater{c: c, fn: func(ptr any) error { return fn(natural(ptr)) }})
+}
+
+// A Writer stores objects. *Store is one.
+type Writer interface {
+	Reader
+	Save(ctx context.Context, obj any) (ID, error)
+	Update(ctx context.Context, q *Query, fn func(obj any) error) (int64, error)
+}
+
+// Update is [Store.Update] for records of type T, registered or not; an empty q.Type asks for those of
+// type T. A record of another type is left as it is, and reported at the end: ErrType.
+func Update[T any](ctx context.Context, w Writer, q *Query, fn func(*T) error) (int64, error) {
+	c, want := w.self(), reflect.TypeFor[T]()
+	typed, err := queryOf(q, want)
+	if err != nil {
+		return 0, c.s.fail("update", "", err)
+	}
+	return c.update(ctx, typed, &updater{c: c, want: want, fn: func(ptr any) error { return fn(ptr.(*T)) }})
+}
+
+func (c *conn) update(ctx context.Context, q *Query, u *updater) (n int64, err error) {
 	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
 	return n, c.s.fail("update", "", join(err, u.unreadable))
 }
@@ -35,7 +57,8 @@ func (c *conn) Update(ctx context.Context, q *Query, fn func(obj any) error) (n 
 // An updater is the state of one Update.
 type updater struct {
 	c          *conn
-	fn         func(obj any) error
+	want       reflect.Type        // of the objects; nil: any registered one
+	fn         func(ptr any) error // is given a pointer to the value
 	unreadable []error
 }
 
@@ -92,7 +115,7 @@ var errWriting = errors.New("saving what the function made of the objects")
 
 // step loads the records with the IDs that dq selects, calls fn and saves, in one atomic step.
 func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
-	roots, err := u.c.loadMatching(ctx, dq, ids)
+	roots, err := u.c.loadMatching(ctx, dq, ids, u.want)
 	if err != nil {
 		return 0, err
 	}
@@ -100,11 +123,11 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 	objs := make([]any, 0, len(roots))
 	var stop error
 	for _, n := range roots {
-		obj := natural(n.ptr)
-		if err := u.fn(obj); err != nil {
+		if err := u.fn(n.ptr); err != nil {
 			stop = &stopError{fmt.Errorf("%s: %w", n.rec.ID, err)}
 			break
 		}
+		obj := natural(n.ptr)
 		var was entry
 		if _, ok := obj.(Object); !ok {
 			was = n.entry()
@@ -118,8 +141,8 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 }
 
 // loadMatching loads the records with the IDs that dq selects, from one consistent state.
-func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID) ([]*node, error) {
-	ld := &loader{c: c}
+func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID, want reflect.Type) ([]*node, error) {
+	ld := &loader{c: c, want: want}
 	var roots []driver.Record
 	err := c.view(ctx, func(r driver.Reader) error {
 		var err error

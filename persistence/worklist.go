@@ -106,7 +106,7 @@ func (sv *saver) identify(it *item) error {
 			it.id = id
 		}
 	}
-	if it.op == driver.Create {
+	if it.op != driver.Update {
 		sv.created[it.id] = struct{}{}
 	}
 	return nil
