@@ -31,6 +31,7 @@ type Encoder struct {
 	isolated bool // a key of a map is being encoded only for sorting
 	eager    ids
 	lazy     ids
+	sorter   idSorter
 	keys     []string // a stack: of each open map with string keys, the keys
 	head     []byte
 }
@@ -80,10 +81,11 @@ func (c *Codec) NewEncoder(lim Limits, r Resolver) *Encoder {
 func (e *Encoder) Free() {
 	e.r, e.root = nil, nil
 	if cap(e.eager.list) > keepIDs || cap(e.lazy.list) > keepIDs {
-		e.eager, e.lazy = ids{}, ids{}
+		e.eager, e.lazy, e.sorter = ids{}, ids{}, idSorter{}
 	}
 	clear(e.eager.list[:cap(e.eager.list)])
 	clear(e.lazy.list[:cap(e.lazy.list)])
+	clear(e.sorter.ids[:cap(e.sorter.ids)])
 	e.c.encoders.Put(e)
 }
 
@@ -173,8 +175,8 @@ func (e *Encoder) reset() {
 
 // assemble puts the header before the body and the checksum after it.
 func (e *Encoder) assemble(name string) ([]byte, error) {
-	e.eager.sort()
-	e.lazy.sort()
+	e.eager.sort(&e.sorter)
+	e.lazy.sort(&e.sorter)
 	h := append(append(e.head[:0], headStart...), e.version)
 	h = appendStr(h, name)
 	h = appendUint(h, 0) // record version

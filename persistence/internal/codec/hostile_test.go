@@ -436,7 +436,7 @@ func TestIDsDoNotHoldTheRecord(t *testing.T) {
 	for i := range 1000 {
 		list.add(driver.ID(fmt.Sprintf("%0*d", 1+i%180, i)))
 	}
-	list.sort()
+	list.sort(&idSorter{})
 	c := newCodec(t)
 	h, err := c.Parse(recordOf("T", "\xc0", list.list...), testLimits)
 	if err != nil {

@@ -30,9 +30,9 @@ func (s *ids) add(id driver.ID) {
 }
 
 // sort makes the list sorted and distinct.
-func (s *ids) sort() {
+func (s *ids) sort(sorter *idSorter) {
 	if s.unsorted {
-		slices.Sort(s.list)
+		sorter.sort(s.list)
 		s.list = slices.Compact(s.list)
 	}
 }
