@@ -114,9 +114,9 @@ func Register[T any](name string) {
 	}
 }
 
-// TypeName returns the name under which records of type T are stored, for [Query.Type]: the registered
-// one or, without [Register], the one that Go prints. It panics if T can have none: an interface, or
-// a type whose name another type has taken.
+// TypeName returns the name under which records of type T are stored, for [Query.Type]: the
+// registered one or, without [Register], the one that Go prints. It panics if T can have none: an
+// interface, or a type whose name another type has taken.
 func TypeName[T any]() string {
 	name, err := records.TypeName(reflect.TypeFor[T]())
 	if err != nil {

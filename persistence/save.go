@@ -58,10 +58,10 @@ func (c *conn) Replace(ctx context.Context, id ID, obj any) error {
 	return err
 }
 
-// Put stores the record of obj, and those objects it refers to that were never saved, under an ID of
-// the caller's choice, whether there is such a record or not: it is Replace if there is one, else Insert.
-// It asks for no revision: the last writer wins. ErrInvalidID if no record of this store can have the ID.
-// A persistable object has that ID from then on, whatever it had.
+// Put stores the record of obj, and those objects it refers to that were never saved, under an ID
+// of the caller's choice, whether there is such a record or not: it is Replace if there is one,
+// else Insert. It asks for no revision: the last writer wins. ErrInvalidID if no record of this
+// store can have the ID. A persistable object has that ID from then on, whatever it had.
 func (c *conn) Put(ctx context.Context, id ID, obj any) error {
 	_, err := c.save(ctx, saving{op: "put", under: id, rootOp: driver.Put}, obj)
 	return err

@@ -38,8 +38,8 @@ type Writer interface {
 	Update(ctx context.Context, q *Query, fn func(obj any) error) (int64, error)
 }
 
-// Update is [Store.Update] for records of type T, registered or not; an empty q.Type asks for those of
-// type T. A record of another type is left as it is, and reported at the end: ErrType.
+// Update is [Store.Update] for records of type T, registered or not; an empty q.Type asks for those
+// of type T. A record of another type is left as it is, and reported at the end: ErrType.
 func Update[T any](ctx context.Context, w Writer, q *Query, fn func(*T) error) (int64, error) {
 	c, want := w.self(), reflect.TypeFor[T]()
 	typed, err := queryOf(q, want)

@@ -86,7 +86,8 @@ type candidate struct {
 
 // structFields returns the stored fields of struct type t, sorted by encoded name. Embedded structs
 // are flattened. Of several fields of one name the shallowest has the name, and is stored under it;
-// those that it hides are stored under their paths, unless they are zero. The caller sets the plans.
+// those that it hides are stored under their paths, unless they are zero. The caller sets the
+// plans.
 //
 // The error says what of t is not stored, which makes values of t unstorable. The fields are those
 // that older records have all the same.
@@ -264,8 +265,8 @@ func (cp *compiler) flattens(t reflect.Type) bool {
 	return promoted == kindNever
 }
 
-// resolve gives the fields found their keys and sorts them by these. A key depends on no other field of
-// the same depth: two that would have one key make the type unstorable.
+// resolve gives the fields found their keys and sorts them by these. A key depends on no other
+// field of the same depth: two that would have one key make the type unstorable.
 func (s *fieldSearch) resolve() []candidate {
 	slices.SortStableFunc(s.found, func(a, b candidate) int {
 		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.depth, b.depth), rank(b.tagged)-rank(a.tagged))

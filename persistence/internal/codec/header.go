@@ -10,7 +10,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// headStart begins every record: an array of eight and the marker. The version of the format follows.
+// headStart begins every record: an array of eight and the marker. The version of the format
+// follows.
 const headStart = "\x98\xa5brine"
 
 // Versions of the format. A record has the first that has all that is in it.

@@ -15,8 +15,8 @@ type idSorter struct {
 	ids         []driver.ID
 }
 
-// An idKey stands for an ID of the list: its first eight bytes, filled up with zeros, as a number of
-// the same order.
+// An idKey stands for an ID of the list: its first eight bytes, filled up with zeros, as a number
+// of the same order.
 type idKey struct {
 	first uint64
 	at    uint32

@@ -181,7 +181,8 @@ func TestHiddenFieldsAreStoredUnderTheirPaths(t *testing.T) {
 	}
 }
 
-// Records from before hold nothing of hidden fields, and load into types that can no longer be saved.
+// Records from before hold nothing of hidden fields, and load into types that can no longer be
+// saved.
 func TestRecordsThatLeftStateOut(t *testing.T) {
 	t.Parallel()
 	c, w := newCodec(t), newWorld()

@@ -49,9 +49,9 @@ func generated(entry uintptr) bool {
 	}
 }
 
-// promotedBy returns the embedded fields that lead from struct type t to the one which would promote
-// a method of the given name to t, if t does not declare it. It reports false where no embedded
-// field has it, or several of one depth have it, which promotes none.
+// promotedBy returns the embedded fields that lead from struct type t to the one which would
+// promote a method of the given name to t, if t does not declare it. It reports false where no
+// embedded field has it, or several of one depth have it, which promotes none.
 func promotedBy(t reflect.Type, name string) ([]reflect.StructField, bool) {
 	type level struct {
 		typ  reflect.Type

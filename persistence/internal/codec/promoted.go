@@ -67,8 +67,8 @@ func (cp *compiler) findMarshalers(t reflect.Type) (own, promoted kind) {
 	return kindNever, first.kind
 }
 
-// storesOnly reports whether all that struct type t stores is one field, embedded by value, from which
-// it has both methods of m, and which stores nothing else in its turn.
+// storesOnly reports whether all that struct type t stores is one field, embedded by value, from
+// which it has both methods of m, and which stores nothing else in its turn.
 func (cp *compiler) storesOnly(t reflect.Type, m marshalerPair) bool {
 	enc, ok := promotedBy(t, m.enc)
 	dec, ok2 := promotedBy(t, m.dec)
