@@ -18,8 +18,8 @@ import (
 // A KV keeps key-value pairs in the storage of a store, apart from its objects. A key is 1 to
 // 191 bytes of valid UTF-8 without NUL, like a text ID; any other key is ErrInvalidID. A value
 // is any storable value without references to persistable objects: a string, a number, a
-// struct, a map, …; a named type must be registered with Register. A KV is safe for concurrent
-// use by any number of goroutines and processes. (jobman's key-value pairs.)
+// struct, a map, …; a named type must be registered with Register, or is got with Value. A KV is
+// safe for concurrent use by any number of goroutines and processes. (jobman's key-value pairs.)
 type KV struct {
 	c conn // for the namespace of the pairs
 }

@@ -45,7 +45,8 @@ func TestPromotedStandbyHasAllAndTakesWrites(t *testing.T) {
 	}
 }
 
-// longOnly skips what internal/stress proves of a cluster too, in a shorter way.
+// longOnly skips tests of clusters that take long. internal/stress has a killed node that rejoins
+// in its short form too; the exact error of a lost certification is proved here alone.
 func longOnly(t *testing.T) {
 	t.Helper()
 	if os.Getenv("BRINE_LONG") == "" {

@@ -14,7 +14,7 @@
 // it has acknowledged, but a machine that is, would.
 //
 // Nothing is left behind, however a test process ends: a second process, the watchdog, holds the
-// reading end of a pipe of which only the test process has the other. When that closes, it kills
+// reading end of a pipe whose other end only the test process has. When that closes, it kills
 // every process whose command line names the folder, their descendants too, and removes the folder.
 //
 // It is a package for Linux and macOS; elsewhere the tests are skipped.

@@ -26,7 +26,7 @@ const (
 )
 
 // unprivileged is the user who runs the servers: nil for the one who runs the test, unless that is
-// root, as whom PostgreSQL refuses to run.
+// root: PostgreSQL refuses to run as root.
 var unprivileged = sync.OnceValues(func() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
