@@ -75,7 +75,11 @@ func encode(t testing.TB, c *Codec, w Resolver, obj any) []byte {
 	if err != nil {
 		t.Fatalf("encode %T: %v", obj, err)
 	}
-	return bytes.Clone(enc.Data)
+	data := bytes.Clone(enc.Data)
+	if len(data) < 1<<20 {
+		checkGeneric(t, c, data, testLimits)
+	}
+	return data
 }
 
 // decodeInto parses and decodes a record.
