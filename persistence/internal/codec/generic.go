@@ -51,7 +51,37 @@ type origin struct {
 	single bool             // stored in floats of 32 bits
 	bits   uint64           // these floats
 	typ    string           // it stood behind an interface with this type
-	keys   []unsafe.Pointer // of a map whose order its keys do not tell: the keys as they were stored
+	keys   []unsafe.Pointer // of a map[any]any: its keys in the order of the record
+	deep   bool             // that order does not follow from the bytes of each key alone
+}
+
+// Shared reports whether the record refers back to v, a map or slice that Generic returned.
+func (o *Origins) Shared(v any) bool { return o.of(identityOf(v)).shared }
+
+// Entries returns the keys and values of a map that Generic returned, in the order of the record.
+// The order of a map whose keys were changed since is not known: then stored is false.
+func (o *Origins) Entries(m map[any]any) (keys, vals []any, stored bool) {
+	keys, vals = make([]any, 0, len(m)), make([]any, 0, len(m))
+	for k, v := range m {
+		keys, vals = append(keys, k), append(vals, v)
+	}
+	order := o.of(identityOf(m)).keys
+	if len(order) != len(m) {
+		return keys, vals, false
+	}
+	rank := make(map[unsafe.Pointer]int, len(order))
+	for i, p := range order {
+		rank[p] = i
+	}
+	sorted, sortedVals := make([]any, len(m)), make([]any, len(m))
+	for i, k := range keys {
+		at, ok := rank[identityOf(k)]
+		if !ok {
+			return keys, vals, false
+		}
+		sorted[at], sortedVals[at] = k, vals[i]
+	}
+	return sorted, sortedVals, true
 }
 
 func (o *Origins) of(p unsafe.Pointer) origin {
@@ -417,7 +447,7 @@ func (g *genericDecoder) keyedMap(t token, key, elem string) (any, error) {
 	m := make(map[any]any, t.n)
 	g.register(start, m)
 	var order []unsafe.Pointer
-	plain := true // the bytes of the keys alone tell their order
+	deep := false
 	for range int(t.n) {
 		from := d.pos
 		t := readToken(d.buf[from:])
@@ -432,8 +462,8 @@ func (g *genericDecoder) keyedMap(t token, key, elem string) (any, error) {
 				return nil, g.corrupt("a key that stands twice")
 			}
 		}
-		plain = plain && t.fam != famArray && t.fam != famMap && !(t.fam == famExt && t.ext == extBackref) &&
-			!g.isTarget(from) && (k == nil || reflect.TypeOf(k).Kind() != reflect.Pointer)
+		deep = deep || t.fam == famArray || t.fam == famMap || t.fam == famExt && t.ext == extBackref ||
+			g.isTarget(from) || k != nil && reflect.TypeOf(k).Kind() == reflect.Pointer
 		if g.o != nil {
 			k = g.boxed(k)
 			order = append(order, identityOf(k))
@@ -443,10 +473,10 @@ func (g *genericDecoder) keyedMap(t token, key, elem string) (any, error) {
 			return nil, err
 		}
 	}
-	if g.o != nil && !plain {
+	if g.o != nil {
 		p := identityOf(m)
 		to := g.o.of(p)
-		to.keys = order
+		to.keys, to.deep = order, deep
 		g.o.set(p, to)
 	}
 	d.leave()

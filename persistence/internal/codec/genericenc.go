@@ -140,7 +140,7 @@ func (g *genericEncoder) value(v any) error {
 			e.buf = append(e.buf, codeNil)
 			return nil
 		}
-		return g.container(opened{id, -1}, from.shared, g.keyed, func() error { return g.keyedMap(v, from.keys) })
+		return g.container(opened{id, -1}, from.shared, g.keyed, func() error { return g.keyedMap(v, from.deep) })
 	default:
 		return g.other(v)
 	}
@@ -213,16 +213,13 @@ func (g *genericEncoder) stringMap(m map[string]any) error {
 	return nil
 }
 
-// keyedMap writes a map[any]any; order is that of its keys in the record that it comes from.
-func (g *genericEncoder) keyedMap(m map[any]any, order []unsafe.Pointer) error {
-	keys, vals := make([]any, 0, len(m)), make([]any, 0, len(m))
-	for k, v := range m {
-		keys, vals = append(keys, k), append(vals, v)
-	}
-	return g.sorted(keys, vals, order)
+func (g *genericEncoder) keyedMap(m map[any]any, deep bool) error {
+	keys, vals, stored := g.o.Entries(m)
+	return g.entriesOf(keys, vals, stored && deep)
 }
 
-func (g *genericEncoder) sorted(keys, vals []any, order []unsafe.Pointer) error {
+// entriesOf writes the entries of a map, which may be sorted already.
+func (g *genericEncoder) entriesOf(keys, vals []any, sorted bool) error {
 	e := g.e
 	e.buf = appendMapLen(e.buf, len(keys))
 	if len(keys) == 0 || e.isolated && slices.ContainsFunc(keys, holdsOthers) {
@@ -232,31 +229,16 @@ func (g *genericEncoder) sorted(keys, vals []any, order []unsafe.Pointer) error 
 		e: e, pl: g.entries, depth: len(e.path) - 1, entries: make([]entry, len(keys)),
 		keys: unsafe.Pointer(unsafe.SliceData(keys)), vals: unsafe.Pointer(unsafe.SliceData(vals)),
 	}
-	if !w.inOrder(keys, order) {
+	if !sorted {
 		if err := w.sort(); err != nil {
 			return err
 		}
+		return w.write()
+	}
+	for i := range w.entries {
+		w.entries[i] = entry{i: i, deep: true}
 	}
 	return w.write()
-}
-
-// inOrder brings the entries into an order of keys, if it has the very keys.
-func (w *entryWriter) inOrder(keys []any, order []unsafe.Pointer) bool {
-	if len(order) != len(keys) {
-		return false
-	}
-	rank := make(map[unsafe.Pointer]int, len(order))
-	for i, p := range order {
-		rank[p] = i
-	}
-	for i, k := range keys {
-		r, ok := rank[identityOf(k)]
-		if !ok {
-			return false
-		}
-		w.entries[r] = entry{i: i, deep: true}
-	}
-	return true
 }
 
 // holdsOthers reports whether a key may hold something that is shared.
@@ -312,7 +294,7 @@ func (g *genericEncoder) other(v any) error {
 				for it := rv.MapRange(); it.Next(); {
 					keys, vals = append(keys, it.Key().Interface()), append(vals, it.Value().Interface())
 				}
-				return g.sorted(keys, vals, nil)
+				return g.entriesOf(keys, vals, false)
 			})
 		}
 	}
