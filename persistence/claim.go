@@ -123,6 +123,9 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	if err != nil {
 		return nil, err
 	}
+	if len(recs) == 0 {
+		s.noneFound(ctx, dq)
+	}
 	claims := make([]*Claim, len(recs))
 	for i := range recs {
 		claims[i] = s.newClaim(&recs[i])

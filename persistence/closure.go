@@ -29,6 +29,12 @@ type loader struct {
 	room         []node       // spare nodes, allocated together
 	last         resolved     // the type of the last node
 	known        func(ID) any // objects of an earlier load in the scope; nil: none
+	keep         bool         // what plain values have no place for is kept in outcomes
+
+	unreadable map[ID]error            // records that are referred to and damaged
+	needed     []*node                 // those to decode; in the end, those that were
+	outcomes   map[*node]codec.Outcome // of records that saving their objects would change
+	digests    map[*node]digest        // of plain values, where not that of the record
 }
 
 // A resolved is a type name with its type.
@@ -101,8 +107,8 @@ func (ld *loader) unread(wave []*node, referrers map[ID]*node) (ids []ID) {
 	return ids
 }
 
-// readWave reads the records with the IDs, each of which has a referrer. It returns ErrDangling
-// if one is absent.
+// readWave reads the records with the IDs, each of which has a referrer. Some may be absent: that
+// matters only if an object needs them.
 func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, referrers map[ID]*node) error {
 	recs, err := r.Get(ctx, ids, loadParts)
 	if err != nil {
@@ -112,11 +118,6 @@ func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, refer
 	for i := range recs {
 		if err := ld.add(&recs[i], referrers[recs[i].ID]); err != nil {
 			return err
-		}
-	}
-	for _, id := range ids {
-		if len(recs) < len(ids) && ld.nodes[id] == nil {
-			return &driver.RecordError{ID: referrers[id].rec.ID, Ref: id, Err: ErrDangling}
 		}
 	}
 	return nil
@@ -130,8 +131,14 @@ func (ld *loader) begin(n int) {
 
 func (ld *loader) add(rec *driver.Record, from *node) error {
 	head, err := records.Parse(rec.Data, ld.c.s.limits)
-	if err != nil {
+	if err != nil && from == nil {
 		return &driver.RecordError{ID: rec.ID, Err: err}
+	}
+	if err != nil {
+		if ld.unreadable == nil {
+			ld.unreadable = make(map[ID]error)
+		}
+		ld.unreadable[rec.ID] = err
 	}
 	if len(ld.room) == 0 {
 		ld.room = make([]node, 1)

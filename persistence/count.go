@@ -20,6 +20,9 @@ func (c *conn) Count(ctx context.Context, q *Query) (int64, error) {
 		n, err = r.Count(ctx, dq)
 		return err
 	})
+	if n == 0 && err == nil {
+		c.noneFound(ctx, dq)
+	}
 	return n, c.s.fail("count", "", err)
 }
 

@@ -3,6 +3,8 @@ package persistence
 import (
 	"sync"
 	"unique"
+
+	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
 // A storeID is the identity of a store's data. Handles of the same data are equal.
@@ -13,8 +15,9 @@ type identity struct {
 	owner *Persistable // the object it was made for, not a copy
 
 	mu   sync.Mutex
-	last *entry // of the store used last; nil until first saved or loaded
-	one  entry  // of the first store, which is usually the only one
+	kept *codec.Kept // what the record that the object was loaded from holds besides it; usually nil
+	last *entry      // of the store used last; nil until first saved or loaded
+	one  entry       // of the first store, which is usually the only one
 	more []*entry
 }
 
@@ -58,6 +61,13 @@ func (ident *identity) learn(b *entry, id ID, rev int64, d digest, refs []ID) {
 	b.id, b.rev, b.digest, b.refs = id, rev, d, refs
 	b.pending, b.tried = "", nil
 	ident.last = b
+}
+
+// keep makes kept what belongs to the object besides what it holds.
+func (ident *identity) keep(kept *codec.Kept) {
+	ident.mu.Lock()
+	defer ident.mu.Unlock()
+	ident.kept = kept
 }
 
 // A recordKey names a record of a store.

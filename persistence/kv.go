@@ -164,7 +164,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	}
 	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
-	e, err := enc.Encode(value)
+	e, err := enc.Encode(value, nil)
 	if err != nil {
 		return driver.Record{}, err
 	}
@@ -191,14 +191,20 @@ func (kv *KV) decode(rec *driver.Record) (any, error) {
 		return nil, unknownType(head.Type)
 	}
 	ptr := reflect.New(t).Interface()
-	if err := kv.decodeInto(head, ptr); err != nil {
+	if err := kv.decodeInto(rec.ID, head, ptr); err != nil {
 		return nil, err
 	}
 	return natural(ptr), nil
 }
 
-func (kv *KV) decodeInto(head codec.Header, ptr any) error {
-	return records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
+func (kv *KV) decodeInto(key ID, head codec.Header, ptr any) error {
+	out, err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
+	for _, f := range out.Unknown {
+		if f.Place != codec.Inside {
+			kv.c.s.warnUnknown(head.Type, key, f.Path, lostAtLoad)
+		}
+	}
+	return err
 }
 
 // Value is [KV.Get] for a value of type T, registered or not. A value of another type is ErrType.
@@ -217,7 +223,7 @@ func (kv *KV) value(ctx context.Context, key string, want reflect.Type, ptr any)
 		reflect.ValueOf(ptr).Elem().Set(fresh)
 		want, ptr = want.Elem(), fresh.Interface()
 	}
-	name, err := records.TypeName(want)
+	names, err := records.Names(want)
 	if err != nil {
 		return err
 	}
@@ -232,10 +238,10 @@ func (kv *KV) value(ctx context.Context, key string, want reflect.Type, ptr any)
 	if err != nil {
 		return err
 	}
-	if head.Type != name {
+	if !slices.Contains(names, head.Type) {
 		return fmt.Errorf("it is a %s, not a %v: %w", head.Type, want, ErrType)
 	}
-	return kv.decodeInto(head, ptr)
+	return kv.decodeInto(rec.ID, head, ptr)
 }
 
 func (kv *KV) read(ctx context.Context, key string) (rec driver.Record, found bool, err error) {

@@ -9,7 +9,7 @@ import (
 )
 
 // records is the codec of all stores in the process: types are compiled and registered once.
-var records = codec.New(reflect.TypeFor[Persistable]())
+var records = codec.New(codec.Config{Identity: reflect.TypeFor[Persistable](), Unknown: reflect.TypeFor[Unknown](), Forms: genericForms})
 
 // Persistable gives a struct that embeds it, by value, an identity of its own. The object then
 // has one record in each store it is saved in, however many objects refer to it, and is loaded
@@ -111,6 +111,20 @@ func isNil(o Object) bool { return o == nil || reflect.ValueOf(o).IsNil() }
 func Register[T any](name string) {
 	if err := records.Register(name, reflect.TypeFor[T]()); err != nil {
 		panic("persistence: Register: " + err.Error())
+	}
+}
+
+// RegisterAlias makes names further names of type T: records that older programs stored under them
+// are loaded as T, also in interfaces, and a [Query] for T finds them. What is saved has T's own
+// name. T may have one name by [Register] or none; the rules for names are those of Register.
+// RegisterAlias panics if a name belongs to another type.
+//
+//	func init() { persistence.RegisterAlias[Job]("main.Task") } // Job was Task, and not registered
+func RegisterAlias[T any](names ...string) {
+	for _, name := range names {
+		if err := records.RegisterAlias(name, reflect.TypeFor[T]()); err != nil {
+			panic("persistence: RegisterAlias: " + err.Error())
+		}
 	}
 }
 

@@ -23,6 +23,9 @@ type Options struct {
 	State func(obj any) string
 	// NoCreate: never create or alter a file, directory, table or column.
 	NoCreate bool
+	// DropUnknown: saves may drop what an older or a newer program stored and this one has no place
+	// for. Without it such a save is ErrUnstorable. See [Unknown].
+	DropUnknown bool
 	// Identity keeps a weak identity map on the store. Not supported yet: errors.ErrUnsupported.
 	Identity bool
 	// Logger receives the warnings. Default: slog.Default().

@@ -49,6 +49,7 @@ func TestEveryOptionHasADefault(t *testing.T) {
 		"ExtraFields": {ExtraFields: []extrafields.Field{}},
 		"State":       {State: func(obj any) string { return obj.(*Task).State }},
 		"NoCreate":    {NoCreate: false},
+		"DropUnknown": {DropUnknown: false},
 		"Identity":    {Identity: false},
 		"Logger":      {Logger: slog.Default()},
 		"Limits":      {Limits: persistence.Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}},

@@ -91,6 +91,9 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	p.bad = slices.DeleteFunc(p.bad, p.reportedBefore)
+	if p.n == 0 {
+		p.c.noneFound(ctx, &p.query)
+	}
 	if p.n < p.query.Limit && p.bytes < pageBytes || p.limit > 0 && p.n >= p.limit {
 		return false, nil
 	}

@@ -19,7 +19,7 @@ import (
 //
 // An unknown column, or a value of the wrong kind, is an error before any I/O.
 type Query struct {
-	Type  string   // registered type name; "" means any
+	Type  string   // name of a type, or an alias of it: all its names are meant; "" means any
 	State []string // any of these; nil means any
 	Where []Cond   // all must hold
 	Order []Order  // ties are ordered by ascending ID; NULL comes last, ascending or descending
@@ -134,7 +134,11 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		}
 		dq.After = &driver.Cursor{ID: q.After}
 	}
-	for _, c := range q.conds() {
+	where := q.conds()
+	if names := records.NamesLike(q.Type); len(names) > 1 {
+		where[len(q.Where)] = In(driver.ColType, anyOf(names)...) // instead of the condition for q.Type
+	}
+	for _, c := range where {
 		dc, err := s.compileCond(c)
 		if err != nil {
 			return nil, err
@@ -148,6 +152,14 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		dq.Order = append(dq.Order, driver.Order{Column: o.column, Desc: o.desc})
 	}
 	return dq, nil
+}
+
+func anyOf(names []string) []any {
+	vs := make([]any, len(names))
+	for i, name := range names {
+		vs[i] = name
+	}
+	return vs
 }
 
 func (s *Store) checkColumn(name string) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/brine-go/brine/idfactory"
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
 // Save stores obj and everything persistable that it reaches, in one atomic write of the
@@ -70,13 +71,14 @@ func (c *conn) Put(ctx context.Context, id ID, obj any) error {
 // saving holds the parameters of a save.
 type saving struct {
 	op        string
-	deep      bool      // every object reached, else only the roots and objects never saved
-	under     ID        // Insert, Replace: the ID of the root
-	rootOp    driver.Op // Insert, Replace: Create, Update; else 0
-	claim     *Claim    // Claim.Save, Claim.Complete: the claim that must be valid; else nil
-	release   bool      // Claim.Complete: release the claim too
-	known     []entry   // Update: what is known of roots without an identity
-	committed bool      // the root's last save had an uncertain outcome and turned out to have succeeded
+	deep      bool          // every object reached, else only the roots and objects never saved
+	under     ID            // Insert, Replace: the ID of the root
+	rootOp    driver.Op     // Insert, Replace: Create, Update; else 0
+	claim     *Claim        // Claim.Save, Claim.Complete: the claim that must be valid; else nil
+	release   bool          // Claim.Complete: release the claim too
+	known     []entry       // Update: what is known of roots without an identity
+	kept      []*codec.Kept // Update: what belongs to them besides what they hold
+	committed bool          // the root's last save had an uncertain outcome and turned out to have succeeded
 }
 
 func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) {

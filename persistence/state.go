@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
 // unknownState is the state of an object that has none (GC3Pie's UNKNOWN).
@@ -43,7 +44,7 @@ func (s *Store) readState(obj any, id ID) (state string) {
 	if s.stateOf != nil {
 		return s.stateOf(obj)
 	}
-	if o, ok := obj.(interface{ State() string }); ok {
+	if o, ok := obj.(interface{ State() string }); ok && s.stateField(reflect.TypeOf(obj)).method {
 		return o.State()
 	}
 	return s.stateField(reflect.TypeOf(obj)).read(reflect.ValueOf(obj))
@@ -52,8 +53,9 @@ func (s *Store) readState(obj any, id ID) (state string) {
 // A stateField reads and writes the state of objects of a type. set is nil if there is no field
 // of string kind to write.
 type stateField struct {
-	read func(reflect.Value) string
-	set  func(obj reflect.Value, state string) bool // obj is a pointer; false: the field cannot be reached
+	method bool // the type has a method State of its own, which goes first
+	read   func(reflect.Value) string
+	set    func(obj reflect.Value, state string) bool // obj is a pointer; false: the field cannot be reached
 }
 
 // stateField returns the stateField of type t.
@@ -70,7 +72,7 @@ var staterType = reflect.TypeFor[interface{ State() string }]()
 // stateIsField reports whether the state of objects of type t, a struct, is a field that can be
 // set.
 func (s *Store) stateIsField(t reflect.Type) bool {
-	return s.stateOf == nil && !reflect.PointerTo(t).Implements(staterType) && s.stateField(reflect.PointerTo(t)).set != nil
+	return s.stateOf == nil && !s.stateField(reflect.PointerTo(t)).method && s.stateField(reflect.PointerTo(t)).set != nil
 }
 
 // setState sets the State field of the object that ptr points to, and reports whether it could.
@@ -79,8 +81,16 @@ func (s *Store) setState(ptr any, state string) bool {
 	return s.stateIsField(t.Elem()) && s.stateField(t).set(reflect.ValueOf(ptr), state)
 }
 
-// compileState makes the stateField of type t, a struct or a pointer to one.
+// compileState makes the stateField of type t. A method State that is promoted from an embedded
+// field is that of the field, not of t.
 func compileState(t reflect.Type) *stateField {
+	f := compileStateField(t)
+	f.method = t != nil && t.Implements(staterType) && codec.OwnMethod(t, "State")
+	return f
+}
+
+// compileStateField is compileState without methods; t is a struct or a pointer to one.
+func compileStateField(t reflect.Type) *stateField {
 	for _, path := range [][]string{{"State"}, {"Execution", "State"}} {
 		if f := compileStatePath(t, path); f != nil {
 			return f

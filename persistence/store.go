@@ -26,18 +26,20 @@ type ID = idfactory.ID
 type Store struct {
 	conn // its methods are promoted to the Store
 
-	backend  driver.Backend
-	url      url.URL
-	logger   *slog.Logger
-	limits   codec.Limits
-	ids      idfactory.Factory
-	extras   []extrafields.Field
-	stateOf  func(obj any) string
-	ident    storeID
-	missing  []string // columns that the data lacks under NoCreate
-	columns  map[string]driver.Kind
-	values   *driver.Columns
-	loadHint readHint // whether the last load followed references
+	backend driver.Backend
+	url     url.URL
+	logger  *slog.Logger
+	limits  codec.Limits
+	ids     idfactory.Factory
+	extras  []extrafields.Field
+	stateOf func(obj any) string
+
+	dropUnknown bool
+	ident       storeID
+	missing     []string // columns that the data lacks under NoCreate
+	columns     map[string]driver.Kind
+	values      *driver.Columns
+	loadHint    readHint // whether the last load followed references
 
 	kv      *KV
 	gate    gate
@@ -142,6 +144,8 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 		ids:     opts.IDs,
 		extras:  slices.Clone(opts.ExtraFields),
 		stateOf: opts.State,
+
+		dropUnknown: opts.DropUnknown,
 		columns: map[string]driver.Kind{
 			driver.ColType: driver.Text, driver.ColState: driver.Text, driver.ColRevision: driver.Int,
 			driver.ColCreated: driver.Time, driver.ColModified: driver.Time,

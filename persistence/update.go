@@ -115,7 +115,7 @@ var errWriting = errors.New("saving what the function made of the objects")
 
 // step loads the records with the IDs that dq selects, calls fn and saves, in one atomic step.
 func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, error) {
-	roots, err := u.c.loadMatching(ctx, dq, ids, u.want)
+	ld, roots, err := u.c.loadMatching(ctx, dq, ids, u.want)
 	if err != nil {
 		return 0, err
 	}
@@ -130,9 +130,10 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 		obj := natural(n.ptr)
 		var was entry
 		if _, ok := obj.(Object); !ok {
-			was = n.entry()
+			was = ld.entry(n)
 		}
 		objs, how.known = append(objs, obj), append(how.known, was)
+		how.kept = append(how.kept, ld.outcomes[n].Kept)
 	}
 	if _, err := u.c.save(ctx, how, objs...); err != nil {
 		return 0, fmt.Errorf("%w: %w", errWriting, err)
@@ -140,9 +141,10 @@ func (u *updater) step(ctx context.Context, dq *driver.Query, ids []ID) (int64, 
 	return int64(len(objs)), stop
 }
 
-// loadMatching loads the records with the IDs that dq selects, from one consistent state.
-func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID, want reflect.Type) ([]*node, error) {
-	ld := &loader{c: c, want: want}
+// loadMatching loads the records with the IDs that dq selects, from one consistent state. It keeps
+// what plain values have no place for.
+func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID, want reflect.Type) (*loader, []*node, error) {
+	ld := &loader{c: c, want: want, keep: true}
 	var roots []driver.Record
 	err := c.view(ctx, func(r driver.Reader) error {
 		var err error
@@ -155,13 +157,13 @@ func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID, wan
 		err = ld.build()
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	nodes := make([]*node, len(roots))
 	for i := range roots {
 		nodes[i] = ld.nodes[roots[i].ID]
 	}
-	return nodes, nil
+	return ld, nodes, nil
 }
 
 // matching returns the records with the IDs that dq selects, in the order of ids.

@@ -15,6 +15,26 @@ import (
 
 func prio(t *Task) int { return t.Prio }
 
+// An ID that the caller chooses may be the next one of the counter: an object referred to gets
+// another.
+func TestAChosenIDIsNotGivenToAnother(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, nil)
+		a, b := &Task{Name: "a"}, &Task{Name: "b"}
+		check(t, s.Insert(t.Context(), "1", &Task{Name: "root", Deps: []*Task{a, b}}))
+		check(t, s.Put(t.Context(), "4", &Task{Name: "root", Deps: []*Task{a, {Name: "c"}}}))
+		for id, names := range map[persistence.ID]string{"1": "a b", "4": "a c"} {
+			got := must[*Task](t)(persistence.Load[Task](t.Context(), s, id))
+			if deps := got.Deps[0].Name + " " + got.Deps[1].Name; got.Name != "root" || deps != names {
+				t.Errorf("%s: got %s of %s", id, got.Name, deps)
+			}
+		}
+		if n := must[int64](t)(s.Count(t.Context(), nil)); n != 5 {
+			t.Errorf("%d records, want 5", n)
+		}
+	})
+}
+
 func TestUpdateChangesWhatTheQuerySelects(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{extrafields.Of("prio", prio).Indexed()}}), t.Context()

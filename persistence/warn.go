@@ -1,8 +1,15 @@
 package persistence
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // warned remembers the warnings given, so that a million records cause one line. After
@@ -10,6 +17,7 @@ import (
 type warned struct {
 	mu   sync.Mutex
 	seen map[string]bool
+	last map[string]time.Time // by type: when noneFound looked
 }
 
 const maxWarnings = 1000
@@ -27,11 +35,70 @@ func (w *warned) first(what string) bool {
 	return true
 }
 
+// due reports whether noneFound looks for what, for the first time within a minute.
+func (w *warned) due(what string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if last, ok := w.last[what]; ok && now.Sub(last) < time.Minute || len(w.last) >= maxWarnings {
+		return false
+	}
+	if w.last == nil {
+		w.last = make(map[string]time.Time)
+	}
+	w.last[what] = now
+	return true
+}
+
+const (
+	lostAtLoad = "a record has a field that its type lacks, and a value without an identity has no place to keep it: embed persistence.Unknown to save it again"
+	lostAtSave = "a record has a field that the type of an element lacks: saving the object changed is refused unless the type embeds persistence.Unknown or Options.DropUnknown is set"
+)
+
 // warnUnknown logs, once for each path, that a record has a field that its type lacks.
-func (s *Store) warnUnknown(n *node, path string) {
+func (s *Store) warnUnknown(typ string, id ID, path, what string) {
 	if s.warned.first(path) {
-		s.logger.Warn("a record has a field that its type lacks: it is skipped",
-			"field", path, "type", n.head.Type, "id", string(n.rec.ID))
+		s.logger.Warn(what, "field", path, "type", typ, "id", string(id))
+	}
+}
+
+// noneFound is told that a query found no record. If it asks for a type, and there are records of
+// types that this program does not know, that is logged: a type that was renamed must not look like
+// an empty store. It looks at most once a minute for each type.
+func (c *conn) noneFound(ctx context.Context, q *driver.Query) {
+	var names []string
+	for _, cond := range q.Where {
+		if cond.Column == driver.ColType && (cond.Op == driver.Eq || cond.Op == driver.In) {
+			for _, v := range cond.Values {
+				names = append(names, fmt.Sprint(v))
+			}
+		}
+	}
+	if c.namespace != driver.Objects || len(names) == 0 || q.After != nil || !c.s.warned.due(names[0]) {
+		return
+	}
+	var groups []Group
+	err := c.readOnce(ctx, func(r driver.Reader) error {
+		var err error
+		groups, err = driver.CountBy(ctx, r, c.s.values, &driver.Query{}, driver.ColType)
+		return err
+	})
+	if err != nil {
+		return // it was only for the log
+	}
+	var unknown []string
+	for _, g := range groups {
+		name, ok := g.Value.(string)
+		if !ok || slices.Contains(names, name) {
+			continue
+		}
+		if _, _, err := records.Resolve(name); err != nil {
+			unknown = append(unknown, fmt.Sprintf("%s (%d)", name, g.Count))
+		}
+	}
+	if len(unknown) > 0 && c.s.warned.first("none "+names[0]) {
+		c.s.logger.Warn("a query found no records of a type, and the store has records of types that this program does not know: if one was renamed, RegisterAlias finds it",
+			"type", strings.Join(names, ", "), "unknown", strings.Join(unknown[:min(len(unknown), 10)], ", "))
 	}
 }
 

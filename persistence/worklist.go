@@ -20,7 +20,8 @@ type item struct {
 	id    ID
 	made  bool // id was made by the store's factory, for this or an earlier attempt
 
-	base entry // what was known when the item was added
+	base entry       // what was known when the item was added
+	kept *codec.Kept // what belongs to the object besides what it holds
 
 	typ     string
 	state   string
@@ -44,7 +45,7 @@ func (sv *saver) enlistRoot(i int, obj any) error {
 	if !ok {
 		it := sv.addRoot(obj, nil)
 		if sv.saving.known != nil {
-			it.base = sv.saving.known[i]
+			it.base, it.kept = sv.saving.known[i], sv.saving.kept[i]
 		}
 		return sv.identify(it)
 	}
@@ -82,7 +83,7 @@ func (sv *saver) add(obj any, ident *identity) *item {
 func (sv *saver) identify(it *item) error {
 	if it.ident != nil {
 		it.ident.mu.Lock()
-		it.base = *sv.c.entry(it.ident)
+		it.base, it.kept = *sv.c.entry(it.ident), it.ident.kept
 		it.ident.mu.Unlock()
 		if it.base.tried != nil {
 			sv.unsure = append(sv.unsure, it)
@@ -98,10 +99,15 @@ func (sv *saver) identify(it *item) error {
 		it.op, it.id = driver.Update, it.base.id
 	default:
 		it.op, it.made = driver.Create, true
-		if it.id = it.base.pending; it.id == "" {
+		it.id = it.base.pending
+		for _, taken := sv.created[it.id]; it.id == "" || taken; _, taken = sv.created[it.id] {
+			it.forgetPending(sv.s.ident)
 			id, err := sv.c.newID(sv.ctx, it)
 			if err != nil {
 				return err
+			}
+			if id == it.id && taken {
+				return &driver.RecordError{ID: id, Err: ErrExists} // a factory that gives it again
 			}
 			it.id = id
 		}
@@ -146,13 +152,32 @@ func (sv *saver) Lazy(l *codec.Link) (ID, error) {
 	return l.ID, nil
 }
 
+// Kept implements codec.Resolver.
+func (sv *saver) Kept(id ID, store string) error {
+	if store != sv.s.ident.Value() {
+		return fmt.Errorf("a field that this program does not know refers to %q in another store, and is not copied along: %w", id, ErrDangling)
+	}
+	return nil
+}
+
+// keeps returns an error if writing the item would drop what an older or a newer program stored.
+func (sv *saver) keeps(it *item) error {
+	if v := it.kept.Newer(); v > 0 {
+		return fmt.Errorf("the record has version %d of %s, and this program has %d: %w", v, it.typ, records.Version(typeOf(it.obj)), ErrUnstorable)
+	}
+	if path := it.kept.Lost(); path != "" && !sv.s.dropUnknown {
+		return fmt.Errorf("%s: the record holds this field, and the save would drop it: embed persistence.Unknown in the struct to keep it, or set Options.DropUnknown: %w", path, ErrUnstorable)
+	}
+	return nil
+}
+
 // maxTypeName is the longest name of a type, in bytes, on every backend. Default names of generic
 // types may be longer.
 const maxTypeName = 255
 
 // encode encodes an item and keeps the bytes if they differ from the last known ones.
 func (sv *saver) encode(enc *codec.Encoder, it *item) error {
-	e, err := enc.Encode(it.obj)
+	e, err := enc.Encode(it.obj, it.kept)
 	if err != nil {
 		if sv.err != nil {
 			return sv.err
@@ -172,6 +197,9 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	known := it.base.id == it.id && it.digest == it.base.digest
 	if known && (!it.force || it.op == driver.Create && sv.saving.committed) {
 		return nil
+	}
+	if err := sv.keeps(it); err != nil {
+		return err
 	}
 	it.data = slices.Clone(e.Data)
 	it.refs = e.Eager

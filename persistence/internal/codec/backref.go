@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // late is what was decoded out of values that had been skipped as unknown fields, because
@@ -33,6 +35,16 @@ func (d *decoder) record(p unsafe.Pointer, id ident, off int) {
 		return
 	}
 	d.made = append(d.made, made{ptr: p, id: id, off: uint32(off)})
+}
+
+// recordAlso gives what was made, and is complete, one more offset.
+func (d *decoder) recordAlso(p unsafe.Pointer, id ident, off int) {
+	if d.late != nil && d.late.active > 0 {
+		d.late.made[lateKey{uint32(off), id}] = &lateMade{ptr: p, end: d.pos}
+		return
+	}
+	i, _ := slices.BinarySearchFunc(d.made, uint32(off), func(m made, off uint32) int { return cmp.Compare(m.off, off) })
+	d.made = slices.Insert(d.made, i, made{ptr: p, id: id, off: uint32(off)})
 }
 
 // recorded is told that the value remembered for off is complete.
@@ -80,6 +92,9 @@ func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
 	}
 	i, _ = slices.BinarySearchFunc(d.skipped, int(off), func(s span, off int) int { return cmp.Compare(s.to, off+1) })
 	if i == len(d.skipped) || int(off) < d.skipped[i].from {
+		if int(off) < d.pos-6 && readToken(d.buf[off:]).fam != famInvalid {
+			return nil, d.fail(driver.ErrType, "a pointer shared with another of a type that is not %v", pl.typ)
+		}
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
 	return d.decodeLate(pl, int(off))
@@ -106,8 +121,7 @@ func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 	}
 	d.pos, l.from = off, off
 	l.active++
-	var p unsafe.Pointer // pl is of pointers or maps: one word
-	err := pl.dec(d, unsafe.Pointer(&p))
+	p, err := d.lateValue(pl)
 	l.active--
 	if err != nil {
 		return nil, err
@@ -118,4 +132,18 @@ func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
 	return p, nil
+}
+
+// lateValue reads a value of pl, which is of pointers or maps: one word.
+func (d *decoder) lateValue(pl *plan) (unsafe.Pointer, error) {
+	p := new(unsafe.Pointer)
+	if d.keep == nil {
+		err := pl.dec(d, unsafe.Pointer(p))
+		return *p, err
+	}
+	outer := d.keep.region
+	d.keep.region = region{at: unsafe.Pointer(p), depth: len(d.path)}
+	err := pl.dec(d, unsafe.Pointer(p))
+	d.keep.region = outer
+	return *p, err
 }

@@ -2,7 +2,6 @@ package codec
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -96,11 +95,11 @@ func interleave(b *testing.B, ours, theirs func()) {
 var benchSink []byte
 
 func BenchmarkEncode(b *testing.B) {
-	e := New(reflect.TypeFor[identity]()).NewEncoder(Limits{1 << 30, 10_000}, nil)
+	e := New(testConfig).NewEncoder(Limits{1 << 30, 10_000}, nil)
 	job := newBenchJob(1)
 	interleave(b,
 		func() {
-			enc, err := e.Encode(job)
+			enc, err := e.Encode(job, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -116,10 +115,10 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	c := New(reflect.TypeFor[identity]())
+	c := New(testConfig)
 	lim := Limits{1 << 30, 10_000}
 	job := newBenchJob(1)
-	enc, err := c.NewEncoder(lim, nil).Encode(job)
+	enc, err := c.NewEncoder(lim, nil).Encode(job, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -135,7 +134,7 @@ func BenchmarkDecode(b *testing.B) {
 				b.Fatal(err)
 			}
 			var j benchJob
-			if err := c.Decode(h, &j, DecodeOptions{Limits: lim}); err != nil {
+			if _, err := c.Decode(h, &j, DecodeOptions{Limits: lim}); err != nil {
 				b.Fatal(err)
 			}
 		},

@@ -1,6 +1,10 @@
 package codec
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
 
 // Bytes. A slice of bytes is msgpack bin, nil or not; an array of bytes is bin of its length.
 
@@ -45,7 +49,7 @@ func buildByteArray(pl *plan) {
 			return err
 		}
 		if len(b) != n {
-			return d.corrupt("%d bytes where %d are wanted", len(b), n)
+			return d.fail(driver.ErrType, "%d bytes where %d are wanted", len(b), n)
 		}
 		copy(unsafe.Slice((*byte)(p), n), b)
 		return nil

@@ -22,15 +22,24 @@ type sealed interface{ sealed() } //nolint:unused // embedded below
 
 func (*identity) sealed() {}
 
+// unknown keeps the fields that a type lacks.
+type unknown struct {
+	fields unsafe.Pointer //nolint:unused // the codec sets it
+}
+
+var testConfig = Config{Identity: reflect.TypeFor[identity](), Unknown: reflect.TypeFor[unknown]()}
+
 var testLimits = Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}
 
 // world gives persistable objects their IDs, and finds them again.
 type world struct {
 	ids  map[any]driver.ID
 	objs map[driver.ID]any
+
+	store string
 }
 
-func newWorld() *world { return &world{map[any]driver.ID{}, map[driver.ID]any{}} }
+func newWorld() *world { return &world{ids: map[any]driver.ID{}, objs: map[driver.ID]any{}} }
 
 func (w *world) put(id driver.ID, obj any) { w.ids[obj], w.objs[id] = id, obj }
 
@@ -48,6 +57,14 @@ func (w *world) Lazy(l *Link) (driver.ID, error) {
 	return l.ID, nil
 }
 
+// Kept implements Resolver.
+func (w *world) Kept(id driver.ID, store string) error {
+	if store != w.store {
+		return fmt.Errorf("%q is of another store", id)
+	}
+	return nil
+}
+
 func (w *world) target(id driver.ID) (any, error) {
 	if obj, ok := w.objs[id]; ok {
 		return obj, nil
@@ -59,7 +76,7 @@ func (w *world) target(id driver.ID) (any, error) {
 // it.
 func newCodec(t testing.TB, types ...reflect.Type) *Codec {
 	t.Helper()
-	c := New(reflect.TypeFor[identity]())
+	c := New(testConfig)
 	for _, typ := range types {
 		if err := c.Register("x."+typ.Name(), typ); err != nil {
 			t.Fatal(err)
@@ -71,7 +88,7 @@ func newCodec(t testing.TB, types ...reflect.Type) *Codec {
 // encode returns a copy of the record of obj.
 func encode(t testing.TB, c *Codec, w Resolver, obj any) []byte {
 	t.Helper()
-	enc, err := c.NewEncoder(testLimits, w).Encode(obj)
+	enc, err := c.NewEncoder(testLimits, w).Encode(obj, nil)
 	if err != nil {
 		t.Fatalf("encode %T: %v", obj, err)
 	}
@@ -88,7 +105,8 @@ func decodeInto(c *Codec, w *world, data []byte, dst any) error {
 	if err != nil {
 		return err
 	}
-	return c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target})
+	_, err = c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target, Store: w.store})
+	return err
 }
 
 // roundTrip encodes obj and returns what comes back: a pointer to a new value of its record's

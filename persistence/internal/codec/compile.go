@@ -81,6 +81,7 @@ func (cp *compiler) plan(t reflect.Type) *plan {
 func (cp *compiler) newPlan(t reflect.Type) *plan {
 	pl := &plan{typ: t, size: t.Size(), ptr: reflect.Zero(reflect.PointerTo(t)).Interface()}
 	pl.body = pl
+	pl.version, pl.versionErr = versionOf(t)
 	cp.order = append(cp.order, pl)
 	cp.todo = append(cp.todo, pl)
 	return pl

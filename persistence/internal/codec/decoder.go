@@ -16,9 +16,14 @@ type decoder struct {
 	maxDepth int
 	opts     DecodeOptions
 	eager    []driver.ID
-	hint     int  // where in eager the next ID is likely to be
-	version  byte // of the record's format
-	noZone   int  // names of locations that could not be loaded
+	hint     int     // where in eager the next ID is likely to be
+	version  byte    // of the record's format
+	noZone   int     // names of locations that could not be loaded
+	unknown  bool    // there are fields that the types of the program lack
+	differs  bool    // see Outcome
+	old      bool    // see Outcome
+	keep     *keeper // nil in the first pass
+	exact    int     // above 0: one value does not stand for a slice of one
 
 	root    reflect.Type
 	path    []seg
@@ -46,20 +51,19 @@ type DecodeOptions struct {
 	// Lazy is called for each lazy reference that is not zero, after l.ID was set; l is valid
 	// during the call only. It may be nil.
 	Lazy func(l *Link)
-	// Unknown is told the path of each field that the type does not have and that was skipped. It
-	// may be nil.
-	Unknown func(path string)
+	// Store is the identity of the store that the record is from.
+	Store string
 }
 
 // Decode fills dst, a non-nil pointer to a zero value of the type of the record. Bytes that no
-// Encode makes of that type are driver.ErrCorrupt; a type in an interface that is not known
-// is driver.ErrUnknownType; a reference whose target does not fit is driver.ErrType; what exceeds
-// the limits is driver.ErrTooLarge. All name the path. After an error dst holds what was decoded
-// until then.
-func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
+// Encode makes are driver.ErrCorrupt; a type in an interface that is not known is
+// driver.ErrUnknownType; a value that does not convert exactly to the type of the program, or a
+// reference whose target does not fit, is driver.ErrType; what exceeds the limits is
+// driver.ErrTooLarge. All name the path. After an error dst holds what was decoded until then.
+func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) (Outcome, error) {
 	t := reflect.TypeOf(dst)
 	if t == nil || t.Kind() != reflect.Pointer || (*eface)(unsafe.Pointer(&dst)).data == nil {
-		return fmt.Errorf("decode into %T: want a pointer that is not nil", dst)
+		return Outcome{}, fmt.Errorf("decode into %T: want a pointer that is not nil", dst)
 	}
 	p := (*eface)(unsafe.Pointer(&dst)).data
 	pl := c.planOf(t.Elem())
@@ -67,9 +71,45 @@ func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
 	if d == nil {
 		d = &decoder{c: c}
 	}
-	d.buf, d.pos, d.root, d.opts, d.eager, d.maxDepth = h.body, 0, pl.typ, opts, h.Eager, opts.Limits.MaxDepth
+	if h.Version < pl.version {
+		var err error
+		if h, err = c.upgrade(h, pl, opts.Limits); err != nil {
+			return Outcome{}, err
+		}
+		d.old = true
+	}
+	d.buf, d.root, d.opts, d.eager, d.maxDepth = h.body, pl.typ, opts, h.Eager, opts.Limits.MaxDepth
 	d.version = h.format
 	defer d.release()
+	if err := d.body(pl, p); err != nil {
+		return Outcome{}, err
+	}
+	newer := 0
+	if h.Version > pl.version {
+		newer, d.differs = h.Version, true
+	}
+	if !d.unknown && newer == 0 {
+		return Outcome{Differs: d.differs || d.old, Old: d.old}, nil
+	}
+	d.keep = &keeper{region: region{at: p}}
+	if d.unknown {
+		reflect.NewAt(pl.typ, p).Elem().SetZero()
+		d.again()
+		if err := d.body(pl, p); err != nil {
+			return Outcome{}, err
+		}
+	}
+	kept, err := d.collect(newer)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{Kept: kept, Unknown: d.keep.out, Old: d.old}
+	out.Differs = d.differs || d.old || kept.Lost() != ""
+	return out, nil
+}
+
+// body reads the whole body into the value at p.
+func (d *decoder) body(pl *plan, p unsafe.Pointer) error {
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		d.made = append(d.made, made{ptr: p, id: &pl.ptrTag})
 	}
@@ -80,6 +120,14 @@ func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) error {
 		return d.corrupt("%d bytes left over", len(d.buf)-d.pos)
 	}
 	return nil
+}
+
+// again makes the decoder ready to read the same record once more.
+func (d *decoder) again() {
+	clear(d.path)
+	clear(d.made)
+	d.path, d.made, d.skipped, d.late = d.path[:0], d.made[:0], d.skipped[:0], nil
+	d.pos, d.hint, d.noZone, d.exact = 0, 0, 0, 0
 }
 
 // release makes the decoder ready for the next record.
@@ -148,6 +196,9 @@ func (d *decoder) mapLen() (int, error) {
 // content reads a string, bytes or extension and returns its content where it lies.
 func (d *decoder) content(fam family, ext byte, want string) ([]byte, error) {
 	t := readToken(d.buf[d.pos:])
+	if t.fam == famArray && fam != famBin && d.unwrap() {
+		t = readToken(d.buf[d.pos:])
+	}
 	if t.fam != fam || fam == famExt && t.ext != ext {
 		return nil, d.mismatch(want)
 	}

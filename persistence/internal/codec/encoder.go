@@ -32,6 +32,8 @@ type Encoder struct {
 	eager    ids
 	lazy     ids
 	sorter   idSorter
+	kept     *Kept    // nil: nothing is kept for the object
+	region   region   // where the encoder is, if something is kept
 	keys     []string // a stack: of each open map with string keys, the keys
 	head     []byte
 }
@@ -65,6 +67,9 @@ type Resolver interface {
 	Ref(obj any) (driver.ID, error)
 	// Lazy returns the ID of a lazy reference that is not zero. l is valid during the call only.
 	Lazy(l *Link) (driver.ID, error)
+	// Kept is asked whether id, a reference in a field that the types of this program lack, may be
+	// written. It was read from the store of the given identity.
+	Kept(id driver.ID, store string) error
 }
 
 // NewEncoder returns an Encoder that asks r about references; r may be nil where there are none.
@@ -92,8 +97,8 @@ func (e *Encoder) Free() {
 // Encode makes the record of obj: a pointer to a struct, a struct, or any other storable value. A
 // struct and a pointer to it give the same record. What cannot be stored is driver.ErrUnstorable,
 // with the path; what is over the limits is driver.ErrTooLarge. Errors of the Resolver are passed
-// up as they are.
-func (e *Encoder) Encode(obj any) (Encoded, error) {
+// up as they are. kept is what Decode gave for obj, or nil.
+func (e *Encoder) Encode(obj any, kept *Kept) (Encoded, error) {
 	pl, p, err := e.target(obj)
 	if err != nil {
 		return Encoded{}, err
@@ -102,9 +107,15 @@ func (e *Encoder) Encode(obj any) (Encoded, error) {
 	if err != nil {
 		return Encoded{}, err
 	}
+	if pl.versionErr != nil {
+		return Encoded{}, pl.versionErr.under(pl.typ)
+	}
 	defer e.reset()
 	e.root = pl.typ
 	e.start()
+	if kept != nil && len(kept.at) > 0 {
+		e.kept, e.region = kept, region{at: p}
+	}
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		e.seen.add(p, &pl.ptrTag, 0)
 	}
@@ -114,7 +125,7 @@ func (e *Encoder) Encode(obj any) (Encoded, error) {
 	}
 	if err == nil {
 		var data []byte
-		if data, err = e.assemble(name); err == nil {
+		if data, err = e.assemble(name, pl.version); err == nil {
 			return Encoded{Type: name, Data: data, Eager: e.eager.list, Lazy: e.lazy.list}, nil
 		}
 	}
@@ -165,6 +176,7 @@ func (e *Encoder) reset() {
 	e.keys = e.keys[:0]
 	e.seen.reset()
 	e.isolated = false
+	e.kept, e.region = nil, region{}
 	if cap(e.path) > 1<<12 {
 		e.path = nil
 	}
@@ -174,12 +186,12 @@ func (e *Encoder) reset() {
 }
 
 // assemble puts the header before the body and the checksum after it.
-func (e *Encoder) assemble(name string) ([]byte, error) {
+func (e *Encoder) assemble(name string, version int) ([]byte, error) {
 	e.eager.sort(&e.sorter)
 	e.lazy.sort(&e.sorter)
 	h := append(append(e.head[:0], headStart...), e.version)
 	h = appendStr(h, name)
-	h = appendUint(h, 0) // record version
+	h = appendUint(h, uint64(version))
 	h = e.eager.append(h)
 	h = e.lazy.append(h)
 	e.head = h

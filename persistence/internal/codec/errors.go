@@ -37,7 +37,7 @@ func errAt(path string, sentinel error, format string, args ...any) *pathError {
 
 // failUser reports an error of the user's own code.
 func (d *decoder) failUser(what string, err error) error {
-	return &pathError{path: d.where(), msg: what, errs: []error{driver.ErrCorrupt, err}}
+	return &pathError{path: d.where(), msg: what, errs: []error{driver.ErrType, err}}
 }
 
 // under returns a static error as that of a root of type t.
@@ -85,11 +85,14 @@ func (d *decoder) failNever(never *pathError) error {
 	return &pathError{path: d.where() + never.path, msg: never.msg, errs: never.errs}
 }
 
-// mismatch reports that the value at pos is not what it should be.
+// mismatch reports that the value at pos is not what the type of the program takes.
 func (d *decoder) mismatch(want string) error {
 	t := readToken(d.buf[d.pos:])
 	if t.fam == famInvalid && d.pos >= len(d.buf) {
 		return d.corrupt("the record ends where %s is wanted", want)
 	}
-	return d.corrupt("%v where %s is wanted", t.fam, want)
+	if t.fam == famInvalid || t.payload() > uint64(d.left()-t.head) {
+		return d.corrupt("a malformed value where %s is wanted", want)
+	}
+	return d.fail(driver.ErrType, "%s where %s is wanted", t, want)
 }

@@ -82,16 +82,28 @@ type candidate struct {
 	inGo   string // the same with its name in Go
 	depth  int
 	tagged bool
+	alias  []string // other names it is read under
+}
+
+// foundFields are the stored fields of a struct type.
+type foundFields struct {
+	fields  []candidate
+	aliases []alias
+	unknown *field     // the embedded variable that keeps fields which the type lacks, or nil
+	lossy   *pathError // what of the type is not stored, which makes its values unstorable
+}
+
+// An alias is a name under which older programs stored a field.
+type alias struct {
+	key   string // as msgpack string
+	field int    // in plan.fields
 }
 
 // structFields returns the stored fields of struct type t, sorted by encoded name. Embedded structs
 // are flattened. Of several fields of one name the shallowest has the name, and is stored under it;
 // those that it hides are stored under their paths, unless they are zero. The caller sets the
-// plans.
-//
-// The error says what of t is not stored, which makes values of t unstorable. The fields are those
-// that older records have all the same.
-func (cp *compiler) structFields(t reflect.Type) ([]candidate, *pathError) {
+// plans. The fields are those that older records have, also where values of t are unstorable.
+func (cp *compiler) structFields(t reflect.Type) foundFields {
 	s := fieldSearch{cp: cp, next: []embedded{{typ: t}}}
 	for n := 0; len(s.next) > 0; s.depth++ {
 		current := s.next
@@ -107,7 +119,32 @@ func (cp *compiler) structFields(t reflect.Type) ([]candidate, *pathError) {
 	if len(s.found) == 0 && stateful(cp.c.identity, t) {
 		s.refuse("", "%v has fields and stores none of them%s", t, cureNoFields)
 	}
-	return s.resolve(), s.lossy
+	out := foundFields{fields: s.resolve(), unknown: s.unknown}
+	out.aliases = s.aliases(out.fields)
+	out.lossy = s.lossy
+	return out
+}
+
+// aliases returns the aliases of fields: for each field in the order of its tag. No two fields may
+// be read from one name.
+func (s *fieldSearch) aliases(fields []candidate) []alias {
+	var out []alias
+	taken := map[string]string{} // by key: the field that is read from it
+	for i := range fields {
+		taken[fields[i].key] = fields[i].inGo
+	}
+	for i := range fields {
+		for _, name := range fields[i].alias {
+			key := string(appendStr(nil, name))
+			if other, ok := taken[key]; ok {
+				s.refuse("", "fields %s and %s would both be read from %q: drop the alias, or rename one", other, fields[i].inGo, name)
+				continue
+			}
+			taken[key] = fields[i].inGo
+			out = append(out, alias{key: key, field: i})
+		}
+	}
+	return out
 }
 
 // maxEmbedded bounds the structs embedded in one: types that embed others twice, level by level,
@@ -118,11 +155,12 @@ const cureNoFields = `: export a field, give the type MarshalBinary and Unmarsha
 
 // fieldSearch finds the fields of a struct type, one depth of embedding after the other.
 type fieldSearch struct {
-	cp    *compiler
-	depth int
-	found []candidate
-	next  []embedded // of the depth below
-	lossy *pathError // the first reason why something would not be stored
+	cp      *compiler
+	depth   int
+	found   []candidate
+	next    []embedded // of the depth below
+	unknown *field     // see foundFields
+	lossy   *pathError // the first reason why something would not be stored
 }
 
 // embedded is a struct whose fields are promoted, or the struct searched itself.
@@ -144,14 +182,24 @@ func (s *fieldSearch) refuse(path, format string, args ...any) {
 func (s *fieldSearch) fields(em embedded) {
 	for i := range em.typ.NumField() {
 		sf := em.typ.Field(i)
-		name, omit, skip := parseTag(sf.Tag.Get("msgpack"))
-		if skip {
+		tag := parseTag(sf.Tag.Get("msgpack"))
+		if tag.bad != "" {
+			s.refuse("."+em.path+sf.Name, "the tag has the option %q: want alias:name", tag.bad)
+		}
+		if tag.skip {
 			continue
 		}
+		name, omit := tag.name, tag.omit
 		visible, zero := sf.IsExported(), false
 		if sf.Anonymous {
 			inner := em.inner(sf)
 			if inner.typ == s.cp.c.identity {
+				continue
+			}
+			if inner.typ == s.cp.c.unknown && sf.Type == inner.typ && len(inner.via) == 0 {
+				if s.unknown == nil {
+					s.unknown = &field{name: sf.Name, off: em.off + sf.Offset}
+				}
 				continue
 			}
 			// A name, or a form of its own, makes it a field like any other.
@@ -167,7 +215,7 @@ func (s *fieldSearch) fields(em embedded) {
 			continue
 		}
 		f := field{name: cmp.Or(name, sf.Name), omit: omit, zero: zero, off: em.off + sf.Offset, via: em.via}
-		s.found = append(s.found, candidate{field: f, typ: sf.Type, path: em.path + f.name, inGo: em.path + sf.Name, depth: s.depth, tagged: name != ""})
+		s.found = append(s.found, candidate{field: f, typ: sf.Type, path: em.path + f.name, inGo: em.path + sf.Name, depth: s.depth, tagged: name != "", alias: tag.alias})
 	}
 }
 
@@ -206,8 +254,9 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
 	em := embedded{typ: t, above: above}
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		name, _, skip := parseTag(sf.Tag.Get("msgpack"))
-		if skip {
+		tag := parseTag(sf.Tag.Get("msgpack"))
+		name := tag.name
+		if tag.skip {
 			continue
 		}
 		if !sf.Anonymous {
@@ -218,7 +267,7 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
 		}
 		inner := em.inner(sf)
 		switch {
-		case inner.typ == cp.c.identity:
+		case inner.typ == cp.c.identity || inner.typ == cp.c.unknown:
 		case name == "" && cp.flattens(inner.typ):
 			if slices.Contains(inner.above, inner.typ) || !cp.storesNone(inner.typ, inner.above) {
 				return false
@@ -248,7 +297,7 @@ func stateful(identity, t reflect.Type) bool {
 	}
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		if _, _, skip := parseTag(sf.Tag.Get("msgpack")); !skip && sf.Name != "_" && stateful(identity, sf.Type) {
+		if !parseTag(sf.Tag.Get("msgpack")).skip && sf.Name != "_" && stateful(identity, sf.Type) {
 			return true
 		}
 	}
@@ -317,14 +366,32 @@ func rank(b bool) int {
 	return 0
 }
 
-// parseTag reads a tag name,omitempty. Options it does not know are ignored.
-func parseTag(tag string) (name string, omit, skip bool) {
-	if tag == "-" {
-		return "", false, true
+// A fieldTag is what the msgpack tag of a field says.
+type fieldTag struct {
+	name  string
+	omit  bool
+	skip  bool
+	alias []string
+	bad   string // an option that was meant to be an alias
+}
+
+// parseTag reads a tag name,omitempty,alias:other. Options it does not know are ignored.
+func parseTag(text string) fieldTag {
+	if text == "-" {
+		return fieldTag{skip: true}
 	}
-	name, opts, _ := strings.Cut(tag, ",")
+	name, opts, _ := strings.Cut(text, ",")
+	t := fieldTag{name: name}
 	for opt := range strings.SplitSeq(opts, ",") {
-		omit = omit || opt == "omitempty"
+		other, isAlias := strings.CutPrefix(opt, "alias:")
+		switch {
+		case opt == "omitempty":
+			t.omit = true
+		case isAlias && other != "":
+			t.alias = append(t.alias, other)
+		case strings.HasPrefix(opt, "alias"):
+			t.bad = opt
+		}
 	}
-	return name, omit, false
+	return t
 }

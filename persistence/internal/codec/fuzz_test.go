@@ -54,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		dst := reflect.New(typ)
-		err = c.Decode(h, dst.Interface(), DecodeOptions{Limits: lim, Target: w.target, Lazy: func(l *Link) { l.Store = "s" }, Unknown: func(string) {}})
+		_, err = c.Decode(h, dst.Interface(), DecodeOptions{Limits: lim, Target: w.target, Lazy: func(l *Link) { l.Store = "s" }})
 		if err != nil {
 			if strings.Contains(err.Error(), "runtime error") {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 		}
-		enc, err := e.Encode(obj)
+		enc, err := e.Encode(obj, nil)
 		if err != nil {
 			t.Fatalf("what was decoded is not encoded: %v", err)
 		}
@@ -80,14 +80,14 @@ func FuzzDecode(f *testing.F) {
 		if typ.Kind() == reflect.Struct {
 			again = reflect.New(typ)
 		}
-		if err := c.Decode(h, again.Interface(), DecodeOptions{Limits: Limits{1 << 24, 1000}, Target: w.target}); err != nil {
+		if _, err := c.Decode(h, again.Interface(), DecodeOptions{Limits: Limits{1 << 24, 1000}, Target: w.target}); err != nil {
 			t.Fatalf("what was encoded is not decoded: %v", err)
 		}
 		obj = again.Interface()
 		if typ.Kind() != reflect.Struct {
 			obj = again.Elem().Interface()
 		}
-		if enc, err = e.Encode(obj); err != nil || !bytes.Equal(first, enc.Data) {
+		if enc, err = e.Encode(obj, nil); err != nil || !bytes.Equal(first, enc.Data) {
 			t.Fatalf("other bytes, %v:\n%x\n%x", err, first, enc.Data)
 		}
 	})

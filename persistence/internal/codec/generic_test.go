@@ -46,7 +46,7 @@ func checkGeneric(t interface {
 	Fatalf(string, ...any)
 }, c *Codec, data []byte, lim Limits) {
 	t.Helper()
-	for _, c := range []*Codec{c, New(reflect.TypeFor[identity]())} {
+	for _, c := range []*Codec{c, New(testConfig)} {
 		h, err := c.Parse(data, lim)
 		if err != nil {
 			t.Fatalf("parse: %v", err)
@@ -74,7 +74,7 @@ func TestRecordsOfGenericValuesAreTheSame(t *testing.T) {
 	c := graphCodec(t)
 	rapid.Check(t, func(t *rapid.T) {
 		w, tasks := graphWorld(4)
-		enc, err := c.NewEncoder(testLimits, w).Encode(drawGraph(t, tasks)())
+		enc, err := c.NewEncoder(testLimits, w).Encode(drawGraph(t, tasks)(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestGenericValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, c := range []*Codec{c, New(reflect.TypeFor[identity]())} {
+			for _, c := range []*Codec{c, New(testConfig)} {
 				got, err := c.Generic(h, testLimits, genericForms, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -218,7 +218,7 @@ func TestChangedGenericValues(t *testing.T) {
 	in := &old{Name: "x", When: time.Unix(7, 0).UTC(), N: int64(5), A: shared, B: shared, Single: 0.1, Ref: dep, Lazy: ref[task]{Link{Obj: lazy}}, Addr: point{1, 2}}
 	decode := func(t *testing.T, h Header, dst any) {
 		t.Helper()
-		if err := c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target}); err != nil {
+		if _, err := c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -403,7 +403,7 @@ func TestGenericTakesAllThatEncodeMakes(t *testing.T) {
 	}
 	for _, v := range []any{slices, pointers, interfaces} {
 		for v != nil {
-			enc, err := c.NewEncoder(lim, nil).Encode(v)
+			enc, err := c.NewEncoder(lim, nil).Encode(v, nil)
 			if err == nil {
 				checkGeneric(t, c, bytes.Clone(enc.Data), lim)
 				break

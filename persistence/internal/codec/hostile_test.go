@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,35 @@ type hostileTarget struct {
 // field1 is the body of a hostileTarget with one field.
 func field1(name, value string) string { return "\x81" + string(appendStr(nil, name)) + value }
 
+// otherKinds are the bodies of TestHostileBodies which a program may have written whose types were
+// other ones: they are no damage.
+var otherKinds = []string{
+	"a float32 for any",
+	"too large an int8",
+	"a number as field name",
+	"a short reference back",
+	"a nil for an int",
+	"refers to a skipped string",
+	"a string for an int",
+	"a float64 in a float32",
+	"a negative uint",
+	"a uint64 for any",
+	"a lazy reference for any",
+	"an int no float holds",
+	"too small an int8",
+	"an unknown extension",
+	"a vast int",
+	"refers to the root",
+	"a zone beyond 32 bits",
+	"too large a uint",
+	"refers to another type",
+	"an array of three for any",
+	"two of three elements",
+	"an array for a struct",
+	"a map refers to another map",
+	"a map refers to a pointer",
+}
+
 func TestHostileBodies(t *testing.T) {
 	t.Parallel()
 	huge := "\xff\xff\xff\xff"
@@ -156,7 +186,7 @@ func TestHostileBodies(t *testing.T) {
 		"4 billion entries unknown":       {field1("unknown", "\xdf"+huge), `unknown field "unknown" is malformed`},
 		"4 billion bytes unknown":         {field1("unknown", "\xc6"+huge), `unknown field "unknown" is malformed`},
 		"a field name of 4 billion":       {"\x81\xdb" + huge, "hostileTarget: "},
-		"an invalid code":                 {field1("I", "\xc1"), "an invalid code where an array is wanted"},
+		"an invalid code":                 {field1("I", "\xc1"), "a malformed value where an array is wanted"},
 		"an invalid code unknown":         {field1("unknown", "\xc1"), "malformed"},
 		"an end":                          {"\x81\xa1I", "hostileTarget"},
 		"an empty body":                   {"", ""},
@@ -197,10 +227,10 @@ func TestHostileBodies(t *testing.T) {
 		"refers to itself":                {field1("P", "\xd6\x03\x00\x00\x00\x03"), "refers back to byte 3"},
 		"refers ahead":                    {"\x82\xa1P\xd6\x03\x00\x00\x00\x0b\xa1Q\xa1x", "refers back to byte 11"},
 		"refers beyond the end":           {field1("P", "\xd6\x03"+huge), "refers back to byte 4294967295"},
-		"refers to another type":          {"\x82\xa1P\x05\xa1Q\xd6\x03\x00\x00\x00\x03", "hostileTarget.Q: refers back to byte 3, where there is no *string"},
-		"refers to the root":              {field1("P", "\xd6\x03\x00\x00\x00\x00"), "where there is no *int"},
-		"a map refers to a pointer":       {"\x82\xa1P\x05\xa1X\xd6\x03\x00\x00\x00\x03", "where there is no map[string]interface {}"},
-		"a map refers to another map":     {"\x82\xa1M\x80\xa1X\xd6\x03\x00\x00\x00\x03", "where there is no map[string]interface {}"},
+		"refers to another type":          {"\x82\xa1P\x05\xa1Q\xd6\x03\x00\x00\x00\x03", "hostileTarget.Q: a pointer shared with another of a type that is not *string"},
+		"refers to the root":              {field1("P", "\xd6\x03\x00\x00\x00\x00"), "that is not *int"},
+		"a map refers to a pointer":       {"\x82\xa1P\x05\xa1X\xd6\x03\x00\x00\x00\x03", "that is not map[string]interface {}"},
+		"a map refers to another map":     {"\x82\xa1M\x80\xa1X\xd6\x03\x00\x00\x00\x03", "that is not map[string]interface {}"},
 		"a short reference back":          {field1("P", "\xd5\x03\x00\x03"), "hostileTarget.P: "},
 		"refers to a skipped nil":         {"\x82\xa1D\xc0\xa1P\xd6\x03\x00\x00\x00\x03", "where there is no *int"},
 		"refers to a skipped reference":   {"\x82\xa1D\xd6\x03\x00\x00\x00\x03\xa1P\xd6\x03\x00\x00\x00\x03", "where there is no *int"},
@@ -221,9 +251,13 @@ func TestHostileBodies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = c.Decode(h, new(hostileTarget), DecodeOptions{Limits: testLimits, Target: newWorld().target})
-			if !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), tc.text) {
-				t.Errorf("got %v", err)
+			_, err = c.Decode(h, new(hostileTarget), DecodeOptions{Limits: testLimits, Target: newWorld().target})
+			want := driver.ErrCorrupt
+			if slices.Contains(otherKinds, name) {
+				want = driver.ErrType
+			}
+			if !errors.Is(err, want) || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("got %v, want %v", err, want)
 			}
 		})
 	}
@@ -254,9 +288,10 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return c.Decode(h, new(hostileTarget), DecodeOptions{Limits: testLimits})
+			_, err = c.Decode(h, new(hostileTarget), DecodeOptions{Limits: testLimits})
+			return err
 		}
-		if err := decode(); !errors.Is(err, driver.ErrCorrupt) && !errors.Is(err, driver.ErrTooLarge) && !errors.Is(err, driver.ErrUnknownType) {
+		if err := decode(); !errors.Is(err, driver.ErrCorrupt) && !errors.Is(err, driver.ErrTooLarge) && !errors.Is(err, driver.ErrUnknownType) && !errors.Is(err, driver.ErrType) {
 			t.Errorf("%s: %v", name, err)
 		}
 		var before, after runtime.MemStats
@@ -335,7 +370,7 @@ type (
 	deepPart struct{ Next *deepPart }
 )
 
-func TestUnknownFieldsAreSkipped(t *testing.T) {
+func TestUnknownFieldsAreKept(t *testing.T) {
 	t.Parallel()
 	c := newCodec(t)
 	a, b := &point{1, 2}, &point{3, 4}
@@ -345,13 +380,17 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 	in := &newer{A: []*point{a, b}, B: "b", Both: part, D: shared, Kept: map[string]*point{"x": b}, P: a, Q: a, S: part, T: shared, Vv: 5}
 	var out older
 	var unknown []string
-	h, err := c.Parse(encode(t, c, nil, in), testLimits)
+	data := encode(t, c, nil, in)
+	h, err := c.Parse(data, testLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Decode(h, &out, DecodeOptions{Limits: testLimits, Unknown: func(path string) { unknown = append(unknown, path) }})
+	got, err := c.Decode(h, &out, DecodeOptions{Limits: testLimits})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range got.Unknown {
+		unknown = append(unknown, f.Path)
 	}
 	if diff := cmp.Diff([]string{"older.A", "older.D", "older.S.Extra", "older.Vv"}, unknown); diff != "" {
 		t.Error(diff)
@@ -359,6 +398,15 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 	// What stood first in a skipped field is still there, and still shared.
 	if out.P == nil || *out.P != *a || out.Q != out.P || *out.T["b"] != *b || out.T["a"] != out.P || out.Kept["x"] != out.T["b"] || out.S != out.Both || out.Both.Next != out.Both || out.Both.N != 7 {
 		t.Errorf("got %+v", out)
+	}
+	again, err := c.NewEncoder(testLimits, nil).Encode(&out, got.Kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, was := body(t, data); got.Differs {
+		t.Error("nothing is to differ")
+	} else if _, is := body(t, again.Data); !bytes.Equal(was, is) {
+		t.Errorf("the body was\n%x and is\n%x", was, is)
 	}
 }
 
@@ -383,7 +431,7 @@ func TestLateValuesCostNoMoreThanTheRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Decode(h, new(greedy), DecodeOptions{Limits: testLimits})
+	_, err = c.Decode(h, new(greedy), DecodeOptions{Limits: testLimits})
 	if !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "too often") {
 		t.Errorf("got %v", err)
 	}
@@ -421,11 +469,11 @@ func TestDecodeNeedsAPointer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dst := range []any{nil, point{}, (*point)(nil), 5} {
-		if err := c.Decode(h, dst, DecodeOptions{Limits: testLimits}); err == nil {
+		if _, err := c.Decode(h, dst, DecodeOptions{Limits: testLimits}); err == nil {
 			t.Errorf("no error for %#v", dst)
 		}
 	}
-	if err := c.Decode(h, new(raw), DecodeOptions{Limits: testLimits}); !errors.Is(err, driver.ErrUnstorable) {
+	if _, err := c.Decode(h, new(raw), DecodeOptions{Limits: testLimits}); !errors.Is(err, driver.ErrUnstorable) {
 		t.Errorf("into what cannot be stored: %v", err)
 	}
 }
@@ -470,4 +518,14 @@ func TestSkip(t *testing.T) {
 			}
 		}
 	}
+}
+
+// body returns the type and the body of a record.
+func body(t *testing.T, data []byte) (string, []byte) {
+	t.Helper()
+	h, err := newCodec(t).Parse(data, testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Type, h.body
 }

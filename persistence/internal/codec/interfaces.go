@@ -3,6 +3,8 @@ package codec
 import (
 	"reflect"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // In an interface, nil, bools, strings, ints, float64s, bytes and map[string]any stand as
@@ -11,9 +13,9 @@ import (
 
 func buildInterface(pl *plan) {
 	if pl.typ.NumMethod() == 0 {
-		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.dynamic(*(*any)(p)) }
+		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.boxed(p, *(*any)(p)) }
 		pl.dec = func(d *decoder, p unsafe.Pointer) error {
-			v, err := d.dynamic(pl.typ)
+			v, err := d.boxed(p, pl.typ)
 			if err != nil {
 				return err
 			}
@@ -23,10 +25,10 @@ func buildInterface(pl *plan) {
 		return
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
-		return e.dynamic(reflect.NewAt(pl.typ, p).Elem().Interface())
+		return e.boxed(p, reflect.NewAt(pl.typ, p).Elem().Interface())
 	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
-		v, err := d.dynamic(pl.typ)
+		v, err := d.boxed(p, pl.typ)
 		if err != nil || v == nil {
 			return err
 		}
@@ -34,8 +36,41 @@ func buildInterface(pl *plan) {
 			reflect.NewAt(pl.typ, p).Elem().Set(rv)
 			return nil
 		}
-		return d.corrupt("a %T, which is no %v", v, pl.typ)
+		return d.fail(driver.ErrType, "a %T, which is no %v", v, pl.typ)
 	}
+}
+
+// boxed encodes v, which the interface variable at p holds.
+func (e *Encoder) boxed(p unsafe.Pointer, v any) error {
+	if e.kept == nil {
+		return e.dynamic(v)
+	}
+	outer := e.region
+	e.region = outer.box(p, len(e.path))
+	err := e.dynamic(v)
+	e.region = outer
+	return err
+}
+
+// inMap encodes v, a value in a map, which has no address.
+func (e *Encoder) inMap(v any) error {
+	if e.kept == nil {
+		return e.dynamic(v)
+	}
+	held := v
+	return e.boxed(unsafe.Pointer(&held), v)
+}
+
+// boxed reads what the interface variable at p is to hold.
+func (d *decoder) boxed(p unsafe.Pointer, iface reflect.Type) (any, error) {
+	if d.keep == nil {
+		return d.dynamic(iface)
+	}
+	outer := d.keep.region
+	d.keep.region = outer.box(p, len(d.path))
+	v, err := d.dynamic(iface)
+	d.keep.region = outer
+	return v, err
 }
 
 func (e *Encoder) dynamic(v any) error {
@@ -161,6 +196,9 @@ func (d *decoder) typed(t token) (any, error) {
 	pl, err := d.c.wirePlan(name)
 	if err != nil {
 		return nil, &pathError{path: d.where(), errs: []error{err}}
+	}
+	if current, err := d.c.wireName(pl); err != nil || current != string(name) {
+		d.old = true // an alias, or composed of one
 	}
 	// No value has such a type, and it would be depth that nobody counts.
 	if pl.kind == kindInterface {

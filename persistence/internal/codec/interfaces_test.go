@@ -81,7 +81,7 @@ func TestInterfacesWithMethods(t *testing.T) {
 		type shape2 struct{ Value []shape }
 		data := encode(t, c, newWorld(), any2{[]any{7}})
 		err := decodeInto(c, newWorld(), data, new(shape2))
-		if !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "shape2.Value[0]") {
+		if !errors.Is(err, driver.ErrType) || !strings.Contains(err.Error(), "shape2.Value[0]") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -118,7 +118,7 @@ func TestUnregisteredTypesBehindInterfaces(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(&tc.in)
+			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(&tc.in, nil)
 			if !errors.Is(err, driver.ErrUnstorable) || !strings.HasPrefix(err.Error(), tc.path) {
 				t.Errorf("got %v", err)
 			}

@@ -139,7 +139,7 @@ func TestStateThatWouldBeLeftOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(tt.in)
+			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(tt.in, nil)
 			if !errors.Is(err, driver.ErrUnstorable) {
 				t.Fatalf("got %v", err)
 			}

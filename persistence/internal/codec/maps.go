@@ -80,7 +80,7 @@ func (pl *plan) mapCodec() (mapEncoder, mapDecoder) {
 		case reflect.TypeFor[float64]():
 			return stringMap(pl, func(e *Encoder, v float64) error { return e.scalar(opFloat64, unsafe.Pointer(&v)) })
 		case anyType:
-			return stringMap(pl, (*Encoder).dynamic)
+			return stringMap(pl, (*Encoder).inMap)
 		}
 	}
 	return pl.encEntries, pl.decEntries

@@ -43,6 +43,9 @@ func buildMarshaler(pl *plan) {
 		if pl.kind == kindText {
 			fam, want = famStr, "a string"
 		}
+		if d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !nilable {
+			d.unwrap()
+		}
 		b, err := d.content(fam, 0, want)
 		if err != nil {
 			return err

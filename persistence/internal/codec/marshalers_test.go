@@ -204,7 +204,7 @@ func TestFailingMarshalersNameThePath(t *testing.T) {
 	for name, tc := range enc {
 		t.Run(name+" at encode", func(t *testing.T) {
 			t.Parallel()
-			_, err := newCodec(t).NewEncoder(testLimits, nil).Encode(tc.in)
+			_, err := newCodec(t).NewEncoder(testLimits, nil).Encode(tc.in, nil)
 			if !errors.Is(err, driver.ErrUnstorable) || err.Error() != tc.text {
 				t.Errorf("got %v", err)
 			}
@@ -214,18 +214,18 @@ func TestFailingMarshalersNameThePath(t *testing.T) {
 		in   any
 		text string
 	}{
-		"an error":                  {[]*failing{{dec: "error"}}, "[]*codec.failing[0]: UnmarshalText: corrupt record: failing as told"},
-		"a panic":                   {[]*failing{{dec: "panic"}}, "[]*codec.failing[0]: UnmarshalText: corrupt record: panic: oh no"},
-		"a crash":                   {[]*failing{{dec: "crash"}}, "[]*codec.failing[0]: UnmarshalText: corrupt record: panic: runtime error: index out of range [5] with length 0"},
-		"an error of SetStoredForm": {[]failingForm{{Dec: "error"}}, "[]codec.failingForm[0]: SetStoredForm: corrupt record: failing as told"},
-		"a panic of SetStoredForm":  {[]failingForm{{Dec: "panic"}}, "[]codec.failingForm[0]: SetStoredForm: corrupt record: panic: oh no"},
+		"an error":                  {[]*failing{{dec: "error"}}, "[]*codec.failing[0]: UnmarshalText: type mismatch: failing as told"},
+		"a panic":                   {[]*failing{{dec: "panic"}}, "[]*codec.failing[0]: UnmarshalText: type mismatch: panic: oh no"},
+		"a crash":                   {[]*failing{{dec: "crash"}}, "[]*codec.failing[0]: UnmarshalText: type mismatch: panic: runtime error: index out of range [5] with length 0"},
+		"an error of SetStoredForm": {[]failingForm{{Dec: "error"}}, "[]codec.failingForm[0]: SetStoredForm: type mismatch: failing as told"},
+		"a panic of SetStoredForm":  {[]failingForm{{Dec: "panic"}}, "[]codec.failingForm[0]: SetStoredForm: type mismatch: panic: oh no"},
 	}
 	for name, tc := range dec {
 		t.Run(name+" at decode", func(t *testing.T) {
 			t.Parallel()
 			c, w := newCodec(t), newWorld()
 			err := decodeInto(c, w, encode(t, c, w, tc.in), reflect.New(reflect.TypeOf(tc.in)).Interface())
-			if !errors.Is(err, driver.ErrCorrupt) || err.Error() != tc.text {
+			if !errors.Is(err, driver.ErrType) || err.Error() != tc.text {
 				t.Errorf("got %v", err)
 			}
 			if strings.Contains(name, "error") && !errors.Is(err, errFailing) {
@@ -242,10 +242,10 @@ func TestAnEncoderGoesOnAfterAnError(t *testing.T) {
 	good := map[string]any{"a": []any{1, &[]int{1}}}
 	want := encode(t, c, nil, good)
 	for _, bad := range []any{[]*failing{{enc: "panic"}}, map[string]any{"a": good, "b": []any{func() {}}}, struct{ C chan int }{make(chan int)}} {
-		if _, err := e.Encode(bad); err == nil {
+		if _, err := e.Encode(bad, nil); err == nil {
 			t.Fatal("no error")
 		}
-		got, err := e.Encode(good)
+		got, err := e.Encode(good, nil)
 		if err != nil || !bytes.Equal(got.Data, want) {
 			t.Errorf("got %x, %v", got.Data, err)
 		}

@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,12 +20,13 @@ import (
 // in an interface, where bytes alone would choose the type, only names that were registered
 // count, those known from birth, and what is composed of both.
 type names struct {
-	mu     sync.RWMutex
-	byName map[string]reflect.Type // registered, or known from birth
-	byType map[reflect.Type]string
-	inUse  map[string]reflect.Type // types in use, by default name; nil: several have it
-	wire   atomic.Pointer[map[string]*plan]
-	made   map[string]bool // composed types made because some bytes named them
+	mu      sync.RWMutex
+	byName  map[string]reflect.Type // registered, or known from birth
+	byType  map[reflect.Type]string
+	aliases map[reflect.Type][]string // further names, which are in byName too
+	inUse   map[string]reflect.Type   // types in use, by default name; nil: several have it
+	wire    atomic.Pointer[map[string]*plan]
+	made    map[string]bool // composed types made because some bytes named them
 }
 
 // Limits on names that come from bytes. A type once made stays for the life of the process.
@@ -55,6 +57,7 @@ var born = []reflect.Type{
 func (n *names) init() {
 	n.byName = make(map[string]reflect.Type, len(born))
 	n.byType = make(map[reflect.Type]string, len(born))
+	n.aliases = map[reflect.Type][]string{}
 	n.inUse = map[string]reflect.Type{}
 	n.made = map[string]bool{}
 	for _, t := range born {
@@ -67,20 +70,8 @@ func (n *names) init() {
 // is a struct or any other named type, not a pointer to it. A name or type that is registered
 // differently, or known from birth, is an error; the same pair again is not.
 func (c *Codec) Register(name string, t reflect.Type) error {
-	switch {
-	case t == nil:
-		return fmt.Errorf("register %q: no type", name)
-	case t.Kind() == reflect.Interface:
-		return fmt.Errorf("register %q: %v is an interface", name, t)
-	case t == c.identity:
-		return fmt.Errorf("register %q: %v can only be embedded", name, t)
-	case t.Kind() == reflect.Uintptr || t.Kind() == reflect.UnsafePointer:
-		return fmt.Errorf("register %q: %v values cannot be stored", name, t)
-	case t.Name() == "" && t.Kind() != reflect.Struct:
-		return fmt.Errorf("register %q: %v has no name of its own: register what it is made of", name, t)
-	}
-	if why := badName(name); why != "" {
-		return fmt.Errorf("register %v as %q: the name %s", t, name, why)
+	if err := registrable(c, name, t); err != nil {
+		return err
 	}
 	n := &c.names
 	n.mu.Lock()
@@ -96,6 +87,86 @@ func (c *Codec) Register(name string, t reflect.Type) error {
 		delete(n.inUse, t.String())
 	}
 	c.gen.Add(1)
+	return nil
+}
+
+// RegisterAlias makes name one more name that records of type t, and values of it in interfaces, may
+// have. What is encoded has the type's own name. The rules are those of Register, but that a type
+// may have several aliases, and needs no name of its own.
+func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
+	if err := registrable(c, name, t); err != nil {
+		return err
+	}
+	n := &c.names
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if other, ok := n.byName[name]; ok && other != t {
+		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
+	}
+	n.byName[name] = t
+	if !slices.Contains(n.aliases[t], name) {
+		n.aliases[t] = append(n.aliases[t], name)
+	}
+	c.gen.Add(1)
+	return nil
+}
+
+// Names returns the names that records of type t may have: its own, then its aliases.
+func (c *Codec) Names(t reflect.Type) ([]string, error) {
+	own, err := c.TypeName(t)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{own}
+	n := &c.names
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, name := range n.aliases[t] {
+		if name != own {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// NamesLike returns all names of the type that has the name given, itself among them; only the name
+// given where no type has it.
+func (c *Codec) NamesLike(name string) []string {
+	n := &c.names
+	n.mu.RLock()
+	t := n.byName[name]
+	if t == nil {
+		t = n.inUse[name]
+	}
+	aliased := t != nil && len(n.aliases[t]) > 0
+	n.mu.RUnlock()
+	if !aliased {
+		return []string{name}
+	}
+	names, err := c.Names(t)
+	if err != nil || !slices.Contains(names, name) {
+		return []string{name}
+	}
+	return names
+}
+
+// registrable returns an error if t cannot be registered, or not under the name.
+func registrable(c *Codec, name string, t reflect.Type) error {
+	switch {
+	case t == nil:
+		return fmt.Errorf("register %q: no type", name)
+	case t.Kind() == reflect.Interface:
+		return fmt.Errorf("register %q: %v is an interface", name, t)
+	case t == c.identity:
+		return fmt.Errorf("register %q: %v can only be embedded", name, t)
+	case t.Kind() == reflect.Uintptr || t.Kind() == reflect.UnsafePointer:
+		return fmt.Errorf("register %q: %v values cannot be stored", name, t)
+	case t.Name() == "" && t.Kind() != reflect.Struct:
+		return fmt.Errorf("register %q: %v has no name of its own: register what it is made of", name, t)
+	}
+	if why := badName(name); why != "" {
+		return fmt.Errorf("register %v as %q: the name %s", t, name, why)
+	}
 	return nil
 }
 
@@ -243,7 +314,7 @@ func (n *names) of(t reflect.Type, registered bool, depth int) (string, error) {
 		return "", fmt.Errorf("type %v behind an interface needs Register: %w", t, driver.ErrUnstorable)
 	}
 	name := t.String()
-	if other, ok := n.byName[name]; ok {
+	if other, ok := n.byName[name]; ok && other != t {
 		return "", fmt.Errorf("%v has the name of another type, %s, which is registered: use Register: %w", t, fullName(other), driver.ErrUnstorable)
 	}
 	if other, ok := n.inUse[name]; ok && other != t {

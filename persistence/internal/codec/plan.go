@@ -75,13 +75,17 @@ type plan struct {
 	persistable bool  // a persistable struct: held by value it is unstorable
 	body        *plan // of a record's body: another plan for a persistable struct, else itself
 
-	elem, key *plan
-	fields    []field
-	optional  bool        // some field may be left out
-	base      *plan       // of a map type: the plan of the unnamed one
-	form      *storedForm // of kindStored
-	promoted  kind        // of the promoted marshaler that older records of the type used
-	ptr       any         // a nil pointer to the type, to build interfaces from
+	elem, key  *plan
+	fields     []field
+	optional   bool        // some field may be left out
+	version    int         // of records whose root has the type; see versions.go
+	versionErr *pathError  // not nil: the type's methods for versions cannot be used
+	aliases    []alias     // of kindStruct
+	unknown    *field      // of kindStruct: the variable that keeps fields which the type lacks, or nil
+	base       *plan       // of a map type: the plan of the unnamed one
+	form       *storedForm // of kindStored
+	promoted   kind        // of the promoted marshaler that older records of the type used
+	ptr        any         // a nil pointer to the type, to build interfaces from
 
 	ptrTag, mapTag byte // their addresses name what a shared pointer points to
 

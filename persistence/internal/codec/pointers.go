@@ -36,16 +36,23 @@ func (e *Encoder) pointer(pl *plan, ptr unsafe.Pointer) error {
 	if elem.nilable {
 		e.buf = append(e.buf, codeFixArray|1)
 	}
-	if !pl.counts {
+	if !pl.counts && e.kept == nil {
 		return elem.enc(e, ptr)
 	}
-	if err := e.enter(pl); err != nil {
-		return err
+	outer := e.region
+	if pl.counts {
+		if err := e.enter(pl); err != nil {
+			return err
+		}
 	}
+	e.region = region{at: ptr, depth: len(e.path)}
 	if err := elem.enc(e, ptr); err != nil {
 		return err
 	}
-	e.leave()
+	e.region = outer
+	if pl.counts {
+		e.leave()
+	}
 	return nil
 }
 
@@ -53,7 +60,11 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
-	elem, start := pl.elem, d.pos
+	elem, box := pl.elem, d.pos
+	if !elem.nilable && d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !elem.takes(token{fam: famArray, n: 1}) {
+		d.unwrap()
+	}
+	start := d.pos
 	if elem.size > 0 {
 		if q, err := d.shared(pl, &elem.ptrTag); q != nil || err != nil {
 			*(*unsafe.Pointer)(p) = q
@@ -61,10 +72,12 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 		}
 	}
 	if elem.nilable {
-		if d.left() < 1 || d.buf[d.pos] != codeFixArray|1 {
-			return d.mismatch("an array of one")
+		if err := d.wrapped(elem); err != nil {
+			return err
 		}
-		d.pos++
+		if elem.kind == kindSlice {
+			d.exact++
+		}
 	}
 	q := reflect.New(elem.typ).UnsafePointer()
 	*(*unsafe.Pointer)(p) = q
@@ -76,13 +89,28 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 	}
-	if err := elem.dec(d, q); err != nil {
-		return err
+	if d.keep == nil {
+		if err := elem.dec(d, q); err != nil {
+			return err
+		}
+	} else {
+		outer := d.keep.region
+		d.keep.region = region{at: q, depth: len(d.path)}
+		if err := elem.dec(d, q); err != nil {
+			return err
+		}
+		d.keep.region = outer
+	}
+	if elem.kind == kindSlice {
+		d.exact--
 	}
 	if pl.counts {
 		d.leave()
 	}
 	if elem.size > 0 {
+		if box != start {
+			d.recordAlso(q, &elem.ptrTag, box) // what is shared may be a pointer to this one
+		}
 		d.recorded(&elem.ptrTag, start)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (cp *compiler) storesOnly(t reflect.Type, m marshalerPair) bool {
 	}
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		_, _, skip := parseTag(sf.Tag.Get("msgpack"))
+		skip := parseTag(sf.Tag.Get("msgpack")).skip
 		if i == enc[0].Index[0] {
 			if skip {
 				return false
@@ -103,7 +103,7 @@ func (cp *compiler) storesField(sf reflect.StructField) bool {
 		inner = inner.Elem()
 	}
 	switch {
-	case sf.Anonymous && inner == cp.c.identity:
+	case sf.Anonymous && (inner == cp.c.identity || inner == cp.c.unknown):
 		return false
 	case sf.Anonymous && inner.Kind() == reflect.Struct:
 		return !cp.flattens(inner) || !cp.storesNone(inner, nil) || stateful(cp.c.identity, inner)

@@ -121,7 +121,11 @@ func decLazy(d *decoder, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
-	b, err := d.content(famExt, extLazy, "a lazy reference")
+	ext := byte(extLazy)
+	if t := readToken(d.buf[d.pos:]); t.fam == famExt && t.ext == extEager {
+		ext, d.old = extEager, true // it was a pointer
+	}
+	b, err := d.content(famExt, ext, "a lazy reference")
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (p *nameParser) parse(name string, depth int) (reflect.Type, error) {
 	} else if _, ok := p.n.inUse[name]; ok {
 		return nil, fmt.Errorf("several types have the name %q", shorten(name))
 	}
-	return nil, fmt.Errorf("no type of the name %q is registered", shorten(name))
+	return nil, fmt.Errorf("no type is registered under it: Register[T](%q), or RegisterAlias, names the T that it is loaded as", shorten(name))
 }
 
 func (p *nameParser) array(name string, depth int) (reflect.Type, error) {

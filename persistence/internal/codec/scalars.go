@@ -81,6 +81,9 @@ func (d *decoder) scalar(o op, p unsafe.Pointer) error {
 				return nil
 			}
 		}
+		if d.unwrap() {
+			return d.scalar(o, p)
+		}
 		return d.mismatch("a bool")
 	case opInt8, opInt16, opInt32, opInt64:
 		bits := 8 << (o - opInt8)
@@ -120,6 +123,7 @@ func (d *decoder) scalar(o op, p unsafe.Pointer) error {
 	case opFloat64:
 		return d.float64((*uint64)(p))
 	case opComplex64, opComplex128:
+		d.unwrap()
 		if d.pos >= len(d.buf) || d.buf[d.pos] != codeFixArray|2 {
 			return d.mismatch("an array of two floats")
 		}
@@ -146,7 +150,7 @@ func (d *decoder) signed(bits int) (int64, error) {
 		d.pos++
 		return int64(d.buf[d.pos-1]), nil
 	}
-	t := readToken(d.buf[d.pos:])
+	t := d.integer()
 	if t.fam != famInt {
 		return 0, d.mismatch("an integer")
 	}
@@ -164,7 +168,7 @@ func (d *decoder) unsigned(bits int) (uint64, error) {
 		d.pos++
 		return uint64(d.buf[d.pos-1]), nil
 	}
-	t := readToken(d.buf[d.pos:])
+	t := d.integer()
 	if t.fam != famInt {
 		return 0, d.mismatch("an integer")
 	}
@@ -175,20 +179,50 @@ func (d *decoder) unsigned(bits int) (uint64, error) {
 	return t.n, nil
 }
 
+// integer reads the next token. A float that is a whole number is given as the integer.
+func (d *decoder) integer() token {
+	t := readToken(d.buf[d.pos:])
+	if t.fam == famArray && d.unwrap() {
+		t = readToken(d.buf[d.pos:])
+	}
+	if t.fam != famFloat {
+		return t
+	}
+	f := math.Float64frombits(t.n)
+	if t.code == codeFloat32 {
+		f = float64(math.Float32frombits(uint32(t.n)))
+	}
+	switch {
+	case f != math.Trunc(f) || f == 0 && math.Signbit(f) || f < math.MinInt64 || f >= 1<<64:
+		return t // the sign of a zero would be lost too
+	case f < 0:
+		t.n, t.neg = uint64(int64(f)), true
+	default:
+		t.n = uint64(f)
+	}
+	t.fam = famInt
+	d.old = true
+	return t
+}
+
 func (d *decoder) outOfRange(t token, what string, bits int) error {
 	if t.neg {
-		return d.corrupt("%d does not fit into %s of %d bits", int64(t.n), what, bits)
+		return d.fail(driver.ErrType, "%d does not fit into %s of %d bits", int64(t.n), what, bits)
 	}
-	return d.corrupt("%d does not fit into %s of %d bits", t.n, what, bits)
+	return d.fail(driver.ErrType, "%d does not fit into %s of %d bits", t.n, what, bits)
 }
 
 // float64 reads the bits of a number that a float64 holds without loss.
 func (d *decoder) float64(p *uint64) error {
 	t := readToken(d.buf[d.pos:])
+	if t.fam == famArray && d.unwrap() {
+		t = readToken(d.buf[d.pos:])
+	}
 	switch {
 	case t.code == codeFloat64 && t.fam == famFloat:
 		*p = t.n
 	case t.code == codeFloat32 && t.fam == famFloat:
+		d.old = true
 		*p = math.Float64bits(float64(math.Float32frombits(uint32(t.n))))
 	case t.fam == famInt:
 		f := float64(t.n)
@@ -198,6 +232,7 @@ func (d *decoder) float64(p *uint64) error {
 		if !t.neg && (f >= 1<<64 || uint64(f) != t.n) || t.neg && int64(f) != int64(t.n) {
 			return d.outOfRange(t, "a float", 64)
 		}
+		d.old = true
 		*p = math.Float64bits(f)
 	default:
 		return d.mismatch("a float")
@@ -221,8 +256,9 @@ func (d *decoder) float32(p *uint32) error {
 	f := math.Float64frombits(bits)
 	if float64(float32(f)) != f && f == f {
 		d.pos = start
-		return d.corrupt("%v does not fit into a float of 32 bits", f)
+		return d.fail(driver.ErrType, "%v does not fit into a float of 32 bits", f)
 	}
+	d.old = true
 	*p = math.Float32bits(float32(f))
 	return nil
 }

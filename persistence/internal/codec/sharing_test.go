@@ -241,7 +241,7 @@ func TestReferences(t *testing.T) {
 	into.put("t.20", outDep)
 	into.put("m", outHost)
 	var links []driver.ID
-	err = c.Decode(h, &out, DecodeOptions{Limits: testLimits, Target: into.target, Lazy: func(l *Link) {
+	_, err = c.Decode(h, &out, DecodeOptions{Limits: testLimits, Target: into.target, Lazy: func(l *Link) {
 		l.Store = "here"
 		links = append(links, l.ID)
 	}})
@@ -324,21 +324,21 @@ func TestReferencesThatDoNotFit(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := c.Decode(h, new(task), DecodeOptions{Limits: testLimits, Target: tc.target})
+			_, err := c.Decode(h, new(task), DecodeOptions{Limits: testLimits, Target: tc.target})
 			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 	t.Run("the resolver's error is passed up", func(t *testing.T) {
-		if _, err := c.NewEncoder(testLimits, newWorld()).Encode(&task{Host: host}); err == nil || !strings.Contains(err.Error(), "no ID for a *codec.machine") {
+		if _, err := c.NewEncoder(testLimits, newWorld()).Encode(&task{Host: host}, nil); err == nil || !strings.Contains(err.Error(), "no ID for a *codec.machine") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("an ID that is too long", func(t *testing.T) {
 		w := newWorld()
 		w.put(driver.ID(strings.Repeat("x", driver.MaxIDLen+1)), host)
-		if _, err := c.NewEncoder(testLimits, w).Encode(&task{Host: host}); !errors.Is(err, driver.ErrInvalidID) {
+		if _, err := c.NewEncoder(testLimits, w).Encode(&task{Host: host}, nil); !errors.Is(err, driver.ErrInvalidID) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -3,6 +3,8 @@ package codec
 import (
 	"reflect"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // Slices and arrays are msgpack arrays; a nil slice is nil.
@@ -37,7 +39,7 @@ func buildArray(pl *plan) {
 			return err
 		}
 		if m != n {
-			return d.corrupt("%d elements where %d are wanted", m, n)
+			return d.fail(driver.ErrType, "%d elements where %d are wanted", m, n)
 		}
 		if err := d.elements(pl, p, 0, n); err != nil {
 			return err
@@ -101,8 +103,19 @@ func (d *decoder) slice(pl *plan, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
+	one := d.oneForSlice(pl.elem)
 	if err := d.enter(pl); err != nil {
 		return err
+	}
+	if one {
+		// It was one value.
+		d.old = true
+		grow(pl, p, 1)
+		if err := d.elements(pl, (*sliceHeader)(p).data, 0, 1); err != nil {
+			return err
+		}
+		d.leave()
+		return nil
 	}
 	n, err := d.arrayLen()
 	if err != nil {

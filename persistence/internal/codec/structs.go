@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -8,14 +9,16 @@ import (
 // A struct is a map of its stored fields, sorted by encoded name.
 
 func (cp *compiler) buildStruct(pl *plan) {
-	fields, lossy := cp.structFields(pl.typ)
-	for _, cand := range fields {
+	found := cp.structFields(pl.typ)
+	lossy := found.lossy
+	for _, cand := range found.fields {
 		f := cand.field
 		f.pl = cp.plan(cand.typ)
 		f.op = f.pl.op
 		pl.fields = append(pl.fields, f)
 		pl.optional = pl.optional || f.omit || f.zero || f.via != nil
 	}
+	pl.aliases, pl.unknown = found.aliases, found.unknown
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.structure(pl, p) }
 	if lossy != nil {
 		pl.enc = func(e *Encoder, _ unsafe.Pointer) error { return e.failNever(lossy) }
@@ -28,7 +31,11 @@ func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
 		return err
 	}
 	depth := len(e.path) - 1
-	if pl.optional {
+	if e.kept != nil || pl.unknown != nil {
+		if err := e.keptStructure(pl, p, depth); err != nil {
+			return err
+		}
+	} else if pl.optional {
 		if err := e.optionalFields(pl, p, depth); err != nil {
 			return err
 		}
@@ -60,6 +67,75 @@ func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
 	return e.room(0)
 }
 
+// keptStructure appends a struct for which fields may be kept that its type lacks.
+func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
+	var kept *keptFields
+	if pl.unknown != nil {
+		kept = *(**keptFields)(pl.unknown.at(p))
+	}
+	if kept == nil && e.kept != nil {
+		kept = e.kept.fields(e.c, &e.region, e.path, pl)
+	}
+	var rest []keptField
+	if kept != nil {
+		rest = kept.fields
+	}
+	fields := make([]unsafe.Pointer, len(pl.fields))
+	n := 0
+	for i := range pl.fields {
+		f := &pl.fields[i]
+		q, ok := f.stored(p)
+		if !ok && f.omit && e.kept != nil {
+			q = f.at(p)
+			ok = q != nil && e.kept.within(q, f.pl.size)
+		}
+		if ok {
+			fields[i] = q
+			n++
+		}
+	}
+	for i := range rest {
+		if !pl.hasKey(rest[i].key) {
+			n++
+		}
+	}
+	e.buf = appendMapLen(e.buf, n)
+	before := func(key string) error { // writes what is kept under names before key
+		for ; len(rest) > 0 && (key == "" || rest[0].key <= key); rest = rest[1:] {
+			if pl.hasKey(rest[0].key) {
+				continue
+			}
+			e.path[depth].i = -1
+			e.buf = append(e.buf, rest[0].key...)
+			if err := e.keptValue(&rest[0].value, kept.store); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for i := range pl.fields {
+		if fields[i] == nil {
+			continue
+		}
+		f := &pl.fields[i]
+		if err := before(f.key); err != nil {
+			return err
+		}
+		e.buf = append(e.buf, f.key...)
+		e.path[depth].i = i
+		if err := f.pl.enc(e, fields[i]); err != nil {
+			return err
+		}
+	}
+	return before("")
+}
+
+// hasKey reports whether the type stores a field under key, or once did.
+func (pl *plan) hasKey(key string) bool {
+	_, ok := slices.BinarySearchFunc(pl.fields, key, func(f field, key string) int { return strings.Compare(f.key, key) })
+	return ok || pl.aliasOf(key) >= 0
+}
+
 // optionalFields appends a struct whose fields may be left out.
 func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
 	n := 0
@@ -87,6 +163,9 @@ func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
 // structure reads a struct. Names come in their order, so that one walk over both matches them, and
 // each at most once.
 func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
+	if d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 {
+		d.unwrap()
+	}
 	if err := d.enter(pl); err != nil {
 		return err
 	}
@@ -96,6 +175,7 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 	}
 	depth := len(d.path) - 1
 	fields := pl.fields
+	first := d.pos
 	next, prev := 0, "" // the next field that may come; the encoded name that came last
 	for range n {
 		var f *field
@@ -103,7 +183,8 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 			f = &fields[next]
 		}
 		if f == nil || !hasPrefix(d.buf[d.pos:], f.key) {
-			if f, prev, err = d.unusualName(pl, &next, prev); err != nil {
+			names := fieldNames{first: first, count: n, next: &next, prev: &prev}
+			if f, err = d.unusualName(pl, p, names); err != nil {
 				return err
 			}
 			if f == nil {
@@ -112,9 +193,9 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 		} else {
 			d.pos += len(f.key)
 			prev = f.key
+			d.path[depth].i = next
+			next++
 		}
-		d.path[depth].i = next
-		next++
 		var q unsafe.Pointer
 		if f.via == nil {
 			q = unsafe.Add(p, f.off)
@@ -130,41 +211,121 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 	}
+	if next < len(fields) {
+		d.absent(fields[next:])
+	}
 	d.leave()
 	return nil
 }
 
-func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
-
-// unusualName reads a name that is not that of the next field. It returns the field, and makes it
-// the next, or nil where the type has none and the value was skipped; and the encoded name.
-func (d *decoder) unusualName(pl *plan, next *int, prev string) (*field, string, error) {
-	start := d.pos
-	d.path[len(d.path)-1].i = -1
-	name, err := d.str()
-	if err != nil {
-		return nil, "", err
-	}
-	if d.pos-start-len(name) != strHead(uint64(len(name))) {
-		return nil, "", d.corrupt("a field name that is not in its shortest form")
-	}
-	key := unsafe.String(&d.buf[start], d.pos-start)
-	if prev != "" && key <= prev {
-		return nil, "", d.corrupt("field %q out of order, or twice", shorten(string(name)))
-	}
-	for ; *next < len(pl.fields); *next++ {
-		switch c := strings.Compare(pl.fields[*next].key, key); {
-		case c == 0:
-			return &pl.fields[*next], key, nil
-		case c > 0:
-			return nil, key, d.unknown(string(name))
+// absent is told of fields that the record lacks. It would have them if it were encoded again,
+// unless they may be left out.
+func (d *decoder) absent(fields []field) {
+	for i := range fields {
+		if f := &fields[i]; !f.omit && !f.zero && f.via == nil {
+			d.differs = true
 		}
 	}
-	return nil, key, d.unknown(string(name))
 }
 
-// unknown skips the value of a field that the type does not have.
-func (d *decoder) unknown(name string) error {
+func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
+
+// fieldNames is where the reading of a struct's names is.
+type fieldNames struct {
+	first, count int     // where the names begin, and their number
+	next         *int    // the next field that may come
+	prev         *string // the encoded name that came last
+}
+
+// unusualName reads a name that is not that of the next field, of the struct at p. It returns the
+// field whose value comes next, or nil where the type has none and the value was skipped.
+func (d *decoder) unusualName(pl *plan, p unsafe.Pointer, at fieldNames) (*field, error) {
+	start := d.pos
+	depth := len(d.path) - 1
+	d.path[depth].i = -1
+	name, err := d.str()
+	if err != nil {
+		return nil, err
+	}
+	if d.pos-start-len(name) != strHead(uint64(len(name))) {
+		return nil, d.corrupt("a field name that is not in its shortest form")
+	}
+	key := unsafe.String(&d.buf[start], d.pos-start)
+	if *at.prev != "" && key <= *at.prev {
+		return nil, d.corrupt("field %q out of order, or twice", shorten(string(name)))
+	}
+	*at.prev = key
+	i := *at.next
+	for i < len(pl.fields) && pl.fields[i].key < key {
+		i++
+	}
+	d.absent(pl.fields[*at.next:i])
+	*at.next = i
+	if i < len(pl.fields) && pl.fields[i].key == key {
+		d.path[depth].i = i
+		*at.next = i + 1
+		return &pl.fields[i], nil
+	}
+	if i := pl.aliasOf(key); i >= 0 {
+		d.old = true
+		if d.superseded(pl, i, key, at) {
+			return nil, d.skipField(string(name))
+		}
+		d.path[depth].i = i
+		return &pl.fields[i], nil
+	}
+	s := span{from: d.pos}
+	if err := d.skipField(string(name)); err != nil {
+		return nil, err
+	}
+	d.unknown = true
+	if s.to = d.pos; d.keep != nil {
+		d.keep.find(d, pl, p, strings.Clone(key), string(name), s)
+	}
+	return nil, nil
+}
+
+// aliasOf returns the index of the field that was once stored under key, -1 if there is none.
+func (pl *plan) aliasOf(key string) int {
+	for i := range pl.aliases {
+		if pl.aliases[i].key == key {
+			return pl.aliases[i].field
+		}
+	}
+	return -1
+}
+
+// superseded reports whether the struct holds field i under its own name too, or under an alias
+// that comes before key.
+func (d *decoder) superseded(pl *plan, i int, key string, at fieldNames) bool {
+	better := []string{pl.fields[i].key}
+	for _, a := range pl.aliases {
+		if a.key == key {
+			break
+		}
+		if a.field == i {
+			better = append(better, a.key)
+		}
+	}
+	for pos, n := at.first, at.count; n > 0; n-- {
+		for _, k := range better {
+			if hasPrefix(d.buf[pos:], k) {
+				return true
+			}
+		}
+		var ok bool
+		if pos, ok = skip(d.buf, pos); ok {
+			pos, ok = skip(d.buf, pos)
+		}
+		if !ok {
+			return false // an error when it is reached
+		}
+	}
+	return false
+}
+
+// skipField skips the value of a field that has no place in the type, or a better value.
+func (d *decoder) skipField(name string) error {
 	end, ok := skip(d.buf, d.pos)
 	if !ok {
 		return d.corrupt("unknown field %q is malformed", shorten(name))
@@ -173,8 +334,5 @@ func (d *decoder) unknown(name string) error {
 		d.skipped = append(d.skipped, span{d.pos, end})
 	}
 	d.pos = end
-	if d.opts.Unknown != nil {
-		d.opts.Unknown(d.where() + "." + shorten(name))
-	}
 	return nil
 }

@@ -56,6 +56,9 @@ func appendTimestamp(b []byte, t time.Time) []byte {
 func decTime(d *decoder, p unsafe.Pointer) error {
 	parts := 0
 	if d.pos < len(d.buf) {
+		if d.buf[d.pos] == codeFixArray|1 {
+			d.unwrap()
+		}
 		if c := d.buf[d.pos]; c == codeFixArray|2 || c == codeFixArray|3 && d.version >= versionZones {
 			parts = int(c &^ codeFixArray)
 			d.pos++

@@ -72,7 +72,7 @@ func TestUnstorable(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(tc.in)
+			_, err := newCodec(t).NewEncoder(testLimits, newWorld()).Encode(tc.in, nil)
 			if tc.path == "" {
 				if err != nil {
 					t.Errorf("got %v", err)
@@ -121,7 +121,7 @@ func TestMaxBytes(t *testing.T) {
 	size := int64(len(encode(t, c, nil, in)))
 	for limit, fits := range map[int64]bool{size: true, size - 1: false, 5000: false, 100: false, 1: false} {
 		lim := Limits{limit, 10}
-		enc, err := c.NewEncoder(lim, nil).Encode(in)
+		enc, err := c.NewEncoder(lim, nil).Encode(in, nil)
 		if fits {
 			if err != nil {
 				t.Fatal(err)
@@ -139,11 +139,11 @@ func TestMaxBytes(t *testing.T) {
 		}
 	}
 	t.Run("what has no size takes room as well", func(t *testing.T) {
-		if _, err := c.NewEncoder(Limits{1 << 20, 10}, nil).Encode(new([1 << 30]struct{})); !errors.Is(err, driver.ErrTooLarge) && !errors.Is(err, driver.ErrUnstorable) {
+		if _, err := c.NewEncoder(Limits{1 << 20, 10}, nil).Encode(new([1 << 30]struct{}), nil); !errors.Is(err, driver.ErrTooLarge) && !errors.Is(err, driver.ErrUnstorable) {
 			t.Errorf("got %v", err)
 		}
 		type vast struct{ A [1 << 30]struct{} }
-		if _, err := c.NewEncoder(Limits{1 << 20, 10}, nil).Encode(&vast{}); !errors.Is(err, driver.ErrTooLarge) {
+		if _, err := c.NewEncoder(Limits{1 << 20, 10}, nil).Encode(&vast{}, nil); !errors.Is(err, driver.ErrTooLarge) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -232,7 +232,7 @@ func TestMaxDepth(t *testing.T) {
 			lo, hi := 1, limit+2 // the deepest that fits, and one that does not
 			for lo+1 < hi {
 				mid := (lo + hi) / 2
-				if _, err := c.NewEncoder(lim, nil).Encode(deep(mid)); err == nil {
+				if _, err := c.NewEncoder(lim, nil).Encode(deep(mid), nil); err == nil {
 					lo = mid
 				} else {
 					hi = mid
@@ -251,14 +251,14 @@ func TestMaxDepth(t *testing.T) {
 			if typ.Kind() == reflect.Pointer && typ.Elem().Kind() == reflect.Struct {
 				typ = typ.Elem()
 			}
-			if err := c.Decode(h, reflect.New(typ).Interface(), DecodeOptions{Limits: lim}); err != nil {
+			if _, err := c.Decode(h, reflect.New(typ).Interface(), DecodeOptions{Limits: lim}); err != nil {
 				t.Errorf("what was encoded is not decoded: %v", err)
 			}
-			err = c.Decode(h, reflect.New(typ).Interface(), DecodeOptions{Limits: Limits{1 << 30, 100}})
+			_, err = c.Decode(h, reflect.New(typ).Interface(), DecodeOptions{Limits: Limits{1 << 30, 100}})
 			if !errors.Is(err, driver.ErrTooLarge) {
 				t.Errorf("with a lower limit: %v", err)
 			}
-			_, err = c.NewEncoder(lim, nil).Encode(deep(2 * limit))
+			_, err = c.NewEncoder(lim, nil).Encode(deep(2*limit), nil)
 			if !errors.Is(err, driver.ErrTooLarge) || len(err.Error()) > 500 {
 				t.Errorf("too deep: %.1000v", err)
 			}
@@ -268,7 +268,7 @@ func TestMaxDepth(t *testing.T) {
 
 func TestADeepPathIsShortened(t *testing.T) {
 	t.Parallel()
-	_, err := newCodec(t).NewEncoder(Limits{1 << 30, 1000}, nil).Encode(chain(2000))
+	_, err := newCodec(t).NewEncoder(Limits{1 << 30, 1000}, nil).Encode(chain(2000), nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "node.Next.Next.Next.") || !strings.Contains(err.Error(), "…: nested deeper than the limit of 1000") {
 		t.Errorf("got %v", err)
 	}

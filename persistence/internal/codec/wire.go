@@ -215,6 +215,23 @@ type token struct {
 	head int    // bytes of the head
 }
 
+// String names the kind of value that t begins.
+func (t token) String() string {
+	if t.fam == famExt {
+		switch t.ext {
+		case extEager:
+			return "a reference"
+		case extLazy:
+			return "a lazy reference"
+		case extBackref:
+			return "a pointer shared with another"
+		case extTime:
+			return "a time"
+		}
+	}
+	return t.fam.String()
+}
+
 // payload returns how many bytes of content follow the head itself (those of strings, bytes and
 // extensions).
 func (t token) payload() uint64 {

@@ -1,0 +1,355 @@
+package codec
+
+import (
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// A keeper is what a decoder gathers of unknown fields. There is none at first: a record that turns
+// out to have such fields is decoded a second time, with one.
+type keeper struct {
+	region region
+	found  []foundField
+	out    []UnknownField
+}
+
+// A foundField is an unknown field that a decoder came to.
+type foundField struct {
+	first, second place
+	inside        *keptFields // not nil: what the struct itself holds
+	key           string
+	span          span
+}
+
+// find notes the unknown field with the encoded name key and the value at s of the struct at p.
+func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, s span) {
+	f := foundField{key: key, span: s}
+	where := Aside
+	if pl.unknown != nil {
+		// The struct may be copied before the values are made, so it gets its fields now.
+		to := (**keptFields)(pl.unknown.at(p))
+		if *to == nil {
+			*to = &keptFields{store: d.opts.Store}
+		}
+		f.inside, where = *to, Inside
+	}
+	if where == Aside {
+		var ok bool
+		if f.first, f.second, ok = d.c.placeOf(&k.region, d.path, pl); !ok {
+			where = Lost
+		}
+	}
+	if len(k.out) < maxUnknownPaths {
+		k.out = append(k.out, UnknownField{Path: d.where() + "." + shorten(name), Place: where})
+	} else if where == Lost && k.lost() == "" {
+		k.out[maxUnknownPaths-1] = UnknownField{Path: d.where() + "." + shorten(name), Place: where}
+	}
+	if where != Lost {
+		k.found = append(k.found, f)
+	}
+}
+
+func (k *keeper) lost() string {
+	o := Outcome{Unknown: k.out}
+	return o.lostField()
+}
+
+// collect makes the values of all unknown fields, and puts them where they are kept: into their
+// structs, or into the result. newer is the version of a record that is newer than the program.
+func (d *decoder) collect(newer int) (*Kept, error) {
+	k := d.keep
+	kept := &Kept{version: newer, store: d.opts.Store, at: map[place]*keptFields{}, lost: k.lost()}
+	rc := newRawCollector(d)
+	for i := range k.found {
+		rc.regions = append(rc.regions, k.found[i].span)
+	}
+	if err := rc.findTargets(); err != nil {
+		return nil, err
+	}
+	for i := range k.found {
+		f := &k.found[i]
+		v, err := rc.raw(f.span)
+		if err != nil {
+			return nil, err
+		}
+		field := keptField{key: f.key, value: *v}
+		to := f.inside
+		if to == nil {
+			to = kept.at[f.first]
+		}
+		if to == nil {
+			to = &keptFields{store: kept.store}
+			kept.at[f.first] = to
+			if f.second.at != nil {
+				kept.at[f.second] = to
+			}
+		}
+		to.fields = append(to.fields, field)
+	}
+	if err := rc.finish(); err != nil {
+		return nil, err
+	}
+	if len(kept.at) == 0 && kept.lost == "" && newer == 0 {
+		return nil, nil
+	}
+	return kept, nil
+}
+
+// A rawCollector makes the values of one record.
+type rawCollector struct {
+	d       *decoder
+	regions []span          // the unknown fields, and what they refer to that is no variable
+	labels  map[int]*target // by offset: what back-references in regions lead to
+	late    map[int]lateAt  // by offset: variables made for values inside regions
+	cost    int             // bytes of regions searched that are no unknown fields
+}
+
+// lateAt is a pointer or map of the object that was made for a value inside a skipped one.
+type lateAt struct {
+	made *lateMade
+	id   ident
+}
+
+func newRawCollector(d *decoder) *rawCollector {
+	rc := &rawCollector{d: d, labels: map[int]*target{}}
+	if d.late != nil {
+		rc.late = make(map[int]lateAt, len(d.late.made))
+		for key, m := range d.late.made {
+			if m.end > 0 {
+				rc.late[int(key.off)] = lateAt{m, key.id}
+			}
+		}
+	}
+	return rc
+}
+
+// findTargets finds what is referred back to from inside the regions. What is neither a variable
+// of the object nor inside of a region becomes a region itself.
+func (rc *rawCollector) findTargets() error {
+	d := rc.d
+	for done := 0; done < len(rc.regions); {
+		var offsets []int
+		for ; done < len(rc.regions); done++ {
+			err := rc.scan(rc.regions[done], func(t token, pos int) (int, error) {
+				if l, ok := rc.late[pos]; ok {
+					return l.made.end, nil
+				}
+				if t.fam == famExt && t.ext == extBackref && t.n == 4 {
+					off := int(binary.BigEndian.Uint32(d.buf[pos+t.head:]))
+					if rc.labels[off] == nil {
+						rc.labels[off] = rc.variable(off)
+						offsets = append(offsets, off)
+					}
+				}
+				return 0, nil
+			}, nil)
+			if err != nil {
+				return err
+			}
+		}
+		slices.Sort(offsets)
+		for _, off := range offsets {
+			if rc.labels[off].slot != nil || rc.inRegion(off) {
+				continue
+			}
+			if off >= len(d.buf) {
+				return d.corrupt("refers back to byte %d of %d", off, len(d.buf))
+			}
+			end, ok := skip(d.buf, off)
+			if rc.cost += end - off; !ok || rc.cost > 2*len(d.buf) {
+				return d.corrupt("refers back to byte %d, where there is no value, or too often", off)
+			}
+			rc.regions = append(rc.regions, span{off, end})
+		}
+	}
+	return nil
+}
+
+func (rc *rawCollector) inRegion(off int) bool {
+	return slices.ContainsFunc(rc.regions, func(s span) bool { return s.from <= off && off < s.to })
+}
+
+// variable returns the target at off: one with a slot if the object has a pointer or map for it.
+func (rc *rawCollector) variable(off int) *target {
+	d := rc.d
+	i, ok := slices.BinarySearchFunc(d.made, uint32(off), func(m made, off uint32) int { return cmp.Compare(m.off, off) })
+	if ok {
+		if t := d.c.variable(d.made[i].id, d.made[i].ptr); t != nil {
+			return t
+		}
+	}
+	if l, ok := rc.late[off]; ok {
+		if t := d.c.variable(l.id, l.made.ptr); t != nil {
+			return t
+		}
+	}
+	return &target{}
+}
+
+// variable returns a target that holds the pointer or map ptr, whose target is id.
+func (c *Codec) variable(id ident, ptr unsafe.Pointer) *target {
+	var found *plan
+	c.plans.Range(func(_, v any) bool {
+		for _, pl := range []*plan{v.(*plan), v.(*plan).body} {
+			switch id {
+			case &pl.ptrTag:
+				found = &plan{typ: pl.typ, kind: kindPointer, elem: pl, counts: !structural(pl.typ.Kind())}
+			case &pl.mapTag:
+				found = pl
+			}
+		}
+		return found == nil
+	})
+	if found == nil {
+		return nil
+	}
+	if found.kind == kindPointer {
+		buildPointer(found)
+	}
+	slot := new(unsafe.Pointer)
+	*slot = ptr
+	return &target{slot: unsafe.Pointer(slot), pl: found}
+}
+
+// raw makes the rawValue of the value at s.
+func (rc *rawCollector) raw(s span) (*rawValue, error) {
+	d := rc.d
+	v := &rawValue{}
+	lit := s.from // where bytes begin that are in no part yet
+	flush := func(to int) {
+		if to > lit {
+			v.parts = append(v.parts, part{lit: slices.Clone(d.buf[lit:to])})
+		}
+		lit = to
+	}
+	var def *target // begins with the next part
+	add := func(p part) {
+		if p.def == nil {
+			p.def = def
+		}
+		def = nil
+		v.parts = append(v.parts, p)
+	}
+	begin := func(t token, pos int) (int, error) {
+		if t.fam == famArray && t.n == 3 {
+			v.zoned = v.zoned || d.version >= versionZones && rc.isTime(pos+t.head)
+		}
+		if l, ok := rc.late[pos]; ok {
+			if t := d.c.variable(l.id, l.made.ptr); t != nil {
+				flush(pos)
+				t.to = len(v.parts) + 1
+				v.parts = append(v.parts, part{def: t})
+				lit = l.made.end
+				return l.made.end, nil
+			}
+		}
+		if t := rc.labels[pos]; t != nil && t.slot == nil && t.raw == nil {
+			flush(pos)
+			t.raw, t.from = v, len(v.parts)
+			def = t
+		}
+		if t.fam != famExt || t.ext != extEager && t.ext != extLazy && t.ext != extBackref {
+			if def != nil {
+				// The head of the target is a part of its own, so that the part has its definition.
+				add(part{lit: slices.Clone(d.buf[pos : pos+t.head+int(t.payload())])})
+				lit = pos + t.head + int(t.payload())
+			}
+			return 0, nil
+		}
+		flush(pos)
+		content := d.buf[pos+t.head : pos+t.head+int(t.n)]
+		lit = pos + t.head + int(t.n)
+		if t.ext == extBackref {
+			if t.n != 4 {
+				return 0, d.corrupt("a back-reference of %d bytes", t.n)
+			}
+			add(part{ext: extBackref, to: rc.labels[int(binary.BigEndian.Uint32(content))]})
+			return 0, nil
+		}
+		if len(content) == 0 || len(content) > driver.MaxIDLen {
+			return 0, d.corrupt("refers to an ID of %d bytes", len(content))
+		}
+		add(part{ext: t.ext, lit: slices.Clone(content)})
+		return 0, nil
+	}
+	end := func(from, to int) {
+		if t := rc.labels[from]; t != nil && t.raw == v && t.to == 0 {
+			flush(to)
+			t.to = len(v.parts)
+		}
+	}
+	if err := rc.scan(s, begin, end); err != nil {
+		return nil, err
+	}
+	flush(s.to)
+	return v, nil
+}
+
+// isTime reports whether a timestamp is at pos.
+func (rc *rawCollector) isTime(pos int) bool {
+	t := readToken(rc.d.buf[pos:])
+	return t.fam == famExt && t.ext == extTime
+}
+
+// finish makes the values of regions that are no unknown fields, and sees that each target is there.
+func (rc *rawCollector) finish() error {
+	for _, off := range slices.Sorted(maps.Keys(rc.labels)) {
+		if t := rc.labels[off]; t.slot != nil || t.raw != nil {
+			continue
+		}
+		end, ok := skip(rc.d.buf, off)
+		if !ok {
+			return rc.d.corrupt("refers back to byte %d, where there is no value", off)
+		}
+		if _, err := rc.raw(span{off, end}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan calls begin for each value in s, nested ones after those that hold them, and end after it.
+// begin returns 0, or the end of the value if what is in it is left out.
+func (rc *rawCollector) scan(s span, begin func(t token, pos int) (int, error), end func(from, to int)) error {
+	type open struct {
+		from int
+		left uint64
+	}
+	var stack []open
+	b := rc.d.buf
+	for pos := s.from; pos < s.to; {
+		t := readToken(b[pos:])
+		if t.fam == famInvalid || t.payload() > uint64(s.to-pos-t.head) {
+			return rc.d.corrupt("an unknown field is malformed")
+		}
+		next, err := begin(t, pos)
+		if err != nil {
+			return err
+		}
+		n := uint64(0)
+		if next == 0 {
+			switch next = pos + t.head + int(t.payload()); t.fam {
+			case famArray:
+				n = t.n
+			case famMap:
+				n = 2 * t.n
+			}
+		}
+		stack = append(stack, open{pos, n})
+		pos = next
+		for len(stack) > 0 && stack[len(stack)-1].left == 0 {
+			if end != nil {
+				end(stack[len(stack)-1].from, pos)
+			}
+			if stack = stack[:len(stack)-1]; len(stack) > 0 {
+				stack[len(stack)-1].left--
+			}
+		}
+	}
+	return nil
+}

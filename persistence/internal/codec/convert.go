@@ -1,0 +1,85 @@
+package codec
+
+// Values of another type than the program's are taken where they convert exactly: integers and
+// floats that fit, a pointer for what it points to and the reverse, and one value for a slice of
+// one. What was converted is encoded as the program's type from then on.
+
+// wrapped consumes the array of one in which the target of a pointer stands, if that can be nil. A
+// pointer is taken alone too: then it was no target when it was written. Slices, maps, bytes and
+// interfaces are not, since an array of one may be a slice as well.
+func (d *decoder) wrapped(elem *plan) error {
+	t := readToken(d.buf[d.pos:])
+	if t.code == codeFixArray|1 {
+		d.pos++
+		return nil
+	}
+	if elem.kind != kindPointer && elem.kind != kindReference || t.fam == famArray || d.inElements() || !elem.takes(t) {
+		return d.mismatch("an array of one")
+	}
+	d.old = true
+	return nil
+}
+
+// oneForSlice reports whether the value at pos stands for a slice of one elem. In a slice of slices
+// none does.
+func (d *decoder) oneForSlice(elem *plan) bool {
+	t := readToken(d.buf[d.pos:])
+	return t.fam != famArray && d.exact == 0 && !d.inElements() &&
+		elem.kind != kindMap && elem.kind != kindBytes && elem.kind != kindInterface && elem.takes(t)
+}
+
+// inElements reports whether the next value is an element of a slice or array.
+func (d *decoder) inElements() bool {
+	n := len(d.path)
+	return n > 0 && (d.path[n-1].pl.kind == kindSlice || d.path[n-1].pl.kind == kindArray)
+}
+
+// unwrap consumes the head of an array of one, if the value stands in one: it was the element of a
+// slice, or the target of a pointer that can be nil, when it was written. It reports whether it did.
+func (d *decoder) unwrap() bool {
+	if d.exact > 0 || d.inElements() || d.left() < 2 || d.buf[d.pos] != codeFixArray|1 || familyOf(d.buf[d.pos+1]) == famArray || d.buf[d.pos+1] == codeNil {
+		return false
+	}
+	d.pos++
+	d.old = true
+	return true
+}
+
+// takes reports whether a value of pl may begin with t.
+func (pl *plan) takes(t token) bool {
+	switch pl.kind {
+	case kindScalar:
+		switch {
+		case pl.op == opBool:
+			return t.fam == famBool
+		case pl.op == opString:
+			return t.fam == famStr
+		case pl.op == opComplex64 || pl.op == opComplex128:
+			return t.fam == famArray && t.n == 2
+		}
+		return t.fam == famInt || t.fam == famFloat
+	case kindStruct, kindMap:
+		return t.fam == famMap || t.fam == famExt && t.ext == extBackref
+	case kindSlice:
+		return t.fam == famArray
+	case kindArray:
+		return t.fam == famArray && t.n == uint64(pl.typ.Len())
+	case kindBytes, kindByteArray, kindCustom, kindBinary:
+		return t.fam == famBin
+	case kindText:
+		return t.fam == famStr
+	case kindPointer:
+		return pl.elem.nilable && t.fam == famArray && t.n == 1 || !pl.elem.nilable && (pl.elem.takes(t) || t.fam == famExt && t.ext == extBackref)
+	case kindReference:
+		return t.fam == famExt && t.ext == extEager
+	case kindLazy:
+		return t.fam == famExt && (t.ext == extLazy || t.ext == extEager)
+	case kindTime:
+		return t.fam == famExt && t.ext == extTime || t.fam == famArray && (t.n == 2 || t.n == 3)
+	case kindInterface:
+		return t.fam != famInvalid && (t.fam != famArray || t.n == 1 || t.n == 2)
+	case kindStored:
+		return pl.elem.takes(t)
+	}
+	return false
+}

@@ -1,0 +1,288 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/google/go-cmp/cmp"
+)
+
+// there decodes what another version of a program encoded.
+func there(t *testing.T, c *Codec, w *world, data []byte, dst any) Outcome {
+	t.Helper()
+	h, err := c.Parse(data, testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target, Store: w.store})
+	if err != nil {
+		t.Fatalf("decode %T: %v", dst, err)
+	}
+	return out
+}
+
+// back encodes obj with what was kept of it.
+func back(t *testing.T, c *Codec, w *world, obj any, kept *Kept) []byte {
+	t.Helper()
+	enc, err := c.NewEncoder(testLimits, w).Encode(obj, kept)
+	if err != nil {
+		t.Fatalf("encode %T: %v", obj, err)
+	}
+	return bytes.Clone(enc.Data)
+}
+
+type (
+	fullPart struct {
+		Name string
+		Note *string
+		When time.Time
+		More map[string]any
+	}
+	fullLeaf struct {
+		unknown
+		A, B int
+	}
+	full struct {
+		identity
+		Aa    string // before the fields that the other version knows
+		Any   any
+		Array [2]fullLeaf
+		Byte  []byte
+		Deep  struct{ Part fullPart }
+		Host  *machine
+		Leafs []fullLeaf
+		Lazy  ref[task]
+		Map   map[string]fullPart
+		Ptr   *fullPart
+		Same  *fullPart
+		Note  *string
+		Zz    []any
+	}
+
+	thinPart struct{ Name string }
+	thinLeaf struct {
+		unknown
+		B int
+	}
+	thin struct {
+		identity
+		Any   any
+		Array [2]thinLeaf
+		Deep  struct{ Part thinPart }
+		Leafs []thinLeaf
+		Map   map[string]thinPart
+		Ptr   *thinPart
+		Same  *thinPart
+	}
+)
+
+func fullValue(w *world) *full {
+	note, other := "a note", "another"
+	when := time.Date(2024, 3, 8, 9, 0, 0, 5, time.FixedZone("Somewhere/Else", 3600))
+	part := &fullPart{Name: "shared", Note: &note, When: when, More: map[string]any{"x": int8(5), "y": []any{1, "two"}}}
+	part.More["self"] = part.More
+	host := &machine{Name: "host"}
+	w.put("h1", host)
+	f := &full{
+		Aa: "first", Any: fullPart{Name: "boxed", Note: &other}, Array: [2]fullLeaf{{A: 1, B: 2}, {A: 3, B: 4}},
+		Byte: []byte{1, 2}, Host: host, Leafs: []fullLeaf{{A: 5, B: 6}, {A: 7, B: 8}},
+		Lazy: ref[task]{link: Link{ID: "lazy1"}},
+		Map:  map[string]fullPart{"one": {Name: "1", Note: &note}, "two": {Name: "2", When: when}},
+		Ptr:  part, Same: part, Note: &note, Zz: []any{part, host, map[string]any{"k": part.More}},
+	}
+	f.Deep.Part = fullPart{Name: "deep", Note: &other}
+	return f
+}
+
+func keptCodecs(t *testing.T) (a, b *Codec) {
+	t.Helper()
+	a, b = New(testConfig), New(testConfig)
+	for c, types := range map[*Codec][]reflect.Type{
+		a: {reflect.TypeFor[full](), reflect.TypeFor[fullPart](), reflect.TypeFor[machine]()},
+		b: {reflect.TypeFor[thin](), reflect.TypeFor[thinPart](), reflect.TypeFor[machine]()},
+	} {
+		for i, name := range []string{"whole", "part", "machine"} {
+			if err := c.Register(name, types[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return a, b
+}
+
+// A program that knows few fields changes those, and all others are there for the one that knows
+// them: with their values, types, references and what they share.
+func TestWhatATypeLacksIsKept(t *testing.T) {
+	t.Parallel()
+	a, b := keptCodecs(t)
+	w := newWorld()
+	w.store = "s"
+	in := fullValue(w)
+	data := encode(t, a, w, in)
+	obj := new(thin)
+	out := there(t, b, w, data, obj)
+	for _, f := range out.Unknown {
+		if f.Place == Lost {
+			t.Errorf("%s is lost", f.Path)
+		}
+	}
+	if out.Differs || out.Old {
+		t.Error("encoding it again gives the same bytes")
+	}
+	if again := back(t, b, w, obj, out.Kept); !bytes.Equal(again, data) {
+		t.Fatalf("the record was\n%x and is\n%x", data, again)
+	}
+	// The program changes what it knows.
+	obj.Ptr.Name = "changed"
+	obj.Deep.Part.Name = "changed too"
+	obj.Leafs[0], obj.Leafs[1] = obj.Leafs[1], obj.Leafs[0]
+	obj.Leafs = append(obj.Leafs, thinLeaf{B: 10})
+	obj.Array[0], obj.Array[1] = obj.Array[1], obj.Array[0]
+	delete(obj.Map, "two")
+	obj.Map["one"] = thinPart{Name: "one!"}
+	obj.Map["three"] = thinPart{Name: "3"}
+	obj.Any = thinPart{Name: "boxed!"}
+	got := new(full)
+	if out := there(t, a, w, back(t, b, w, obj, out.Kept), got); out.Kept != nil || out.Old {
+		t.Errorf("got %+v", out)
+	}
+	in.Ptr.Name = "changed"
+	in.Deep.Part.Name = "changed too"
+	in.Leafs[0], in.Leafs[1] = in.Leafs[1], in.Leafs[0]
+	in.Leafs = append(in.Leafs, fullLeaf{B: 10})
+	in.Array[0], in.Array[1] = in.Array[1], in.Array[0]
+	one := in.Map["one"]
+	one.Name = "one!"
+	in.Map = map[string]fullPart{"one": one, "three": {Name: "3"}}
+	boxed := in.Any.(fullPart)
+	boxed.Name = "boxed!"
+	in.Any = boxed
+	compare := cmp.Options{compareAll, cmp.Comparer(func(x, y unknown) bool { return true })}
+	if diff := cmp.Diff(in, got, compare); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got.Same != got.Ptr || got.Note != got.Ptr.Note || got.Note != got.Map["one"].Note || got.Zz[0] != any(got.Ptr) ||
+		got.Deep.Part.Note != got.Any.(fullPart).Note || got.Host != in.Host {
+		t.Error("what was shared is no more")
+	}
+	loop := got.Ptr.More
+	if reflect.ValueOf(loop["self"]).UnsafePointer() != reflect.ValueOf(loop).UnsafePointer() ||
+		reflect.ValueOf(got.Zz[2].(map[string]any)["k"]).UnsafePointer() != reflect.ValueOf(loop).UnsafePointer() {
+		t.Error("the map inside itself is another")
+	}
+	if name := got.Ptr.When.Location().String(); name != "Somewhere/Else" {
+		t.Errorf("the zone is %q", name)
+	}
+}
+
+func TestWhatMovesIsLost(t *testing.T) {
+	t.Parallel()
+	type (
+		elemA struct{ X, Y int }
+		elemB struct{ X int }
+	)
+	for name, tt := range map[string]struct {
+		in, out any
+		path    string
+	}{
+		"a slice":              {&struct{ S []elemA }{[]elemA{{1, 2}}}, new(struct{ S []elemB }), "S[0].Y"},
+		"an array":             {&struct{ S [1]elemA }{[1]elemA{{1, 2}}}, new(struct{ S [1]elemB }), "S[0].Y"},
+		"a map in a slice":     {&struct{ S []map[string]elemA }{[]map[string]elemA{{"k": {1, 2}}}}, new(struct{ S []map[string]elemB }), `S[0]["k"].Y`},
+		"an array in a struct": {&struct{ S struct{ T [1]elemA } }{struct{ T [1]elemA }{[1]elemA{{1, 2}}}}, new(struct{ S struct{ T [1]elemB } }), "S.T[0].Y"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCodec(t)
+			out := there(t, c, newWorld(), encode(t, c, nil, tt.in), tt.out)
+			if len(out.Unknown) != 1 || out.Unknown[0].Place != Lost || !strings.HasSuffix(out.Unknown[0].Path, tt.path) {
+				t.Errorf("got %+v", out.Unknown)
+			}
+			if !strings.HasSuffix(out.Kept.Lost(), tt.path) || !out.Differs {
+				t.Errorf("got %q", out.Kept.Lost())
+			}
+		})
+	}
+}
+
+// References among what is kept are those of the record, and are good in its store alone.
+func TestKeptReferences(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	w := newWorld()
+	w.store = "s"
+	type with struct {
+		identity
+		Host *machine
+		Lazy ref[task]
+		N    int
+	}
+	type without struct {
+		identity
+		N int
+	}
+	host := &machine{}
+	w.put("h", host)
+	obj := new(without)
+	out := there(t, c, w, encode(t, c, w, &with{Host: host, Lazy: ref[task]{link: Link{ID: "l"}}, N: 1}), obj)
+	enc, err := c.NewEncoder(testLimits, w).Encode(obj, out.Kept)
+	if err != nil || len(enc.Eager) != 1 || enc.Eager[0] != "h" || len(enc.Lazy) != 1 || enc.Lazy[0] != "l" {
+		t.Errorf("got %v, %v, %v", enc.Eager, enc.Lazy, err)
+	}
+	w.store = "another"
+	if _, err := c.NewEncoder(testLimits, w).Encode(obj, out.Kept); err == nil || !strings.Contains(err.Error(), "another store") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAliasesOfFields(t *testing.T) {
+	t.Parallel()
+	type one struct{ Aname, Other string }
+	type both struct{ Aname, Name, Title string }
+	type now struct {
+		Other string
+		Title string `msgpack:"Title,alias:Name,alias:Aname"`
+	}
+	c := newCodec(t)
+	for name, tt := range map[string]struct {
+		in   any
+		want now
+		old  bool
+	}{
+		"an alias":         {&one{"a", "o"}, now{"o", "a"}, true},
+		"own name wins":    {&both{"a", "n", "t"}, now{"", "t"}, true},
+		"the first alias":  {&struct{ Aname, Name string }{"a", "n"}, now{"", "n"}, true},
+		"the name it has":  {&now{"o", "t"}, now{"o", "t"}, false},
+		"shared with that": {&struct{ Aname, Other, Title string }{"a", "o", "t"}, now{"o", "t"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got now
+			out := there(t, c, newWorld(), encode(t, c, nil, tt.in), &got)
+			if got != tt.want || out.Old != tt.old || out.Differs != tt.old || out.Kept != nil {
+				t.Errorf("got %+v, %+v", got, out)
+			}
+		})
+	}
+	for name, in := range map[string]any{
+		"of another field": &struct {
+			Name  string
+			Title string `msgpack:",alias:Name"`
+		}{},
+		"twice": &struct {
+			A string `msgpack:",alias:Name"`
+			B string `msgpack:",alias:Name"`
+		}{},
+		"misspelt": &struct {
+			A string `msgpack:",alias=Name"`
+		}{},
+	} {
+		if _, err := c.NewEncoder(testLimits, nil).Encode(in, nil); !errors.Is(err, driver.ErrUnstorable) {
+			t.Errorf("an alias %s: %v", name, err)
+		}
+	}
+}
