@@ -127,8 +127,11 @@ func TestGraphsSurviveTheKillOfTheirProcessWhole(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			kills := 5
-			if long() {
+			switch {
+			case long():
 				kills = 50
+			case testing.Short():
+				kills = 2
 			}
 			url := storeURL(t, backend)
 			acked := map[persistence.ID]int{}

@@ -19,7 +19,13 @@ func kills() int {
 
 // randomPause waits for a moment of load, of random length: a kill may come anywhere in an
 // operation.
-func randomPause() { time.Sleep(300*time.Millisecond + rand.N(700*time.Millisecond)) }
+func randomPause() {
+	pause := 300*time.Millisecond + rand.N(700*time.Millisecond)
+	if testing.Short() {
+		pause /= 3
+	}
+	time.Sleep(pause)
+}
 
 func TestNothingIsLostWhenClientsAreKilled(t *testing.T) {
 	t.Parallel()

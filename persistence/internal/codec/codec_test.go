@@ -363,8 +363,12 @@ func TestTimes(t *testing.T) {
 
 func TestManyMegabytesOfBytes(t *testing.T) {
 	t.Parallel()
-	in := box[[]byte]{make([]byte, 64<<20)}
-	in.Value[5], in.Value[64<<20-1] = 1, 2
+	size := 64 << 20
+	if testing.Short() {
+		size = 16 << 20
+	}
+	in := box[[]byte]{make([]byte, size)}
+	in.Value[5], in.Value[size-1] = 1, 2
 	c, w := newCodec(t), newWorld()
 	data := encode(t, c, w, &in)
 	var out box[[]byte]
