@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,7 +81,12 @@ func (s *Source) next(n int) ([]*Job, error) {
 		s.Drained = s.Taken == s.Total
 		return taken, nil
 	}
-	entries, err := os.ReadDir(s.Dir) // sorted by name
+	entries, err := os.ReadDir(s.Dir)   // sorted by name
+	if errors.Is(err, fs.ErrNotExist) { // -from takes it up again when it is back
+		log.Printf("source %s has no more jobs: %v", s.Key, err)
+		s.Drained = true
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

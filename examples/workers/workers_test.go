@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var shared = []string{"sqlite", "file", "postgres", "mariadb"}
@@ -129,6 +130,48 @@ func TestWhatKilledProcessesLeftIsDoneByOthersAfterTheLease(t *testing.T) {
 		}
 		if !strings.Contains(out, "/c failed: exit status 3") {
 			b.Errorf("the summary does not say what went wrong:\n%s", out)
+		}
+	})
+}
+
+func TestAFolderThatIsGoneHasNoMoreJobs(t *testing.T) {
+	benches(t, []string{"mem"}, func(b *bench) {
+		dir := filepath.Join(b.dir, "jobs")
+		fill := func(from, to int) {
+			b.Helper()
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				b.Fatal(err)
+			}
+			for i := from; i <= to; i++ {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.json", i)), []byte(`{"hash_bytes": 1}`), 0o600); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := refill(b.Context(), b.store, dir, 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+		r := &role{store: b.store, key: "all", lease: time.Hour, batch: 4, keep: time.Hour}
+		fill(1, intake+5)
+		if _, err := r.receive(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			b.Fatal(err)
+		}
+		r.drive(b)
+		if n := len(b.found()); n != intake {
+			b.Errorf("%d jobs were done, want the %d that were taken before", n, intake)
+		}
+		fill(intake+1, intake+2)
+		r.drive(b)
+		if n := len(b.found()); n != intake+2 {
+			b.Errorf("%d jobs were done after the folder came back, want %d", n, intake+2)
+		}
+		for key, j := range b.found() {
+			if j.State != Completed {
+				b.Errorf("%s is %s", key, j.State)
+			}
 		}
 	})
 }
