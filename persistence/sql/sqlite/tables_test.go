@@ -10,49 +10,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/brine-go/brine/internal/sqltest"
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/sql/sqlite"
 )
 
 func TestATableMadeByHandServes(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	db := raw(t, path)
-	run(t, db, `CREATE TABLE "Jobs" ("ID" INTEGER PRIMARY KEY, "Data" BLOB, "State" VARCHAR(128), note TEXT DEFAULT 'mine')`,
-		`INSERT INTO jobs VALUES (7, x'0102', 'NEW', 'keep'), (8, NULL, NULL, 'keep'), (9, x'', 'DONE', NULL)`)
+	run(t, db, `CREATE TABLE "Jobs" ("ID" INTEGER PRIMARY KEY, "Data" BLOB, "State" VARCHAR(128), note TEXT DEFAULT 'mine')`, sqltest.RowsByHand)
 	before := schemaOf(t, path)
-	s := driver.Schema{IntegerIDs: true, Fields: []driver.Column{{Name: "host", Kind: driver.Text, Indexed: true}}}
-	b, meta := open(t, fileURL(path), s, driver.OpenOptions{Table: "jobs", NoCreate: true})
-	if want := []string{"type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token", "host"}; !slices.Equal(meta.Missing, want) || !meta.NoCounter || meta.Identity == "" {
-		t.Errorf("meta %+v, want missing %v", meta, want)
-	}
-	_, again := open(t, fileURL(path), s, driver.OpenOptions{Table: "JOBS", NoCreate: true})
+	b, meta := sqltest.TableByHand(t, sqlite.Open, fileURL(path))
+	_, again := open(t, fileURL(path), sqltest.FieldsByHand, driver.OpenOptions{Table: "JOBS", NoCreate: true})
 	if again.Identity != meta.Identity {
 		t.Errorf("identities %q and %q", meta.Identity, again.Identity)
-	}
-
-	want := map[driver.ID]driver.Record{
-		"7": {ID: "7", State: "NEW", Data: []byte{1, 2}, Size: 2, Fields: []any{nil}},
-		"8": {ID: "8", Data: []byte{}, Fields: []any{nil}},
-		"9": {ID: "9", State: "DONE", Data: []byte{}, Fields: []any{nil}},
-	}
-	if d := cmp.Diff(want, get(t, b, everything, "7", "8", "9")); d != "" {
-		t.Errorf("records (-want +got):\n%s", d)
-	}
-
-	for range 2 { // last writer wins: there is no revision
-		m := driver.Mutation{Op: driver.Update, Rec: record("7", "new", "h"), IfRev: 99}
-		put := driver.Mutation{Op: driver.Put, Rec: record("8", "put", "h")}
-		if revs := apply(t, b, m, put, driver.Mutation{Op: driver.Check, Rec: record("9", "", nil), IfRev: 3}); !slices.Equal(revs, []int64{0, 0, 0}) {
-			t.Errorf("revisions %v", revs)
-		}
-	}
-	apply(t, b, create("-3", "made", "h"))
-	if _, err := b.Apply(t.Context(), []driver.Mutation{create("7", "x", nil)}); !errors.Is(err, driver.ErrExists) {
-		t.Errorf("creating what is there: %v", err)
-	}
-	apply(t, b, driver.Mutation{Op: driver.Delete, Rec: driver.Record{ID: "9"}, IfRev: 5})
-	if ids := scan(t, b, &driver.Query{}); !slices.Equal(ids, []driver.ID{"-3", "7", "8"}) {
-		t.Errorf("IDs %v", ids)
 	}
 	if ids := scan(t, b, &driver.Query{Where: []driver.Cond{{Column: driver.ColState, Op: driver.Ne, Values: []any{"NEW"}}}}); len(ids) != 3 {
 		t.Errorf("IDs %v", ids)
