@@ -108,8 +108,8 @@ func byName(w *Workflow) map[string]*Task {
 	return m
 }
 
-// writeWorkflow writes a made-up workflow of so many tasks that take no time, and behind
-// them so many that would run for an hour.
+// writeWorkflow writes a made-up workflow of short tasks that take no time, and
+// after them long ones that would run for an hour.
 func writeWorkflow(t *testing.T, short, long int) string {
 	t.Helper()
 	var tasks, runs []any

@@ -12,7 +12,7 @@ import (
 	_ "github.com/brine-go/brine/persistence/mem"
 )
 
-// scene is a store and its journal after a little work, of which everything was acknowledged.
+// scene is a store and its journal after a little work. Every operation was acknowledged.
 type scene struct {
 	t     *testing.T
 	s     *persistence.Store
@@ -132,7 +132,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"a graph half removed": {func(ctx context.Context, sc *scene) {
 			sc.must(sc.s.Remove(ctx, sc.load(sc.graph).Peers[0].PersistentID()))
 		}, "half a graph"},
-		"a graph of which the root alone is gone, for good reasons": {func(ctx context.Context, sc *scene) {
+		"a graph without its root, for good reasons": {func(ctx context.Context, sc *scene) {
 			parts := sc.load(sc.graph).all()
 			for i, n := range parts[1:] { // each by itself: no reference leads to what is gone
 				_, err := sc.s.Save(ctx, &Node{Key: n.Key, Kind: n.Kind, Part: i + 1, N: n.N, Pad: n.Pad})

@@ -12,7 +12,7 @@ const maxFindings = 30
 // A Report is what a check has found.
 type Report struct {
 	Acked      map[string]int64 // by verb: operations acknowledged
-	Doubt      int64            // operations of which nobody knows whether they happened
+	Doubt      int64            // operations that may have happened or not
 	InFlight   int64            // operations cut off by the end of their client
 	Failed     int64            // operations that surely did not happen, because somebody else had removed the object
 	Uncertain  int64            // attempts that ended in ErrUncertain

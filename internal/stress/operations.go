@@ -315,7 +315,7 @@ func (w *worker) remove(ctx context.Context, mine *owned) {
 	}
 }
 
-// take removes an object, of which all nodes go at once.
+// take removes an object, all its nodes in one step.
 func (w *worker) take(ctx context.Context, n *Node) {
 	o := w.begin(Entry{Verb: Remove, Key: n.Key, Kind: n.Kind})
 	var ids []persistence.ID

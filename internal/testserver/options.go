@@ -32,7 +32,7 @@ func TLS() Option { return func(c *config) { c.tcp, c.tls = true, true } }
 // ExpiredTLS is [TLS] with a certificate that ended yesterday.
 func ExpiredTLS() Option { return func(c *config) { c.tcp, c.tls, c.expired = true, true, true } }
 
-// Flags adds arguments to the server's command line, behind the package's own, so that they win:
+// Flags adds arguments to the server's command line, after the package's own, so that they win:
 // Flags("-c", "max_connections=20") or Flags("--max-allowed-packet=1M").
 func Flags(args ...string) Option {
 	return func(c *config) { c.flags = append(c.flags, args...) }

@@ -23,7 +23,7 @@ func processes() ([]proc, error) {
 		if err != nil {
 			continue // it has just ended
 		}
-		// The second field is a name in parentheses that may hold anything; behind it come the
+		// The second field is a name in parentheses that may hold anything; after it come the
 		// state and the parent.
 		f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 		if len(f) < 2 {

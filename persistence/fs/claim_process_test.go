@@ -209,7 +209,7 @@ func TestKilledClaimer(t *testing.T) {
 			}
 		}
 		if unsaid := len(stand) - len(held); unsaid > 4*(round+1) { // three claimed and one not given back, of each round
-			t.Errorf("round %d: %d claims of which nobody knows", round, unsaid)
+			t.Errorf("round %d: %d claims that nobody knows of", round, unsaid)
 		}
 		if left := ownFiles(t, dir); len(left) > 0 {
 			for _, name := range left {

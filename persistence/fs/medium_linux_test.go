@@ -155,7 +155,7 @@ func readOnlyStore(ctx context.Context, errorf func(string, ...any), dir string)
 
 func init() {
 	children["read-only"] = func(dir string, _ []string) error {
-		if os.Getuid() == 0 { // to whom permissions do not apply
+		if os.Getuid() == 0 { // permissions do not apply to it
 			if err := errors.Join(unix.Setgroups(nil), syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
 				return err
 			}

@@ -69,7 +69,7 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 		{"a server that never answers, and a limit of its own", "mysql://worker:" + escaped + "@" + silent.Addr().String() + "/" + db + "?connect_timeout=200ms", []string{silent.Addr().String()}},
 		{"a certificate that has expired", "mysql://worker:" + escaped + "@" + expired.TCP() + "/x?tls_ca=" + expired.CA(), []string{"expired"}},
 		{"a certificate that nobody knows", "mysql://worker:" + escaped + "@" + s.TCP() + "/" + db + "?tls=true", []string{"certificate", s.TCP()}},
-		{"several hosts, of which none answers", "mysql://worker:" + escaped + "@" + closed.Addr().String() + "," + closed.Addr().String() + "/" + db, []string{"refused"}},
+		{"several hosts, and none answers", "mysql://worker:" + escaped + "@" + closed.Addr().String() + "," + closed.Addr().String() + "/" + db, []string{"refused"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
