@@ -122,10 +122,11 @@ func (s *smallest) cut() {
 	}
 }
 
-// sorted returns the smallest IDs in order, and whether they are all there are.
+// sorted returns the smallest IDs in order, without the room for candidates, and whether they are
+// all there are.
 func (s *smallest) sorted() (ids []driver.ID, complete bool) {
 	s.cut()
-	return slices.Clip(s.ids), s.complete
+	return slices.Clone(s.ids), s.complete
 }
 
 // eachName calls fn with the name of every file that may be a record's, in no order.
