@@ -204,7 +204,7 @@ func (t *batch) run(i int) int {
 		if m.Op != op || m.Release || m.Namespace != ns {
 			break
 		}
-		if size += len(m.Rec.Data); size > traits.MaxBatchBytes && n > 0 {
+		if size += len(m.Rec.Data); size > traits.maxBatchBytes() && n > 0 {
 			break
 		}
 		n++

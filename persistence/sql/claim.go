@@ -126,7 +126,7 @@ func (cl *claiming) wantsSteps() (bool, error) {
 		changes = changes || col == l.claimOwner || col == l.claimUntil || col == l.claimToken
 	}
 	segments, filters, err := cl.segments(&cl.q)
-	return !cl.b.traits.Returning || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0, err
+	return cl.b.traits.LastInsertID != nil || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0, err
 }
 
 // claimedID names the IDs of a subquery, unlike any column.

@@ -106,7 +106,7 @@ func (c *conn) settle(text string, s *sqlx.Stmt, err error) {
 	c.keep(text, s)
 }
 
-// execRevision is exec for an UPDATE that tells the new revision (see Traits.NewRevision).
+// execRevision is exec for an UPDATE that tells the new revision (see Traits.LastInsertID).
 func (c *conn) execRevision(ctx context.Context, text string, args []any) (n, revision int64, err error) {
 	res, err := c.run(ctx, text, args)
 	if err != nil {

@@ -98,7 +98,7 @@ func (in *initializer) addIndexes(ctx context.Context, c *conn, l *layout, tab *
 		if col := tab.column(name); col != nil {
 			columns += col.IndexPart
 		}
-		if in.schema.IntegerIDs && !t.KeyInIndexInteger || !in.schema.IntegerIDs && !t.KeyInIndexText {
+		if !t.keyInIndexes(in.schema) {
 			columns += ", " + l.id.quoted
 		}
 		columns = "(" + columns + ")"

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -12,7 +13,7 @@ import (
 // methods are safe for concurrent use.
 type Dialect interface {
 	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and
-	// MaxBatchBytes may be set by the Probe of Pools, which asks the server.
+	// SkipLocked may be set by the Probe of Pools, which asks the server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived
@@ -34,102 +35,52 @@ type Dialect interface {
 	Classify(err error) Class
 }
 
-// Traits are the constants of a dialect.
+// Traits are the constants of a dialect. Those of the groups that it does not need are zero.
 type Traits struct {
 	Name     string // for error texts: "sqlite"
 	Quote    byte   // around names: '"' or '`'
 	BindType int    // the placeholders, as sqlx has them: sqlx.QUESTION, sqlx.DOLLAR
 
-	DriverTraits
 	TransactionTraits
 	TableTraits
-	ReadTraits
-	WriteTraits
-	ClaimTraits
+	StatementTraits
 	Expressions
 	Limits
+	EmbeddedTraits // of a database in this process
+	ServerTraits   // of a database on a server
 }
 
-// DriverTraits are about the Go driver.
-type DriverTraits struct {
-	// FreshBytes: the driver allocates every []byte that it gives, so it need not be copied.
-	FreshBytes bool
-	// ResetChecks: the driver's ResetSession finds out whether the server has hung up.
-	ResetChecks bool
-	// CancelTells: a statement on a server whose context ends is cancelled by the server, which
-	// says whether it was in time.
-	CancelTells bool
-	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
-	// none ever.
-	Stale func(err error) bool
-}
-
-// TransactionTraits are the statements around transactions.
+// TransactionTraits are the statements that begin a transaction.
 type TransactionTraits struct {
-	BeginWrite, BeginRead string // begin a transaction
-	BeforeWrite           string // runs before BeginWrite; "": nothing
-	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value
-	// that Init runs at the beginning of its transaction until the value is 1. InitUnlock, run at
-	// the end, releases it, or the end of the transaction does. "": BeginWrite keeps them out.
-	InitLock, InitUnlock string
+	BeginWrite []string // one after the other
+	BeginRead  string
 }
 
 // TableTraits are about the definition of tables and indexes.
 type TableTraits struct {
 	TableOptions string // the end of CREATE TABLE
-	// KeyInIndex: an index on a column also has the integer (text) key, in ascending order, so that
-	// (column, id) needs no id of its own.
-	KeyInIndexInteger, KeyInIndexText bool
+	// KeysInIndexes are the types of key, IntegerID and TextID, that every index on a column also
+	// has, in ascending order, so that (column, id) needs no id of its own.
+	KeysInIndexes []ColumnType
 	// PartialIndexes: CREATE INDEX may end in WHERE.
 	PartialIndexes bool
 }
 
-// ReadTraits are about looking up records.
-type ReadTraits struct {
+// StatementTraits are about reading and changing records.
+type StatementTraits struct {
 	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
 	// parameters is needed.
 	Array func(keys any) any
 	// GetShapes are the numbers of IDs that one SELECT asks for, in ascending order from 1; lesser
 	// numbers of IDs repeat the last one. nil: 1, 8, 64, 512.
 	GetShapes []int
-	// DenseRun is the number of successive integers from which on a SELECT of the range is quicker
-	// than one of a list; 0: it never is, as where it costs a round trip.
-	DenseRun int
-	// AnyText: a text that is longer than an ID may be, no UTF-8, or has a NUL can be looked up. On
-	// others it is an error.
-	AnyText bool
-}
-
-// WriteTraits are about changing records.
-type WriteTraits struct {
-	// Returning: UPDATE and INSERT … ON CONFLICT may end in RETURNING.
-	Returning bool
-	// NewRevision makes UPDATE tell an expression that it assigns as the LastInsertId of its
-	// result, in place of Returning; nil: it cannot.
-	NewRevision func(expr string) string
 	// InsertShapes are the numbers of rows that one INSERT makes, in ascending order from 1. nil:
 	// 1, 8, 64.
 	InsertShapes []int
-	// Upsert stands between the VALUES of an INSERT and the assignments for a row whose "id" is
-	// there: "ON CONFLICT (id) DO UPDATE SET". Excluded is a column of the row that was to be
-	// inserted, by its quoted name. Without Upsert a Put is an UPDATE, and an INSERT where nothing
-	// was updated.
-	Upsert   string
-	Excluded func(quoted string) string
-}
-
-// ClaimTraits are about claims.
-type ClaimTraits struct {
-	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this
-	// process's clock is as good.
-	Now string
-	// SkipLocked ends a SELECT that locks what it gives, and passes over what others have locked:
-	// "FOR UPDATE SKIP LOCKED"; "": BeginWrite keeps the others out.
-	SkipLocked string
-	// LockRows returns a SELECT, without its LIMIT and SkipLocked, that locks no more rows than it
-	// gives; nil: any SELECT does so. The values of its parameters are those of Columns, of Where,
-	// of OrderBy, and those of Where again.
-	LockRows func(s *LockingSelect) string
+	// LastInsertID makes UPDATE tell an expression that it assigns as the LastInsertId of its
+	// result. A Put is then an UPDATE, and an INSERT where nothing was updated. nil: UPDATE may end
+	// in RETURNING, and INSERT in ON CONFLICT … DO UPDATE … RETURNING.
+	LastInsertID func(expr string) string
 }
 
 // A LockingSelect is what a SELECT that locks rows is made of.
@@ -157,9 +108,46 @@ type Expressions struct {
 
 // Limits are how much a statement takes.
 type Limits struct {
-	MaxParams     int   // parameters of one statement
-	MaxBatchBytes int   // bytes of data in one multi-row INSERT, roughly; a single row may have more
-	MaxValue      int64 // bytes of one value
+	MaxParams int   // parameters of one statement
+	MaxValue  int64 // bytes of one value
+}
+
+// EmbeddedTraits are those of a database in this process.
+type EmbeddedTraits struct {
+	// FreshBytes: the driver allocates every []byte that it gives, so it need not be copied.
+	FreshBytes bool
+	// DenseRun is the number of successive integers from which on a SELECT of the range is quicker
+	// than one of a list; 0: it never is, as where it costs a round trip.
+	DenseRun int
+	// AnyText: a text that is longer than an ID may be, no UTF-8, or has a NUL can be looked up. On
+	// others it is an error.
+	AnyText bool
+}
+
+// ServerTraits are those of a database on a server.
+type ServerTraits struct {
+	// ResetChecks: the driver's ResetSession finds out whether the server has hung up.
+	ResetChecks bool
+	// CancelTells: a statement whose context ends is cancelled by the server, which says whether it
+	// was in time.
+	CancelTells bool
+	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
+	// none ever.
+	Stale func(err error) bool
+	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value
+	// that Init runs at the beginning of its transaction until the value is 1. InitUnlock, run at
+	// the end, releases it, or the end of the transaction does. "": BeginWrite keeps them out.
+	InitLock, InitUnlock string
+	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this
+	// process's clock is as good.
+	Now string
+	// SkipLocked ends a SELECT that locks what it gives, and passes over what others have locked:
+	// "FOR UPDATE SKIP LOCKED"; "": BeginWrite keeps the others out.
+	SkipLocked string
+	// LockRows returns a SELECT, without its LIMIT and SkipLocked, that locks no more rows than it
+	// gives; nil: any SELECT does so. The values of its parameters are those of Columns, of Where,
+	// of OrderBy, and those of Where again.
+	LockRows func(s *LockingSelect) string
 }
 
 var (
@@ -179,6 +167,19 @@ func (t *Traits) insertShapes() []int {
 		return t.InsertShapes
 	}
 	return defaultInsertShapes
+}
+
+// maxBatchBytes is how many bytes of data one INSERT of several rows has, roughly: a single row may
+// have more. A row has more than its data, and MaxValue may be what fits into one statement.
+func (t *Traits) maxBatchBytes() int { return int(min(1<<20, t.MaxValue/4)) }
+
+// keyInIndexes reports whether every index also has the key.
+func (t *Traits) keyInIndexes(s driver.Schema) bool {
+	id := TextID
+	if s.IntegerIDs {
+		id = IntegerID
+	}
+	return slices.Contains(t.KeysInIndexes, id)
 }
 
 // A ColumnType is the kind of a column that the engine creates.

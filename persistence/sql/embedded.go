@@ -63,9 +63,6 @@ func (e embedded) read(ctx context.Context, s *session, f func() error) error {
 // begin runs prepared statements, as all statements here are: compiling costs more than running.
 func (e embedded) begin(ctx context.Context, c *conn, texts ...string) error {
 	for _, text := range texts {
-		if text == "" {
-			continue
-		}
 		if _, err := c.exec(c.short(ctx), text); err != nil {
 			return e.failed(ctx, c, err)
 		}

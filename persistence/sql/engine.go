@@ -26,8 +26,7 @@ type engine interface {
 	// scan yields the records that match q: see [driver.Reader]. Its error is none where yield
 	// returned false, or else the last thing to yield.
 	scan(ctx context.Context, r *reader, q *driver.Query, yield func(driver.Record, error) bool) error
-	// begin runs the statements that begin a transaction; "" stands for none. Its error is that of
-	// the call.
+	// begin runs the statements that begin a transaction. Its error is that of the call.
 	begin(ctx context.Context, c *conn, texts ...string) error
 	// end runs the statement that ends a transaction, even if ctx has ended.
 	end(ctx context.Context, c *conn, text string) error

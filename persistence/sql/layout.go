@@ -82,7 +82,7 @@ type layout struct {
 	assignments                        string // of the values that an UPDATE binds, and of the next revision
 	update, updateIf, delete, deleteIf string
 	release                            string // "" where there are no claims
-	put                                string // "" without Upsert
+	put                                string // "" where it is two statements
 	setFields, setFieldsIf             string // "" where there is no extra field
 
 	inserts map[int]string // by number of rows
@@ -199,7 +199,7 @@ func (t *Table) keyed(traits *Traits, s driver.Schema, name string) bool {
 			return false
 		}
 		if len(x.Columns) == 1 {
-			return s.IntegerIDs && traits.KeyInIndexInteger || !s.IntegerIDs && traits.KeyInIndexText
+			return traits.keyInIndexes(s)
 		}
 		return strings.EqualFold(x.Columns[1], driver.ColID)
 	})
@@ -229,15 +229,13 @@ func (l *layout) statements() {
 		case l.id, l.created:
 		case l.revision:
 			next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, c.quoted)
-			if t.NewRevision != nil {
-				next = t.NewRevision(next)
+			if t.LastInsertID != nil {
+				next = t.LastInsertID(next)
 			}
 			set, put = append(set, c.quoted+" = "+next), append(put, c.quoted+" = "+next)
 		default:
 			set = append(set, c.quoted+" = ?")
-			if t.Upsert != "" {
-				put = append(put, c.quoted+" = "+t.Excluded(c.quoted))
-			}
+			put = append(put, c.quoted+" = excluded."+c.quoted)
 		}
 	}
 	where := " WHERE " + l.id.expr + " = ?"
@@ -250,8 +248,8 @@ func (l *layout) statements() {
 	}
 	if fields := l.written[len(l.own):]; len(fields) > 0 {
 		texts := assign(fields)
-		if l.revision != nil && t.NewRevision != nil {
-			texts = append(texts, l.revision.quoted+" = "+t.NewRevision(l.revision.quoted))
+		if l.revision != nil && t.LastInsertID != nil {
+			texts = append(texts, l.revision.quoted+" = "+t.LastInsertID(l.revision.quoted))
 		}
 		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(texts, ", ") + where
 		if l.revision != nil {
@@ -260,13 +258,13 @@ func (l *layout) statements() {
 	}
 	if l.claimable() == nil {
 		same := ""
-		if t.NewRevision != nil {
-			same = ", " + l.revision.quoted + " = " + t.NewRevision(l.revision.quoted)
+		if t.LastInsertID != nil {
+			same = ", " + l.revision.quoted + " = " + t.LastInsertID(l.revision.quoted)
 		}
 		l.release = "UPDATE " + l.table + " SET " + l.unclaim() + same + where
 	}
-	if t.Upsert != "" {
-		l.put = l.inserts[1] + " " + t.Upsert + " " + strings.Join(put, ", ")
+	if t.LastInsertID == nil {
+		l.put = l.inserts[1] + " ON CONFLICT (" + l.id.quoted + ") DO UPDATE SET " + strings.Join(put, ", ")
 	}
 }
 

@@ -137,19 +137,13 @@ func (t *batch) returning(ctx context.Context, c *conn, text string, args []any,
 	if l.revision == nil {
 		return changed(c.exec(ctx, text, args...))
 	}
-	if l.traits.NewRevision != nil {
+	if l.traits.LastInsertID != nil {
 		n, rev, err := c.execRevision(ctx, text, args)
 		t.revs[i] = rev
 		return changed(n, err)
 	}
 	var rev cell
-	var found bool
-	var err error
-	if l.traits.Returning {
-		found, err = c.one(ctx, text+l.returned, args, &rev)
-	} else if err = changed(c.exec(ctx, text, args...)); err == nil {
-		found, err = c.one(ctx, "SELECT "+l.revision.quoted+" FROM "+l.table+" WHERE "+l.id.expr+" = ?", []any{t.keys[i]}, &rev)
-	}
+	found, err := c.one(ctx, text+l.returned, args, &rev)
 	if err == nil && !found {
 		err = errFailed
 	}

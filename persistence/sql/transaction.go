@@ -25,7 +25,7 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 			return err
 		}
 		defer o.writer.put(c)
-		if err := b.engine.begin(ctx, c, b.traits.BeforeWrite, b.traits.BeginWrite); err != nil {
+		if err := b.engine.begin(ctx, c, b.traits.BeginWrite...); err != nil {
 			return err
 		}
 		done := false

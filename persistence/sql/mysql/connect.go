@@ -66,8 +66,6 @@ func (d *dialect) probe(ctx context.Context, c *sqlx.Conn) error {
 	if d.traits.SkipLocked = "FOR UPDATE SKIP LOCKED"; !skipsLocked(s.version) {
 		d.traits.SkipLocked = "FOR UPDATE"
 	}
-	// A row of a batch has more than its data, and there must be room for it.
-	d.traits.MaxBatchBytes = int(min(maxBatchBytes, s.packet/4))
 	return nil
 }
 

@@ -31,43 +31,25 @@ type dialect struct {
 
 var _ sql.Dialect = (*dialect)(nil)
 
-// How much one statement takes.
-const (
-	maxParams     = 65535
-	maxBatchBytes = 1 << 20
-)
-
 func newTraits() sql.Traits {
 	return sql.Traits{
-		Name:         "mysql",
-		Quote:        '`',
-		BindType:     sqlx.QUESTION,
-		DriverTraits: sql.DriverTraits{ResetChecks: true},
+		Name:     "mysql",
+		Quote:    '`',
+		BindType: sqlx.QUESTION,
 		TransactionTraits: sql.TransactionTraits{
 			// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would
 			// lock gaps there; their level is for the next transaction alone.
-			BeforeWrite: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-			BeginWrite:  "START TRANSACTION",
-			BeginRead:   "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-			InitLock:    "SELECT GET_LOCK('brine_init', 1)",
-			InitUnlock:  "SELECT RELEASE_LOCK('brine_init')",
+			BeginWrite: []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
+			BeginRead:  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 		},
 		TableTraits: sql.TableTraits{
-			TableOptions:      " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-			KeyInIndexInteger: true, // every index of InnoDB has the primary key
-			KeyInIndexText:    true,
+			TableOptions:  " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+			KeysInIndexes: []sql.ColumnType{sql.IntegerID, sql.TextID}, // every index of InnoDB has the primary key
 		},
-		ReadTraits: sql.ReadTraits{
+		StatementTraits: sql.StatementTraits{
 			// Longer lists are slower, and looked up without the index in the end.
-			GetShapes: []int{1, 8, 64, 512, 2048, 10000},
-		},
-		WriteTraits: sql.WriteTraits{
-			NewRevision: func(expr string) string { return "LAST_INSERT_ID(" + expr + ")" },
-		},
-		ClaimTraits: sql.ClaimTraits{
-			Now:        "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-			SkipLocked: "FOR UPDATE SKIP LOCKED", // until the server has been asked
-			LockRows:   lockRows,
+			GetShapes:    []int{1, 8, 64, 512, 2048, 10000},
+			LastInsertID: func(expr string) string { return "LAST_INSERT_ID(" + expr + ")" },
 		},
 		Expressions: sql.Expressions{
 			AsText: func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
@@ -79,9 +61,16 @@ func newTraits() sql.Traits {
 			GroupKey: func(expr string) string { return "sha2(" + expr + ", 256)" },
 		},
 		Limits: sql.Limits{
-			MaxParams:     maxParams,
-			MaxBatchBytes: maxBatchBytes,
-			MaxValue:      16 << 20, // until the server has been asked
+			MaxParams: 65535,
+			MaxValue:  16 << 20, // until the server has been asked
+		},
+		ServerTraits: sql.ServerTraits{
+			ResetChecks: true,
+			InitLock:    "SELECT GET_LOCK('brine_init', 1)",
+			InitUnlock:  "SELECT RELEASE_LOCK('brine_init')",
+			Now:         "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+			SkipLocked:  "FOR UPDATE SKIP LOCKED", // until the server has been asked
+			LockRows:    lockRows,
 		},
 	}
 }

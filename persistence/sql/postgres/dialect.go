@@ -41,32 +41,27 @@ var traits = sql.Traits{
 	Name:     "postgres",
 	Quote:    '"',
 	BindType: sqlx.DOLLAR,
-	DriverTraits: sql.DriverTraits{
-		CancelTells: true,
-		Stale:       stalePlan,
-	},
 	TransactionTraits: sql.TransactionTraits{
-		BeginWrite: "BEGIN ISOLATION LEVEL READ COMMITTED",
+		BeginWrite: []string{"BEGIN ISOLATION LEVEL READ COMMITTED"},
 		BeginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-		InitLock:   "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
 	},
 	TableTraits: sql.TableTraits{PartialIndexes: true},
-	ReadTraits:  sql.ReadTraits{Array: func(keys any) any { return pq.Array(keys) }},
-	WriteTraits: sql.WriteTraits{
-		Returning:    true,
+	StatementTraits: sql.StatementTraits{
+		Array:        func(keys any) any { return pq.Array(keys) },
 		InsertShapes: []int{1, 8, 64, 512},
-		Upsert:       `ON CONFLICT ("id") DO UPDATE SET`,
-		Excluded:     func(quoted string) string { return "excluded." + quoted },
-	},
-	ClaimTraits: sql.ClaimTraits{
-		Now:        "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
-		SkipLocked: "FOR UPDATE SKIP LOCKED",
 	},
 	Expressions: sql.Expressions{
 		AsText: func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
 		Binary: func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
 	},
-	Limits: sql.Limits{MaxParams: 65535, MaxBatchBytes: 1 << 20, MaxValue: maxValue},
+	Limits: sql.Limits{MaxParams: 65535, MaxValue: maxValue},
+	ServerTraits: sql.ServerTraits{
+		CancelTells: true,
+		Stale:       stalePlan,
+		InitLock:    "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
+		Now:         "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
+		SkipLocked:  "FOR UPDATE SKIP LOCKED",
+	},
 }
 
 func (d *dialect) Traits() *sql.Traits { return d.traits }

@@ -24,29 +24,23 @@ type dialect struct {
 var _ sql.Dialect = (*dialect)(nil)
 
 var traits = sql.Traits{
-	Name:         "sqlite",
-	Quote:        '"',
-	BindType:     sqlx.QUESTION,
-	DriverTraits: sql.DriverTraits{FreshBytes: true},
+	Name:     "sqlite",
+	Quote:    '"',
+	BindType: sqlx.QUESTION,
 	TransactionTraits: sql.TransactionTraits{
-		BeginWrite: "BEGIN IMMEDIATE",
+		BeginWrite: []string{"BEGIN IMMEDIATE"},
 		BeginRead:  "BEGIN",
 	},
 	TableTraits: sql.TableTraits{
-		KeyInIndexInteger: true, // the rowid
-		PartialIndexes:    true,
-	},
-	ReadTraits: sql.ReadTraits{DenseRun: 16, AnyText: true},
-	WriteTraits: sql.WriteTraits{
-		Returning: true,
-		Upsert:    `ON CONFLICT ("id") DO UPDATE SET`,
-		Excluded:  func(quoted string) string { return "excluded." + quoted },
+		KeysInIndexes:  []sql.ColumnType{sql.IntegerID}, // the rowid
+		PartialIndexes: true,
 	},
 	Expressions: sql.Expressions{
 		AsText: func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
 		Binary: func(expr string) string { return expr + " COLLATE BINARY" },
 	},
-	Limits: sql.Limits{MaxParams: 32766, MaxBatchBytes: 1 << 20, MaxValue: 1_000_000_000},
+	Limits:         sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
+	EmbeddedTraits: sql.EmbeddedTraits{FreshBytes: true, DenseRun: 16, AnyText: true},
 }
 
 func (d *dialect) Traits() *sql.Traits { return &traits }
