@@ -96,8 +96,12 @@ func (r *headReader) str(limit uint64) []byte {
 	return r.b[start:r.pos]
 }
 
-// number reads an integer from 0 to limit.
+// number reads an integer from 0 to limit, which is 127 or more.
 func (r *headReader) number(limit uint64) uint64 {
+	if r.pos < len(r.b) && r.b[r.pos] < codeFixMap { // a number of one byte, as versions are
+		r.pos++
+		return uint64(r.b[r.pos-1])
+	}
 	t := readToken(r.b[r.pos:])
 	var canonical [9]byte
 	if t.fam != famInt || t.neg || t.n > limit || t.code != appendUint(canonical[:0], t.n)[0] {
