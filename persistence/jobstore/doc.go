@@ -14,13 +14,14 @@
 //		ID:          func(j *Job) string { return j.Name },
 //		NextRunTime: func(j *Job) time.Time { return j.Next },
 //	})
-//	err = store.Add(ctx, &Job{Name: "digest", Next: tomorrow})
+//	newYork, err := time.LoadLocation("America/New_York")
+//	err = store.Add(ctx, &Job{Name: "digest", Next: time.Date(2024, 3, 8, 9, 0, 0, 0, newYork)})
 //
 //	jobs, err := store.Acquire(ctx, "worker 7", time.Now(), 10, time.Minute)
 //	for _, a := range jobs {
 //		job := a.Job()
 //		send(job)
-//		job.Next = job.Next.AddDate(0, 0, 1)
+//		job.Next = job.Next.AddDate(0, 0, 1) // at 9:00 in New York, also after the clocks change
 //		err := a.Done(ctx) // saves the new time; the job can be acquired again
 //	}
 //
@@ -31,9 +32,22 @@
 //
 // # Times
 //
-// A job keeps its own time.Time, with its zone. The store orders and compares by a column in
+// A job keeps its own time.Time, with its location. The store orders and compares by a column in
 // UTC, rounded down to the microsecond. A job whose time is zero is paused: it is never due.
 // Jobs with equal times are ordered by the bytes of their IDs.
+//
+// A time in a named location ([time.LoadLocation]) comes back in that location in every process,
+// whatever its local zone. So what is computed from it, with AddDate or a cron expression, keeps
+// the time of day there when the clocks change. Three things do not:
+//
+//   - A time in Local, as time.Now returns it. Another machine may have another local zone; there,
+//     the time comes back with its offset, which stays the same the whole year.
+//   - A time in a location that the machine's zone database lacks: it comes back with the offset
+//     and the name, and is stored again unchanged. Programs that import time/tzdata have all
+//     locations.
+//   - A time of day that the clocks skip. AddDate gives 3:30 instead of 2:30 on that day, and then
+//     3:30 on each day after it. A job that runs at such a time keeps its time of day in a field
+//     of its own and makes each time from that, with time.Date.
 //
 // # Jobs that cannot be read
 //

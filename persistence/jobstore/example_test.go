@@ -31,7 +31,11 @@ func Example() {
 	}
 	defer store.Close()
 
-	morning := time.Date(2031, 5, 3, 7, 0, 0, 0, time.UTC)
+	newYork, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		log.Fatal(err)
+	}
+	morning := time.Date(2024, 3, 9, 8, 0, 0, 0, newYork) // the clocks change on the next day
 	for i, name := range []string{"Ada", "Grace", "Edsger"} {
 		if err := store.Add(ctx, &Letter{To: name, Next: morning.Add(time.Duration(i) * time.Hour)}); err != nil {
 			log.Fatal(err)
@@ -43,8 +47,8 @@ func Example() {
 	}
 	for _, a := range letters {
 		letter := a.Job()
-		fmt.Println("sent to", letter.To)
 		letter.Next = letter.Next.AddDate(0, 0, 1)
+		fmt.Println("sent to", letter.To, "and again", letter.Next)
 		if err := a.Done(ctx); err != nil {
 			log.Fatal(err)
 		}
@@ -52,7 +56,7 @@ func Example() {
 	next, _, err := store.NextRunTime(ctx)
 	fmt.Println("next", next, err)
 	// Output:
-	// sent to Ada
-	// sent to Grace
-	// next 2031-05-03 09:00:00 +0000 UTC <nil>
+	// sent to Ada and again 2024-03-10 08:00:00 -0400 EDT
+	// sent to Grace and again 2024-03-10 09:00:00 -0400 EDT
+	// next 2024-03-09 15:00:00 +0000 UTC <nil>
 }
