@@ -162,7 +162,7 @@ func lookup(t *testing.T, store *jobstore.Store[Job], name string) *Job {
 
 func addJob(t *testing.T, store *jobstore.Store[Job], name string) *Job {
 	t.Helper()
-	if err := add(t.Context(), store, name, "* * * * * *", "hello"); err != nil {
+	if err := add(t.Context(), store, time.Now(), &Job{Name: name, Spec: "* * * * * *", Text: "hello"}); err != nil {
 		t.Fatal(err)
 	}
 	return lookup(t, store, name)

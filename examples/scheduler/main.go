@@ -4,7 +4,7 @@
 //
 //	go build -o s ./examples/scheduler
 //	./s add tick '* * * * * *' 'a second has passed'
-//	./s add report 'CRON_TZ=Europe/Berlin 30 6 * * MON-FRI' 'the report is due'
+//	./s -zone Europe/Berlin add report '30 6 * * MON-FRI' 'the report is due'
 //	./s run & ./s run & ./s run &
 //	./s list
 //	kill -9 %2
@@ -14,6 +14,10 @@
 // when the lease of the killed one has ended; its line names the attempt that it repeats. All other
 // runs happen exactly once, unless a process is suspended for longer than its lease. If no process
 // runs at a due time, that run happens late; none is left out.
+//
+// The times of a job are those of the zone in which it was added, also when the clocks change there,
+// and whatever the zone of the process that runs it. Without -zone that is the zone of this machine,
+// whose name Go does not know: then run the job on machines of the same zone.
 //
 // With -store the jobs are elsewhere: file:DIR, or postgres://… and mysql://… for several machines.
 //
@@ -31,6 +35,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	_ "time/tzdata" // a job of a zone runs on a machine without a zone database too
 
 	"github.com/brine-go/brine/examples/internal/cli"
 	"github.com/brine-go/brine/persistence/jobstore"
@@ -48,6 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags := app.Flags()
 	storeURL := flags.String("store", "", "`URL` of the store (default: an SQLite file in the user's cache folder)")
 	out := flags.String("out", "", "`FILE` to which run appends a line for each run (default: standard output)")
+	zone := flags.String("zone", "Local", "`ZONE` of the times of a job that is added, such as America/New_York")
 	s := &scheduler{}
 	flags.IntVar(&s.workers, "workers", 8, "how many jobs run at once in one process")
 	flags.DurationVar(&s.lease, "lease", 10*time.Second, "after which jobs of a process that was killed are run by others")
@@ -59,6 +65,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if s.workers < 1 || s.lease < time.Millisecond || s.poll < time.Millisecond {
 		return cli.UsageErrorf("-workers is 1 or more, -lease and -poll are 1ms or more")
 	}
+	in, err := time.LoadLocation(*zone)
+	if err != nil {
+		return cli.UsageErrorf("-zone: %v", err)
+	}
 	*storeURL = cmp.Or(*storeURL, cli.DefaultStore("scheduler.db"))
 	if err := cli.CheckShared(*storeURL); err != nil {
 		return err
@@ -69,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	defer func() { err = errors.Join(err, s.store.Close()) }()
 	switch command := flags.Args(); command[0] {
 	case "add":
-		return add(ctx, s.store, command[1], command[2], strings.Join(command[3:], " "))
+		return add(ctx, s.store, time.Now().In(in), &Job{Name: command[1], Spec: command[2], Text: strings.Join(command[3:], " ")})
 	case "list":
 		return list(ctx, s.store, stdout)
 	case "remove":
@@ -92,14 +102,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil // it was told to stop
 }
 
-func add(ctx context.Context, store *jobstore.Store[Job], name, spec, text string) (err error) {
-	job := &Job{Name: name, Spec: spec, Text: text}
-	if job.Next, err = job.after(time.Now()); err != nil {
+// add adds a job whose times are those of the location of now.
+func add(ctx context.Context, store *jobstore.Store[Job], now time.Time, job *Job) (err error) {
+	if job.Next, err = job.after(now); err != nil {
 		return err
 	}
 	err = store.Add(ctx, job)
 	if errors.Is(err, jobstore.ErrConflictingID) {
-		return fmt.Errorf("there is a job named %q already", name)
+		return fmt.Errorf("there is a job named %q already", job.Name)
 	}
 	return err
 }

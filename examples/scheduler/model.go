@@ -18,7 +18,7 @@ type Job struct {
 	Name string
 	Spec string
 	Text string
-	Next time.Time // the due time that is to be run next, in the zone of whoever added the job
+	Next time.Time // the due time that is to be run next, in the location in which the job was added
 	Runs int64     // that are done
 	Last Attempt   // to run the job
 }
@@ -41,10 +41,11 @@ func openStore(ctx context.Context, url string) (*jobstore.Store[Job], error) {
 }
 
 // parser accepts the expressions of crontab, optionally with seconds first, @daily and @every 5m,
-// and with a time zone: CRON_TZ=Europe/Berlin 0 6 * * *.
+// and with a time zone of their own: CRON_TZ=Europe/Berlin 0 6 * * *.
 var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 
-// after returns the first time of the job after t. If there is none for years it returns the zero
+// after returns the first time of the job after t, in the location of t, by whose clocks it goes
+// unless Spec names another one. If there is none for years it returns the zero
 // time, which pauses the job.
 func (j *Job) after(t time.Time) (time.Time, error) {
 	schedule, err := parser.Parse(j.Spec)

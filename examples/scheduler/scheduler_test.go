@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -291,6 +292,63 @@ func TestTheProgramAddsListsAndRemovesJobs(t *testing.T) {
 	}
 }
 
+// A job of each kind of expression runs at the same time of day before and after a change of the
+// clocks, though each time is computed from one that was stored. The process that added it was of
+// another zone.
+func TestJobsKeepTheirTimeOfDayWhenTheClocksChange(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"-zone", "America/New_York", "add", "zone", "0 9 * * *"},
+			{"add", "spec", "CRON_TZ=America/New_York 0 9 * * *"},
+			{"-zone", "Asia/Tokyo", "add", "both", "CRON_TZ=America/New_York 0 0 9 * * *"},
+		} {
+			cmd := exec.Command(self, append([]string{"-store", url}, args...)...)
+			cmd.Env = append(os.Environ(), "TZ=Asia/Kolkata")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		newYork, err := time.LoadLocation("America/New_York")
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := open(t, url).All(t.Context())
+		if err != nil || len(jobs) != 3 {
+			t.Fatalf("%d jobs, %v", len(jobs), err)
+		}
+		if next := jobs[0].Next; next.Before(time.Now()) || next.After(time.Now().AddDate(0, 0, 2)) {
+			t.Errorf("the first time is %v", next)
+		}
+		for _, job := range jobs {
+			if h, m, s := job.Next.In(newYork).Clock(); h != 9 || m != 0 || s != 0 {
+				t.Errorf("job %s was added for %v", job.Name, job.Next)
+			}
+			for _, first := range []time.Time{time.Date(2024, 3, 7, 9, 0, 0, 0, newYork), time.Date(2024, 10, 31, 9, 0, 0, 0, newYork)} {
+				job.Next = first.In(job.Next.Location())
+				for day := range 7 {
+					store := open(t, url)
+					if err := store.Update(t.Context(), job); err != nil {
+						t.Fatal(err)
+					}
+					if job, err = store.Lookup(t.Context(), job.Name); err != nil {
+						t.Fatal(err)
+					}
+					if want := time.Date(first.Year(), first.Month(), first.Day()+day, 9, 0, 0, 0, newYork); !job.Next.Equal(want) {
+						t.Errorf("job %s is due at %v, not %v", job.Name, job.Next, want)
+					}
+					if job.Next, err = job.after(job.Next); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestAWrongCommandLineIsRefusedBeforeAStoreIsCreated(t *testing.T) {
 	t.Parallel()
 	clitest.Refused(t, app, run, []clitest.Refusal{
@@ -303,6 +361,7 @@ func TestAWrongCommandLineIsRefusedBeforeAStoreIsCreated(t *testing.T) {
 		{Args: "-tape run", Code: cli.ExitUsage, Text: "not defined: -tape"},
 		{Args: "-workers 0 run", Code: cli.ExitUsage, Text: "-workers is 1 or more"},
 		{Args: "-poll 0s run", Code: cli.ExitUsage, Text: "-poll are 1ms or more"},
+		{Args: "-zone Mars/Olympus list", Code: cli.ExitUsage, Text: "-zone: unknown time zone Mars/Olympus"},
 		{Args: "-store mem: list", Code: cli.ExitFailed, Text: "memory of one process"},
 	})
 }
