@@ -160,8 +160,8 @@ func (f Field) Only(types ...any) Field {
 	return f
 }
 
-// Indexed returns f with an index on the column. Its texts are then limited to
-// 255 characters: a longer one is a failing extractor.
+// Indexed returns f with an index on the column. Its texts are then limited to 255 characters, and
+// its bytes to 255: a longer value is a failing extractor.
 func (f Field) Indexed() Field {
 	f.column.Indexed = true
 	return f
@@ -258,9 +258,20 @@ func stripPointers(t reflect.Type) reflect.Type {
 }
 
 func (f *Field) checkIndexed(v any) error {
-	if s, ok := v.(string); ok && f.column.Indexed && len(s) > driver.MaxIndexedTextLen {
-		if n := utf8.RuneCountInString(s); n > driver.MaxIndexedTextLen {
+	if !f.column.Indexed {
+		return nil
+	}
+	switch v := v.(type) {
+	case string:
+		if len(v) <= driver.MaxIndexedTextLen {
+			return nil
+		}
+		if n := utf8.RuneCountInString(v); n > driver.MaxIndexedTextLen {
 			return fmt.Errorf("text of %d characters in an indexed column: at most %d", n, driver.MaxIndexedTextLen)
+		}
+	case []byte:
+		if len(v) > driver.MaxIndexedBytesLen {
+			return fmt.Errorf("%d bytes in an indexed column: at most %d", len(v), driver.MaxIndexedBytesLen)
 		}
 	}
 	return nil

@@ -114,7 +114,9 @@ func TestValue(t *testing.T) {
 		{"an indexed text of 255 characters", Func("c", Text, constant(strings.Repeat("é", 255))).Indexed(), obj, strings.Repeat("é", 255)},
 		{"an indexed text of 256 characters", Func("c", Text, constant(strings.Repeat("é", 256))).Indexed(), obj, failure("256 characters")},
 		{"a text of 256 characters without an index", Func("c", Text, constant(strings.Repeat("x", 256))), obj, strings.Repeat("x", 256)},
-		{"long bytes with an index", Func("c", Bytes, constant(make([]byte, 300))).Indexed(), obj, make([]byte, 300)},
+		{"255 indexed bytes", Func("c", Bytes, constant(make([]byte, 255))).Indexed(), obj, make([]byte, 255)},
+		{"256 indexed bytes", Func("c", Bytes, constant(make([]byte, 256))).Indexed(), obj, failure("256 bytes")},
+		{"long bytes without an index", Func("c", Bytes, constant(make([]byte, 300))), obj, make([]byte, 300)},
 
 		{"the zero field", Field{}, obj, failure("column name")},
 		{"a field with a bad path", Get("c", Text, "A["), obj, failure("no index")},

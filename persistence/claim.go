@@ -16,7 +16,7 @@ import (
 
 // ClaimOptions configure a claim.
 type ClaimOptions struct {
-	Owner string        // who claims, for people to read; must not be empty
+	Owner string        // who claims, for people to read: 1 to 255 characters
 	Lease time.Duration // how long the claim lasts unless it is extended; at least a microsecond
 	Limit int           // the maximum number of objects; 0 means 1
 	// State, if not "", becomes the state of the objects in the same step. The record changes at
@@ -94,9 +94,6 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	}
 	if err := spec.Check(); err != nil {
 		return nil, err
-	}
-	if _, err := canonicalValue(driver.Text, o.Owner); err != nil {
-		return nil, fmt.Errorf("owner: %w", err)
 	}
 	bad := make(map[ID]error)
 	if o.State != "" {

@@ -17,7 +17,8 @@ import (
 // their IDs: integers by value, text by bytes. The columns are id, type, state, revision,
 // created, modified and those of Options.ExtraFields. Every backend gives the same result.
 //
-// An unknown column, or a value of the wrong kind, is an error before any I/O.
+// An unknown column, a value of the wrong kind, or more than 500 conditions, those of Type and State
+// included, are an error before any I/O. A list of In or NotIn may have any length.
 type Query struct {
 	Type  string   // name of a type, or an alias of it: all its names are meant; "" means any
 	State []string // any of these; nil means any
@@ -115,6 +116,10 @@ func queryOf(q *Query, t reflect.Type) (*Query, error) {
 	return &typed, nil
 }
 
+// maxConds is the greatest number of conditions in a query, those of Type and State included.
+// SQLite's parser has room for not quite 1,000.
+const maxConds = 500
+
 // compile checks q and translates it to a query of the driver.
 func (s *Store) compile(q *Query) (*driver.Query, error) {
 	dq := &driver.Query{}
@@ -134,11 +139,14 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		}
 		dq.After = &driver.Cursor{ID: q.After}
 	}
-	where := q.conds()
-	if names := records.NamesLike(q.Type); len(names) > 1 {
-		where[len(q.Where)] = In(driver.ColType, anyOf(names)...) // instead of the condition for q.Type
+	conds := q.conds()
+	if len(conds) > maxConds {
+		return nil, fmt.Errorf("query: %d conditions, at most %d: use In for many values of a column", len(conds), maxConds)
 	}
-	for _, c := range where {
+	if names := records.NamesLike(q.Type); len(names) > 1 {
+		conds[len(q.Where)] = In(driver.ColType, anyOf(names)...) // instead of the condition for q.Type
+	}
+	for _, c := range conds {
 		dc, err := s.compileCond(c)
 		if err != nil {
 			return nil, err
@@ -149,7 +157,10 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		if err := s.checkColumn(o.column); err != nil {
 			return nil, err
 		}
-		dq.Order = append(dq.Order, driver.Order{Column: o.column, Desc: o.desc})
+		// What a column has ordered it does not order again, and databases bound the list.
+		if !slices.ContainsFunc(dq.Order, func(d driver.Order) bool { return d.Column == o.column }) {
+			dq.Order = append(dq.Order, driver.Order{Column: o.column, Desc: o.desc})
+		}
 	}
 	return dq, nil
 }

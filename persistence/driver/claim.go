@@ -2,8 +2,11 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A Claim says who works on a record, and until when nobody else may claim it. The zero Claim
@@ -25,7 +28,7 @@ const (
 
 // Claiming holds the parameters of a claim.
 type Claiming struct {
-	Owner string        // must not be ""
+	Owner string        // 1 to MaxOwnerLen characters, valid UTF-8 without NUL
 	Lease time.Duration // at least a microsecond
 	Limit int           // at least 1
 	Parts Parts         // what the records have besides Info and Claim
@@ -41,7 +44,11 @@ type Claiming struct {
 func (c *Claiming) Check() error {
 	switch {
 	case c.Owner == "":
-		return fmt.Errorf("a claim without an owner")
+		return errors.New("a claim without an owner")
+	case utf8.RuneCountInString(c.Owner) > MaxOwnerLen:
+		return fmt.Errorf("the owner of the claim has %d characters, at most %d: %w", utf8.RuneCountInString(c.Owner), MaxOwnerLen, ErrTooLarge)
+	case !utf8.ValidString(c.Owner) || strings.IndexByte(c.Owner, 0) >= 0:
+		return fmt.Errorf("the owner %q of the claim is not UTF-8 text without NUL: %w", c.Owner, ErrUnstorable)
 	case c.Lease < time.Microsecond:
 		return fmt.Errorf("a claim for %v: want a microsecond or more", c.Lease)
 	case c.Limit < 1:

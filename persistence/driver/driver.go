@@ -27,8 +27,12 @@ const MaxIDLen = 191
 // Limits of text values, in characters (Unicode code points).
 const (
 	MaxStateLen       = 128 // of a state
+	MaxOwnerLen       = 255 // of the owner of a claim
 	MaxIndexedTextLen = 255 // of an indexed extra field of kind Text
 )
+
+// MaxIndexedBytesLen is the maximum length of an indexed extra field of kind Bytes.
+const MaxIndexedBytesLen = 255
 
 // A Backend keeps records. Its methods are safe for concurrent use.
 //

@@ -69,7 +69,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 			} else {
 				stored.Revision++
 			}
-			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease), Token: stored.Revision}
+			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease).Truncate(time.Microsecond), Token: stored.Revision}
 			root = w.put(root, &stored)
 			claimed = append(claimed, cols.give(&stored, driver.Info|c.Parts))
 			if len(claimed) == c.Limit {
@@ -92,7 +92,7 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 			return nil, &driver.RecordError{ID: id, Err: driver.ErrConflict}
 		}
 		rec := *was
-		until = now().Add(lease)
+		until = now().Add(lease).Truncate(time.Microsecond)
 		rec.Claim.Until = until
 		return w.put(root, &rec), nil
 	})

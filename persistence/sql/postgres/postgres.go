@@ -36,8 +36,7 @@
 //
 // # Limits
 //
-// A record and its columns may have 1 GB together. A value of an indexed column of bytes has at
-// most 2,700 bytes or so. Larger ones are ErrTooLarge.
+// A record and its columns may have 1 GB together. Larger ones are ErrTooLarge.
 package postgres
 
 import (
