@@ -17,9 +17,10 @@ import (
 
 // A KV keeps key-value pairs in the storage of a store, apart from its objects. A key is 1 to
 // 191 bytes of valid UTF-8 without NUL, like a text ID; any other key is ErrInvalidID. A value
-// is any storable value without references to persistable objects: a string, a number, a
-// struct, a map, …; a named type must be registered with Register, or is got with Value. A KV is
-// safe for concurrent use by any number of goroutines and processes. (jobman's key-value pairs.)
+// is any storable value without persistable objects and references to them: a string, a number, a
+// struct, a map, …; any other is ErrUnstorable. Get gives back what is made of registered types and
+// of those known from birth, Value the other types too. A KV is safe for concurrent use by any
+// number of goroutines and processes. (jobman's key-value pairs.)
 type KV struct {
 	c conn // for the namespace of the pairs
 }
@@ -128,14 +129,15 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 // Range streams the pairs whose keys begin with the prefix, or all if it is "", in the byte
 // order of their keys. It reads page by page, as [Store.List] does. An error of ErrCorrupt or
 // ErrUnknownType concerns one pair; its key is yielded and the iteration continues. Any other
-// error ends it.
+// error ends it, as does a prefix with which no key can begin: ErrInvalidID.
 func (kv *KV) Range(ctx context.Context, prefix string) iter.Seq2[Pair, error] {
 	q := &driver.Query{Parts: driver.Info | driver.Data}
+	bad := checkPrefix(prefix)
 	if prefix != "" {
 		q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
 	}
 	return func(yield func(Pair, error) bool) {
-		for rec, err := range stream(&kv.c, ctx, "kv range", dataPage, q, nil, func(rec *driver.Record) driver.Record { return *rec }) {
+		for rec, err := range stream(&kv.c, ctx, "kv range", dataPage, q, bad, func(rec *driver.Record) driver.Record { return *rec }) {
 			p := Pair{Key: string(rec.ID), Created: rec.Created, Modified: rec.Modified}
 			if err == nil {
 				p.Value, err = kv.decode(&rec)
@@ -155,12 +157,24 @@ func checkKey(key string) error {
 	return nil
 }
 
+// checkPrefix returns an error if a prefix is no text that a key can begin with. A prefix that is
+// longer than any key finds none.
+func checkPrefix(prefix string) error {
+	if _, err := canonicalValue(driver.Text, prefix); err != nil {
+		return fmt.Errorf("prefix: %w: %w", ErrInvalidID, err)
+	}
+	return nil
+}
+
 func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	if err := checkKey(key); err != nil {
 		return driver.Record{}, err
 	}
 	if _, ok := value.(Object); ok {
 		return driver.Record{}, fmt.Errorf("a %T has an identity of its own, and no pair can hold it: Save it: %w", value, ErrUnstorable)
+	}
+	if _, ok := value.(absent); ok {
+		return driver.Record{}, fmt.Errorf("Absent is no value: %w", ErrUnstorable)
 	}
 	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
