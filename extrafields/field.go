@@ -179,6 +179,12 @@ func (f Field) Column() driver.Column { return f.column }
 // libraryColumns are in every table.
 var libraryColumns = []string{"id", "data", "state", "type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token"}
 
+// systemColumns are in every table of one of the databases, which then takes no other column of the
+// name: of PostgreSQL, and of MySQL's and MariaDB's InnoDB.
+var systemColumns = []string{
+	"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "db_row_id", "db_trx_id", "db_roll_ptr", "fts_doc_id",
+}
+
 // Check returns an error if f was not made well: a bad or reserved column name, an unknown kind,
 // a path of bad syntax, a nil function, a default of the wrong kind, or no types for Only.
 func (f Field) Check() error {
@@ -186,7 +192,7 @@ func (f Field) Check() error {
 	switch name := f.column.Name; {
 	case !driver.ValidName(name):
 		err = errors.New("a column name is made of letters, digits and underscores, starts with no digit, and has at most 63 bytes")
-	case slices.Contains(libraryColumns, strings.ToLower(name)):
+	case slices.Contains(libraryColumns, strings.ToLower(name)), slices.Contains(systemColumns, strings.ToLower(name)):
 		err = errors.New("the column name is reserved")
 	case !validKind(f.column.Kind):
 		err = errKind

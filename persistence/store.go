@@ -91,8 +91,8 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	if o.Table == "" {
 		o.Table = defaultTable
 	}
-	if !driver.ValidName(o.Table) {
-		return fail(fmt.Errorf("invalid table name %q: want letters, digits and _, not starting with a digit, at most 63", o.Table))
+	if err := driver.CheckTable(o.Table); err != nil {
+		return fail(err)
 	}
 	b, err := open(ctx, u, o)
 	if err != nil {
@@ -166,10 +166,16 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 	}
 	s.conn = conn{s: s}
 	s.kv = newKV(s)
-	seen := make(map[string]bool)
+	if n := len(s.extras); n > driver.MaxFields {
+		return nil, fmt.Errorf("%d extra fields, at most %d", n, driver.MaxFields)
+	}
+	seen, indexed := make(map[string]bool), 0
 	for _, f := range s.extras {
 		if err := f.Check(); err != nil {
 			return nil, err
+		}
+		if f.Column().Indexed {
+			indexed++
 		}
 		name := f.Column().Name
 		if folded := strings.ToLower(name); seen[folded] {
@@ -178,6 +184,9 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 			seen[folded] = true
 		}
 		s.columns[name] = f.Column().Kind
+	}
+	if indexed > driver.MaxIndexedFields {
+		return nil, fmt.Errorf("%d extra fields with an index, at most %d", indexed, driver.MaxIndexedFields)
 	}
 	return s, nil
 }

@@ -31,6 +31,12 @@ const (
 	MaxIndexedTextLen = 255 // of an indexed extra field of kind Text
 )
 
+// Limits of the extra fields of a store. MariaDB's rows and indexes have room for not many more.
+const (
+	MaxFields        = 128
+	MaxIndexedFields = 48
+)
+
 // MaxIndexedBytesLen is the maximum length of an indexed extra field of kind Bytes.
 const MaxIndexedBytesLen = 255
 

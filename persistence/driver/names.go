@@ -25,6 +25,22 @@ func ValidName(s string) bool {
 	return true
 }
 
+// StoresTable is the table in which the SQL backends keep what they know of the stores of a database.
+const StoresTable = "brine_stores"
+
+// CheckTable returns an error if name cannot name the table of a store: it is not valid, or reserved
+// by a backend or its database.
+func CheckTable(name string) error {
+	if !ValidName(name) {
+		return fmt.Errorf("invalid table name %q: want letters, digits and _, not starting with a digit, at most 63", name)
+	}
+	lower := strings.ToLower(name)
+	if lower == StoresTable || strings.HasPrefix(lower, "sqlite_") || strings.HasPrefix(lower, "pg_") {
+		return fmt.Errorf("table name %q is reserved", name)
+	}
+	return nil
+}
+
 // CheckParams returns an error for the first query parameter of u, in alphabetical order, that
 // is not in known, with the nearest known name, or that is given twice.
 func CheckParams(u url.URL, known ...string) error {

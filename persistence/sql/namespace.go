@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"maps"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -44,13 +45,26 @@ func (ts *tables) with(ns driver.Namespace, l *layout) *tables {
 // InitNamespace implements [driver.Namespacer]. The records of the namespace ns beside those of the
 // table t are in the table t_ns of the same database.
 func (b *Backend) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
-	table := b.options.Table + "_" + string(ns)
+	table := namespaceTable(b.options.Table, ns)
 	if !driver.ValidName(string(ns)) || !driver.ValidName(table) {
 		return fmt.Errorf("%q beside table %q would be table %q: a valid name of at most 63 characters is wanted",
 			string(ns), b.options.Table, table)
 	}
 	_, err := b.init(ctx, ns, table, s)
 	return err
+}
+
+// keptTable is how much of the name of a long one remains in the name of a table beside it.
+const keptTable = 50
+
+// namespaceTable returns the name of the table of a namespace beside a table. Where it would be too
+// long it is cut, with a checksum.
+func namespaceTable(table string, ns driver.Namespace) string {
+	name := table + "_" + string(ns)
+	if driver.ValidName(name) {
+		return name
+	}
+	return fmt.Sprintf("%s_%s_%08x", table[:min(len(table), keptTable)], string(ns), crc32.ChecksumIEEE([]byte(name)))
 }
 
 // InNamespace implements [driver.NamespaceReader].

@@ -124,8 +124,11 @@ func TestANamespaceNeedsATableOfItsOwn(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, db database) {
 		ctx := t.Context()
-		long := db.open(t, jobs, driver.OpenOptions{Table: strings.Repeat("x", 61)})
-		for _, ns := range []driver.Namespace{"kv", "", "a b", `x"; --`} {
+		long := db.open(t, jobs, driver.OpenOptions{Table: strings.Repeat("x", 63)})
+		if err := driver.InitNamespace(ctx, long, kv, driver.Schema{}); err != nil {
+			t.Errorf("beside a table with the longest name: %v", err)
+		}
+		for _, ns := range []driver.Namespace{"", "a b", `x"; --`, driver.Namespace(strings.Repeat("n", 30))} {
 			if err := driver.InitNamespace(ctx, long, ns, driver.Schema{}); err == nil || !strings.Contains(err.Error(), "63") {
 				t.Errorf("namespace %q: %v", ns, err)
 			}

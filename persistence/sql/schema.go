@@ -13,7 +13,7 @@ import (
 )
 
 // storesTable is the engine's own table: one row per object table.
-const storesTable = "brine_stores"
+const storesTable = driver.StoresTable
 
 // formatVersion is the version of the tables that this engine makes and understands.
 const formatVersion = 1
@@ -86,12 +86,8 @@ func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) 
 // checkNames refuses names that could not be told from SQL, from the engine's own or from each
 // other.
 func checkNames(table string, s driver.Schema) error {
-	if !driver.ValidName(table) {
-		return fmt.Errorf("table name %q is not valid: want letters, digits and _, at most 63, not starting with a digit", table)
-	}
-	lower := strings.ToLower(table)
-	if lower == storesTable || strings.HasPrefix(lower, "sqlite_") || strings.HasPrefix(lower, "pg_") {
-		return fmt.Errorf("table name %q is reserved", table)
+	if err := driver.CheckTable(table); err != nil {
+		return err
 	}
 	taken := map[string]bool{driver.ColID: true, colData: true}
 	for _, lib := range libraryColumns {
