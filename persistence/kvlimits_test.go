@@ -110,8 +110,8 @@ func given[T any](t *testing.T, kv *persistence.KV, want T) error {
 	return nil
 }
 
-// A pair is refused when it is set, or Value gives it back, and Get too if its type is registered or
-// known from birth.
+// A pair is refused when it is set, or Value gives it back, and Get too if its type is registered
+// or known from birth.
 func TestWhatSetAcceptsGetGivesBack(t *testing.T) {
 	task := &Task{Name: "t"}
 	var nilTask *Task

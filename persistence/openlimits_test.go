@@ -13,7 +13,7 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// opened opens a store, and tries that it works: with an object, a pair and a query for each column.
+// opened opens a store, and tries that it works: with an object, a pair and a query of each column.
 func opened(t *testing.T, url string, o *persistence.Options) error {
 	t.Helper()
 	o.Logger = slog.New(slog.DiscardHandler)

@@ -17,8 +17,8 @@ import (
 // their IDs: integers by value, text by bytes. The columns are id, type, state, revision,
 // created, modified and those of Options.ExtraFields. Every backend gives the same result.
 //
-// An unknown column, a value of the wrong kind, or more than 500 conditions, those of Type and State
-// included, are an error before any I/O. A list of In or NotIn may have any length.
+// An unknown column, a value of the wrong kind, or more than 500 conditions, those of Type and
+// State included, are an error before any I/O. A list of In or NotIn may have any length.
 type Query struct {
 	Type  string   // name of a type, or an alias of it: all its names are meant; "" means any
 	State []string // any of these; nil means any

@@ -218,6 +218,55 @@ func TestLimitsOfQueries(t *testing.T) {
 	})
 }
 
+// What is asked for by the names of columns is given, or refused before any I/O, alike.
+func TestLimitsOfColumnsAskedFor(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, &persistence.Options{ExtraFields: rowFields()})
+		for i := range 3 {
+			must[persistence.ID](t)(s.Save(t.Context(), &Row{Columns: map[string]any{"text": "x", "int": i % 2, "bytes": []byte{1}, "time": time.Unix(1, 0), "bool": true, "float": 1}}))
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		groups := map[string]int{"state": 1, "type": 1, "revision": 1, "claim_owner": 1, "claim_until": 1, "claim_token": 1, "id": 3}
+		for _, f := range rowFields() {
+			groups[f.Column().Name] = 1
+		}
+		groups["int_plain"], groups["int_indexed"] = 2, 2
+		for column, want := range groups {
+			got, err := s.CountBy(t.Context(), column, nil)
+			if err != nil || len(got) != want {
+				t.Errorf("CountBy %s: %d groups, %v, want %d", column, len(got), err, want)
+			}
+		}
+		for _, column := range []string{"", "x", "data", "ID", "Text_Plain", "a\x00"} {
+			if _, err := s.CountBy(ended, column, nil); err == nil || errors.Is(err, context.Canceled) {
+				t.Errorf("CountBy %q: %v", column, err)
+			}
+			var err error
+			for _, err = range s.StatAll(ended, nil, "state", column) {
+			}
+			if err == nil || errors.Is(err, context.Canceled) {
+				t.Errorf("StatAll %q: %v", column, err)
+			}
+		}
+		for info, err := range s.StatAll(t.Context(), nil, "int_plain", "int_plain", "claim_owner", "created", "text_indexed") {
+			if err != nil || info.Fields["text_indexed"] != "x" || info.Created.IsZero() {
+				t.Errorf("StatAll: %+v, %v", info, err)
+			}
+		}
+		many := make([]persistence.ID, 40_000)
+		for i := range many {
+			many[i] = persistence.ID(fmt.Sprint(1 + i%3))
+		}
+		if objs, err := s.LoadAll(t.Context(), many...); err != nil || len(objs) != len(many) || objs[0] != objs[3] {
+			t.Errorf("LoadAll of many: %d, %v", len(objs), err)
+		}
+		many[39_999] = "77"
+		_, err := s.LoadAll(t.Context(), many...)
+		wantIs(t, err, persistence.ErrNotFound, "77")
+	})
+}
+
 // Text IDs are compared like text: a query takes each that a store may have.
 func TestLimitsOfConditionsOnTextIDs(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
