@@ -148,6 +148,9 @@ type Record struct {
 	Data     []byte
 	Claim    Claim // read with Info from a [Claimer]; ignored in writes
 	Fields   []any // one value for each of Schema.Fields, in that order: see Kind; nil is NULL
+	// ColumnSet is the value of [ColColumnSet], for the evaluation of conditions by [Columns]. It is
+	// ignored in writes, and 0 in the records that a backend returns.
+	ColumnSet int64
 }
 
 // Kind is the kind of values in a column.
@@ -187,12 +190,18 @@ type Column struct {
 	Name    string // [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes; never a library column
 	Kind    Kind
 	Indexed bool
+	// Types are the names of the types of the records that the column is for: in all others it is
+	// NULL. nil means all types.
+	Types []string
 }
 
 // A Schema describes what a backend has to store.
 type Schema struct {
 	IntegerIDs bool // every ID is a canonical decimal between -1<<63 and 1<<63-1
-	Fields     []Column
+	// AnyIDs: IntegerIDs is for new data; data that exist keep their kind of IDs, and Meta.TextIDs
+	// says which it is.
+	AnyIDs bool
+	Fields []Column
 }
 
 // Meta describes the data of a backend after Init.
@@ -208,4 +217,8 @@ type Meta struct {
 	// NoCreate forbade to add. Package persistence rejects queries that name one of them. Writes
 	// leave them out, and so do reads of Parts that include them.
 	Missing []string
+	// TextIDs says, if Schema.AnyIDs was set, that the data have text IDs.
+	TextIDs bool
+	// Catalog is that of a [Cataloger]; nil: nothing is recorded.
+	Catalog *Catalog
 }

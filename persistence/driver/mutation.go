@@ -54,6 +54,9 @@ type Mutation struct {
 	Token int64
 	// Release ends the claim of the record. It requires a Token, and applies to Update and Check.
 	Release bool
+	// ColumnSet is for SetFields in a [Cataloger]: the number that the record gets of the set of
+	// columns that are then filled; 0: it keeps its number.
+	ColumnSet int64
 	// NewRefs are IDs of objects that must exist after the batch, else ErrDangling with Rec.ID and
 	// the absent ID. They are not locked.
 	NewRefs []ID

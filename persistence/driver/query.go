@@ -130,6 +130,8 @@ func (c *Columns) Value(r *Record, column string) any {
 		return r.Created
 	case ColModified:
 		return r.Modified
+	case ColColumnSet:
+		return r.ColumnSet
 	}
 	if r.Claim.Owner != "" {
 		switch column {

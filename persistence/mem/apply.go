@@ -72,7 +72,7 @@ func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Re
 		released := *was
 		rec = &released
 	case driver.SetFields:
-		rec, err = c.refit(&m.Rec, was)
+		rec, err = c.refit(m, was)
 	default:
 		rec, err = c.keep(&m.Rec, was)
 	}
@@ -114,6 +114,7 @@ func (c *columns) keep(r, was *driver.Record) (*driver.Record, error) {
 	rec.Data = bytes.Clone(r.Data)
 	rec.Size = int64(len(r.Data))
 	rec.Revision = max(r.Revision, 1)
+	rec.ColumnSet = c.set
 	if was != nil {
 		rec.Revision = was.Revision + 1
 		rec.Created = was.Created
@@ -124,10 +125,13 @@ func (c *columns) keep(r, was *driver.Record) (*driver.Record, error) {
 	return &rec, c.setFields(&rec, r, was)
 }
 
-// refit returns was with the fields of r.
-func (c *columns) refit(r, was *driver.Record) (*driver.Record, error) {
+// refit returns was with the fields of m.
+func (c *columns) refit(m *driver.Mutation, was *driver.Record) (*driver.Record, error) {
 	rec := *was
-	return &rec, c.setFields(&rec, r, was)
+	if m.ColumnSet != 0 {
+		rec.ColumnSet = m.ColumnSet
+	}
+	return &rec, c.setFields(&rec, &m.Rec, was)
 }
 
 // setFields sets the fields of rec: those of r and, for columns that the schema does not
@@ -141,7 +145,11 @@ func (c *columns) setFields(rec, r, was *driver.Record) error {
 		copy(fields, was.Fields)
 	}
 	for i, v := range r.Fields {
-		fields[c.at(i)] = cloneValue(v)
+		at := c.at(i)
+		if c.table.dropped[at] {
+			return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", c.table.layout[at].Name)
+		}
+		fields[at] = cloneValue(v)
 	}
 	rec.Fields = fields
 	return nil

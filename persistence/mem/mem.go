@@ -15,7 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -78,10 +78,13 @@ func (st state) with(ns driver.Namespace, root *node) state {
 	return after
 }
 
-// A table describes the layout of the records of a namespace.
+// A table describes the layout of the records of a namespace. It is never changed but by the
+// current writer.
 type table struct {
 	integerIDs bool
 	layout     []driver.Column // every column of any Init; the Fields of stored records are in this order
+	dropped    []bool          // of the layout: the column was dropped, and its place is not used again
+	catalog    *driver.Catalog // nil: no extra column was ever declared. It is replaced, never changed
 }
 
 // columns are the columns of one handle's schema.
@@ -90,6 +93,7 @@ type columns struct {
 	table  *table
 	fields int   // length of Schema.Fields
 	stored []int // the index of each of Schema.Fields in the layout; nil: the same index
+	set    int64 // the number of the set of columns that this handle fills
 }
 
 // New returns a backend with its own, empty data. It ignores the options.
@@ -151,59 +155,90 @@ func (d *data) unlock() { d.writing.Release(1) }
 // Init implements [driver.Backend]. It may be called again with other fields: earlier fields
 // keep their values.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
-	if err := b.init(ctx, driver.Objects, s); err != nil {
+	t, err := b.init(ctx, driver.Objects, s)
+	if err != nil {
 		return driver.Meta{}, err
 	}
-	return driver.Meta{Identity: b.data.identity}, nil
+	return driver.Meta{Identity: b.data.identity, TextIDs: !t.integerIDs, Catalog: t.catalog.Clone()}, nil
 }
 
 // InitNamespace implements [driver.Namespacer].
 func (b *Backend) InitNamespace(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
-	return b.init(ctx, ns, s)
+	_, err := b.init(ctx, ns, s)
+	return err
 }
 
-func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema) error {
+// init returns a copy of the table of a namespace as it is afterwards.
+func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema) (table, error) {
 	if err := b.enter(ctx); err != nil {
-		return err
+		return table{}, err
 	}
 	defer b.calls.Done()
 	d := b.data
 	if err := d.lock(ctx); err != nil {
-		return err
+		return table{}, err
 	}
 	defer d.unlock()
 
-	t := d.tables[ns]
+	t, fresh := d.tables[ns], false
 	if t == nil {
-		t = &table{integerIDs: s.IntegerIDs}
+		t, fresh = &table{integerIDs: s.IntegerIDs}, true
+	}
+	if s.AnyIDs {
+		s.IntegerIDs = t.integerIDs
 	}
 	if t.integerIDs != s.IntegerIDs {
-		return fmt.Errorf("the store has %s IDs, not %s ones", idKind(t.integerIDs), idKind(s.IntegerIDs))
+		return table{}, fmt.Errorf("the store has %s IDs, not %s ones", idKind(t.integerIDs), idKind(s.IntegerIDs))
 	}
 	cols := &columns{Columns: driver.NewColumns(s), table: t, fields: len(s.Fields)}
-	layout := slices.Clone(t.layout)
-	stored, moved := make([]int, len(s.Fields)), false
-	for i, f := range s.Fields {
-		at := slices.IndexFunc(layout, func(c driver.Column) bool { return c.Name == f.Name })
-		if at < 0 {
-			at = len(layout)
-			layout = append(layout, f)
+	if err := t.declare(cols, s.Fields, fresh); err != nil {
+		return table{}, err
+	}
+	d.tables[ns] = t
+	if d.identity == "" {
+		d.identity = rand.Text()
+	}
+	b.columns.Store(ns, cols)
+	return *t, nil
+}
+
+// declare adds the columns of a schema to the table and its catalog. fresh says that there is no
+// record yet.
+func (t *table) declare(cols *columns, fields []driver.Column, fresh bool) error {
+	catalog := t.catalog.Clone()
+	if catalog == nil && len(fields) > 0 {
+		catalog = &driver.Catalog{Unknown: !fresh}
+	}
+	if catalog != nil {
+		var err error
+		if cols.set, _, err = catalog.Declare(fields); err != nil {
+			return err
 		}
-		if have := layout[at].Kind; have != f.Kind {
-			return fmt.Errorf("column %q holds %v values, not %v ones", f.Name, have, f.Kind)
+	}
+	stored, moved := make([]int, len(fields)), false
+	for i, f := range fields {
+		at := t.place(f.Name)
+		if at < 0 {
+			at = len(t.layout)
+			t.layout, t.dropped = append(t.layout, f), append(t.dropped, false)
 		}
 		stored[i], moved = at, moved || at != i
 	}
 	if moved {
 		cols.stored = stored
 	}
-	t.layout = layout
-	d.tables[ns] = t
-	if d.identity == "" {
-		d.identity = rand.Text()
-	}
-	b.columns.Store(ns, cols)
+	t.catalog = catalog
 	return nil
+}
+
+// place returns the index in the layout of a column that was not dropped, or -1.
+func (t *table) place(name string) int {
+	for i, c := range t.layout {
+		if strings.EqualFold(c.Name, name) && !t.dropped[i] {
+			return i
+		}
+	}
+	return -1
 }
 
 func idKind(integer bool) string {

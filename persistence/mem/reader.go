@@ -51,7 +51,7 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 // give returns a copy of the parts of a stored record, which shares nothing with it.
 func (c *columns) give(rec *driver.Record, parts driver.Parts) driver.Record {
 	out := *rec
-	out.Data, out.Fields = nil, nil
+	out.Data, out.Fields, out.ColumnSet = nil, nil, 0
 	if parts&driver.Data != 0 {
 		out.Data = bytes.Clone(rec.Data)
 	}
