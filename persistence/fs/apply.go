@@ -26,7 +26,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		return nil, err
 	}
 	defer b.calls.Done()
-	s, err := b.ready()
+	s, err := b.writable(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,12 @@ func (p *plan) change(i int, m *driver.Mutation, s *schema, f file, old *header,
 		}
 		return p.rewrite(i, f, func(h *header) { h.claim = driver.Claim{} })
 	case driver.SetFields:
-		return p.rewrite(i, f, func(h *header) { h.fields = s.merge(m.Rec.Fields, h.fields) })
+		return p.rewrite(i, f, func(h *header) {
+			h.fields = s.merge(m.Rec.Fields, h.fields)
+			if m.ColumnSet != 0 {
+				h.columns = m.ColumnSet
+			}
+		})
 	}
 	if !found {
 		if err := p.mayCreate(m.Rec.ID, f, absent); err != nil {
@@ -228,7 +233,7 @@ func (p *plan) write(i int, m *driver.Mutation, s *schema, c change) {
 	h := &c.header
 	h.id, h.typ, h.state = m.Rec.ID, m.Rec.Type, m.Rec.State
 	h.size, h.modified = int64(len(m.Rec.Data)), m.Rec.Modified
-	h.fields = s.merge(m.Rec.Fields, h.fields)
+	h.fields, h.columns = s.merge(m.Rec.Fields, h.fields), s.set
 	c.data = m.Rec.Data
 	p.changes = append(p.changes, c)
 	p.revs[i] = h.revision

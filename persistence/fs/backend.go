@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -55,8 +56,9 @@ type Backend struct {
 	queue *queue
 	group *groupcommit.Group[*batch]
 	// Guarded by the exclusive lock, and by there being no running call.
-	given int64  // highest number given out
-	index *index // nil: nobody has claimed yet
+	given   int64       // highest number given out
+	index   *index      // nil: nobody has claimed yet
+	checked os.FileInfo // of the meta file for which checkColumns found nothing wrong
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // those that run; Add under mu

@@ -52,7 +52,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 		return nil, err
 	}
 	defer b.calls.Done()
-	s, err := b.ready()
+	s, err := b.writable(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (cl *claimer) take(name string) error {
 	h, data, err := cl.readRecord(name)
 	rec := h.record()
 	if err == nil {
-		if err = cl.index.schema.set(&rec, h.fields); err != nil {
+		if err = cl.index.schema.setFields(&rec, h.fields); err != nil {
 			err = damaged(err)
 		}
 	}
@@ -139,14 +139,14 @@ func (cl *claimer) take(name string) error {
 			return nil
 		}
 		h.typ, h.state, h.modified = rec.Type, rec.State, rec.Modified
-		h.fields = cl.index.schema.merge(rec.Fields, h.fields)
+		h.fields, h.columns = cl.index.schema.merge(rec.Fields, h.fields), cl.index.schema.set
 		h.size, data = int64(len(rec.Data)), rec.Data
 	}
 	h.revision++
 	h.claim = driver.Claim{Owner: cl.Owner, Until: cl.now.Add(cl.Lease).Truncate(time.Microsecond), Token: h.revision}
 	claimed := h.record()
 	if cl.Parts&driver.Fields != 0 {
-		if err := cl.index.schema.set(&claimed, h.fields); err != nil { // Edit has set one of another kind
+		if err := cl.index.schema.setFields(&claimed, h.fields); err != nil { // Edit has set one of another kind
 			return err
 		}
 	}

@@ -31,6 +31,9 @@ func (t *batch) bytes() (n int) {
 
 // plan finds out what the batch changes, on top of what those before it do.
 func (t *batch) plan(ctx context.Context, l *lock, before *overlay) error {
+	if err := l.checkColumns(t.schemas[driver.Objects]); err != nil {
+		return err
+	}
 	p := plan{lock: l, schemas: t.schemas, ms: t.ms, revs: make([]int64, len(t.ms)), before: before}
 	if err := p.check(ctx); err != nil {
 		return err

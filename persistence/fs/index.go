@@ -125,7 +125,7 @@ func (l *lock) readEntry(x *index, name string) error {
 	h, err := l.readHeader(name, true)
 	if err == nil && fileName(h.id) == name && storable(h.id, x.schema.IntegerIDs) {
 		rec := h.record()
-		if err = x.schema.set(&rec, h.fields); err == nil {
+		if err = x.schema.setFields(&rec, h.fields); err == nil {
 			x.Put(name, rec)
 			return nil
 		}
@@ -168,7 +168,7 @@ func (l *lock) applied(changes []change) {
 			continue
 		}
 		rec := c.header.record()
-		if err := x.schema.set(&rec, c.header.fields); err != nil {
+		if err := x.schema.setFields(&rec, c.header.fields); err != nil {
 			x.Remove(c.name)
 			continue
 		}

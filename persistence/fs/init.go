@@ -28,16 +28,16 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 			return driver.Meta{}, readOnly(err)
 		}
 	}
-	m, missing, err := b.initFolder(ctx, driver.Objects, s)
+	m, one, err := b.initFolder(ctx, driver.Objects, s)
 	if err != nil {
 		return driver.Meta{}, err
 	}
-	b.setSchema(driver.Objects, newSchema(s, missing))
+	b.setSchema(driver.Objects, one)
 	if m == nil {
 		sum := sha256.Sum256([]byte("file:" + filepath.ToSlash(b.path)))
-		return driver.Meta{Identity: hex.EncodeToString(sum[:16]), NoCounter: true, Missing: missing}, nil
+		return driver.Meta{Identity: hex.EncodeToString(sum[:16]), NoCounter: true, Missing: one.missing, TextIDs: !one.IntegerIDs}, nil
 	}
-	return driver.Meta{Identity: m.identity, Missing: missing}, nil
+	return driver.Meta{Identity: m.identity, Missing: one.missing, TextIDs: !m.integers, Catalog: m.catalog.Clone()}, nil
 }
 
 // InitNamespace implements [driver.Namespacer]. It does what Init does, in the folder .brine.NS of
@@ -53,11 +53,11 @@ func (b *Backend) InitNamespace(ctx context.Context, ns driver.Namespace, s driv
 	if _, err := b.ready(); err != nil {
 		return err
 	}
-	_, missing, err := b.initFolder(ctx, ns, s)
+	_, one, err := b.initFolder(ctx, ns, s)
 	if err != nil {
 		return err
 	}
-	b.setSchema(ns, newSchema(s, missing))
+	b.setSchema(ns, one)
 	return nil
 }
 
@@ -71,8 +71,8 @@ func (b *Backend) setSchema(ns driver.Namespace, s *schema) {
 }
 
 // initFolder prepares the folder of a namespace. It returns the meta file, nil if there is none and
-// none may be made, and the extra fields that it lacks.
-func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.Schema) (*meta, []string, error) {
+// none may be made, and the schema with the extra fields that it lacks.
+func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.Schema) (*meta, *schema, error) {
 	l, f, err := b.lockFolder(ctx, ns)
 	if err != nil {
 		return nil, nil, err
@@ -85,27 +85,67 @@ func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.opts.NoCreate {
-		if err := m.fits(s, f.path); err != nil {
+	if s.AnyIDs {
+		if m != nil {
+			s.IntegerIDs = m.integers
+		} else if s.IntegerIDs, err = f.integers(ctx); err != nil {
 			return nil, nil, err
 		}
-		return m, m.lacks(s), nil
 	}
-	if err := l.clean(f); err != nil {
+	if err := m.fits(s, f.path); err != nil {
 		return nil, nil, err
 	}
-	if m == nil {
-		if err := f.checkIDs(ctx, s.IntegerIDs); err != nil {
+	if !b.opts.NoCreate {
+		if m, err = l.prepareMeta(ctx, f, m, s); err != nil {
 			return nil, nil, err
+		}
+	}
+	var catalog *driver.Catalog
+	if m != nil {
+		catalog = m.catalog
+	}
+	return m, newSchema(s, m.lacks(s), catalog), nil
+}
+
+// prepareMeta returns the meta file that a schema needs, after writing it if it has changed. On a
+// medium that cannot be written, what is there will do if no column is missing.
+func (l *lock) prepareMeta(ctx context.Context, f *folder, m *meta, s driver.Schema) (*meta, error) {
+	if err := l.clean(f); err != nil {
+		return nil, err
+	}
+	fresh, changed := m == nil, false
+	if fresh {
+		if err := f.checkIDs(ctx, s.IntegerIDs); err != nil {
+			return nil, err
 		}
 		m = newMeta(s.IntegerIDs)
-	} else if err := m.fits(s, f.path); err != nil {
-		return nil, nil, err
-	} else if len(m.lacks(s)) == 0 {
-		return m, nil, nil
+	} else if len(m.dropping) > 0 {
+		if err := l.sweep(ctx, f, m); err != nil {
+			return nil, err
+		}
 	}
-	m.add(s.Fields)
-	return m, nil, l.writeMeta(f, m)
+	after := *m
+	if after.catalog = m.catalog.Clone(); after.catalog == nil && len(s.Fields) > 0 {
+		unknown, err := f.anyRecord(ctx)
+		if err != nil {
+			return nil, err
+		}
+		after.catalog = &driver.Catalog{Unknown: unknown || !fresh}
+	}
+	if after.catalog != nil {
+		var err error
+		if _, changed, err = after.catalog.Declare(s.Fields); err != nil {
+			return nil, err
+		}
+	}
+	if !fresh && !changed {
+		return m, nil
+	}
+	err := l.writeMeta(f, &after)
+	if errors.Is(err, driver.ErrReadOnly) && !fresh && len(m.lacks(s)) == 0 {
+		return m, nil
+	}
+	return &after, err
 }
 
 // lockFolder takes the lock that Init needs and opens the folder of a namespace, in which it

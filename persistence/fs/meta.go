@@ -1,13 +1,13 @@
 package fs
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"slices"
 
@@ -25,11 +25,15 @@ type meta struct {
 	identity string
 	integers bool
 	next     int64 // the next number to give out; 0 while none was
-	fields   map[string]driver.Kind
+	// catalog is that of the extra columns; nil: none was ever declared. In a file of version 1,
+	// which had names and kinds alone, nothing is known of the records.
+	catalog *driver.Catalog
+	// dropping are columns that have been dropped and that records may still have: see dropColumn.
+	dropping []string
 }
 
 func newMeta(integers bool) *meta {
-	return &meta{identity: rand.Text(), integers: integers, fields: map[string]driver.Kind{}}
+	return &meta{identity: rand.Text(), integers: integers}
 }
 
 // fits returns an error if a schema contradicts what is in the directory. A nil meta contradicts
@@ -42,10 +46,8 @@ func (m *meta) fits(s driver.Schema, path string) error {
 		kind := map[bool]string{true: "integer", false: "text"}
 		return fmt.Errorf("directory %s keeps records with %s IDs, the store wants %s IDs", path, kind[m.integers], kind[s.IntegerIDs])
 	}
-	for _, c := range s.Fields {
-		if k, ok := m.fields[c.Name]; ok && k != c.Kind {
-			return fmt.Errorf("extra field %q in directory %s is of kind %v, the store wants %v", c.Name, path, k, c.Kind)
-		}
+	if err := m.catalog.Check(s.Fields); err != nil {
+		return fmt.Errorf("directory %s: %w", path, err)
 	}
 	return nil
 }
@@ -54,37 +56,75 @@ func (m *meta) fits(s driver.Schema, path string) error {
 func (m *meta) lacks(s driver.Schema) []string {
 	var names []string
 	for _, c := range s.Fields {
-		if m == nil || m.fields[c.Name] == 0 {
+		if m == nil || m.catalog.Column(c.Name) == nil {
 			names = append(names, c.Name)
 		}
 	}
 	return names
 }
 
-func (m *meta) add(fields []driver.Column) {
-	for _, c := range fields {
-		m.fields[c.Name] = c.Kind
+// first reports whether version 1 of the file says all that there is to say.
+func (m *meta) first() bool {
+	if m.catalog == nil {
+		return true
 	}
+	return len(m.dropping) == 0 && len(m.catalog.Sets) == 0 && m.catalog.Unknown &&
+		!slices.ContainsFunc(m.catalog.Columns, func(c driver.Column) bool { return c.Types != nil || c.Indexed })
 }
 
-func (m *meta) encode(e *frame.Encoder) {
-	e.MapLen(4)
+// frame encodes the file.
+func (m *meta) frame(e *frame.Encoder) ([]byte, error) {
+	if m.first() {
+		return e.Frame(metaMark, func(e *frame.Encoder) { m.encode(e, 1, "") })
+	}
+	catalog, err := m.catalog.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return e.Frame(metaMark2, func(e *frame.Encoder) { m.encode(e, 2, catalog) })
+}
+
+func (m *meta) encode(e *frame.Encoder, version int, catalog string) {
+	e.MapLen(3 + version)
 	e.Text("identity")
 	e.Text(m.identity)
 	e.Text("integer_ids")
 	e.Bool(m.integers)
 	e.Text("next")
 	e.Int(m.next)
-	e.Text("fields")
-	e.MapLen(len(m.fields))
-	for _, name := range slices.Sorted(maps.Keys(m.fields)) {
+	if version == 1 {
+		e.Text("fields")
+		m.encodeKinds(e)
+		return
+	}
+	e.Text("columns")
+	e.Text(catalog)
+	e.Text("dropping")
+	e.ArrayLen(len(m.dropping))
+	for _, name := range m.dropping {
 		e.Text(name)
-		e.Text(m.fields[name].String())
+	}
+}
+
+func (m *meta) encodeKinds(e *frame.Encoder) {
+	if m.catalog == nil {
+		e.MapLen(0)
+		return
+	}
+	columns := slices.SortedFunc(slices.Values(m.catalog.Columns), func(a, b driver.Column) int { return cmp.Compare(a.Name, b.Name) })
+	e.MapLen(len(columns))
+	for _, c := range columns {
+		e.Text(c.Name)
+		e.Text(c.Kind.String())
 	}
 }
 
 func decodeMeta(b []byte) (*meta, error) {
-	body, err := frame.Open(metaMark, b)
+	mark := metaMark
+	if bytes.HasPrefix(b, []byte(metaMark2)) {
+		mark = metaMark2
+	}
+	body, err := frame.Open(mark, b)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +134,7 @@ func decodeMeta(b []byte) (*meta, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &meta{fields: map[string]driver.Kind{}}
+	m := &meta{}
 	for range n {
 		key, err := d.Text()
 		if err != nil {
@@ -108,7 +148,14 @@ func decodeMeta(b []byte) (*meta, error) {
 		case "next":
 			m.next, err = d.Int()
 		case "fields":
-			err = decodeKinds(d, m.fields)
+			m.catalog, err = decodeKinds(d)
+		case "columns":
+			var text string
+			if text, err = d.Text(); err == nil {
+				m.catalog, err = driver.DecodeCatalog(text)
+			}
+		case "dropping":
+			m.dropping, err = decodeNames(d)
 		default:
 			err = errors.New("unknown entry")
 		}
@@ -122,30 +169,45 @@ func decodeMeta(b []byte) (*meta, error) {
 	return m, nil
 }
 
-func decodeKinds(d *frame.Decoder, kinds map[string]driver.Kind) error {
+// decodeKinds reads the names and kinds of a file of version 1; nil: there are none.
+func decodeKinds(d *frame.Decoder) (*driver.Catalog, error) {
 	n, err := d.MapLen()
-	if err != nil {
-		return err
+	if err != nil || n == 0 {
+		return nil, err
 	}
+	c := &driver.Catalog{Unknown: true}
 	for range n {
 		name, err := d.Text()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		word, err := d.Text()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for k := driver.Text; k <= driver.Time; k++ {
-			if k.String() == word {
-				kinds[name] = k
-			}
+		kind, err := driver.ParseKind(word)
+		if err != nil {
+			return nil, err
 		}
-		if kinds[name] == 0 {
-			return fmt.Errorf("unknown kind %q", word)
-		}
+		c.Columns = append(c.Columns, driver.Column{Name: name, Kind: kind})
 	}
-	return nil
+	return c, nil
+}
+
+func decodeNames(d *frame.Decoder) ([]string, error) {
+	n, err := d.ArrayLen()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for range n {
+		name, err := d.Text()
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // readMeta returns nil where there is none.
@@ -157,11 +219,31 @@ func (f *folder) readMeta() (*meta, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v := newerMeta(b); v != 0 {
+		return nil, fmt.Errorf("%w: %s in %s has format %c, made by a newer version: this one knows up to 2",
+			errors.ErrUnsupported, metaName, f.path, v)
+	}
 	m, err := decodeMeta(b)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, metaName, f.path, err)
 	}
 	return m, nil
+}
+
+// newerMeta returns the version in the mark of an intact file that this package does not know, or
+// 0.
+func newerMeta(b []byte) byte {
+	if len(b) < frame.MarkLen || string(b[:frame.MarkLen-1]) != metaMark[:len(metaMark)-1] {
+		return 0
+	}
+	v := b[frame.MarkLen-1]
+	if v <= metaMark2[len(metaMark2)-1] || v > '9' {
+		return 0
+	}
+	if _, err := frame.Open(string(b[:frame.MarkLen]), b); err != nil {
+		return 0
+	}
+	return v
 }
 
 // writeMeta replaces the meta file, durably.
@@ -170,7 +252,7 @@ func (l *lock) writeMeta(f *folder, m *meta) error { return readOnly(l.replaceMe
 func (l *lock) replaceMeta(f *folder, m *meta) error {
 	e := frame.NewEncoder()
 	defer e.Free()
-	b, err := e.Frame(metaMark, m.encode)
+	b, err := m.frame(e)
 	if err != nil {
 		return err
 	}
@@ -279,6 +361,41 @@ func (f *folder) checkIDs(ctx context.Context, integers bool) error {
 		}
 		return fmt.Errorf("directory %s keeps a record with the ID %q, the store wants integer IDs", f.path, cmp.Or(string(id), name))
 	})
+}
+
+// integers reports whether all records of a directory without meta file have integer IDs.
+func (f *folder) integers(ctx context.Context) (bool, error) {
+	all := true
+	err := f.eachName(ctx, func(name string) error {
+		id, hashed, ok := idOf(name)
+		if !ok || !hashed && storable(id, true) {
+			return nil
+		}
+		if _, err := f.readHeader(name, false); err == nil {
+			all = false
+		} else if !errors.Is(err, errAbsent) && !errors.Is(err, driver.ErrCorrupt) {
+			return err
+		}
+		return nil
+	})
+	return all, err
+}
+
+// anyRecord reports whether the folder has a record.
+func (f *folder) anyRecord(ctx context.Context) (bool, error) {
+	errFound := errors.New("found")
+	err := f.eachName(ctx, func(name string) error {
+		if isRecordName(name) {
+			if _, err := f.readHeader(name, false); !errors.Is(err, errAbsent) {
+				return errFound
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 // idOfFile returns the ID that a file is named after, "" if it is after none. It

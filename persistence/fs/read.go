@@ -71,7 +71,7 @@ func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, e
 		return r, err
 	}
 	b := buf[:n]
-	size, err := frame.Len(recordMark, b)
+	size, err := frame.Len(markOf(b), b)
 	if err != nil {
 		info, serr := opened.Stat()
 		if serr != nil {
@@ -253,13 +253,17 @@ func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSi
 	if err == nil {
 		rec = f.record()
 		if withFields {
-			if err = r.schema.set(&rec, f.fields); err != nil {
+			if err = r.schema.setFields(&rec, f.fields); err != nil {
 				err = damaged(err)
 			}
 		}
 	}
-	if err == nil && match != nil && !match(&rec) {
-		return driver.Record{}, false, nil
+	if err == nil && match != nil {
+		rec.ColumnSet = f.columns
+		if !match(&rec) {
+			return driver.Record{}, false, nil
+		}
+		rec.ColumnSet = 0
 	}
 	if err == nil && parts&driver.Data != 0 {
 		rec.Data, err = f.data()

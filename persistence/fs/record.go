@@ -13,12 +13,23 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
-// The marks: the kind of the file and the version of its format.
+// The marks: the kind of the file and the version of its format. Version 2 is written where there
+// is a catalog of the extra columns, or the number of a set of them.
 const (
-	recordMark = "\xa7brine/1"
-	metaMark   = "\xa7brinem1"
-	commitMark = "\xa7brinec1"
+	recordMark  = "\xa7brine/1"
+	recordMark2 = "\xa7brine/2"
+	metaMark    = "\xa7brinem1"
+	metaMark2   = "\xa7brinem2"
+	commitMark  = "\xa7brinec1"
 )
+
+// markOf returns the mark of a record's file that begins with b: the newer one if it has that.
+func markOf(b []byte) string {
+	if bytes.HasPrefix(b, []byte(recordMark2)) {
+		return recordMark2
+	}
+	return recordMark
+}
 
 // A header is what a record's file says of it before the data.
 type header struct {
@@ -30,6 +41,7 @@ type header struct {
 	created  time.Time
 	modified time.Time
 	claim    driver.Claim
+	columns  int64   // the number of the set of columns that the last writer filled
 	fields   []field // by name, those that are not NULL
 }
 
@@ -51,7 +63,11 @@ func (h *header) record() driver.Record {
 func appendRecord(b []byte, h *header) ([]byte, error) {
 	e := frame.NewEncoder()
 	defer e.Free()
-	f, err := e.Frame(recordMark, h.encode)
+	mark := recordMark
+	if h.columns != 0 {
+		mark = recordMark2
+	}
+	f, err := e.Frame(mark, h.encode)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +75,14 @@ func appendRecord(b []byte, h *header) ([]byte, error) {
 }
 
 func (h *header) encode(e *frame.Encoder) {
-	claimed := h.claim.Owner != ""
+	claimed, entries := h.claim.Owner != "", 8
 	if claimed {
-		e.MapLen(9)
-	} else {
-		e.MapLen(8)
+		entries++
 	}
+	if h.columns != 0 {
+		entries++
+	}
+	e.MapLen(entries)
 	e.Text("id")
 	e.Text(string(h.id))
 	e.Text("type")
@@ -85,6 +103,10 @@ func (h *header) encode(e *frame.Encoder) {
 		e.Text(h.claim.Owner)
 		e.Time(h.claim.Until)
 		e.Int(h.claim.Token)
+	}
+	if h.columns != 0 {
+		e.Text("columns")
+		e.Int(h.columns)
 	}
 	// The fields come last, so that a reader who does not want them may stop before.
 	e.Text("fields")
@@ -127,7 +149,8 @@ func encodeValue(e *frame.Encoder, v any) {
 
 // decodeHeader reads the header in a whole frame, whose frame.Checksum it verifies.
 func decodeHeader(b []byte, withFields bool) (h header, err error) {
-	body, err := frame.Open(recordMark, b)
+	mark := markOf(b)
+	body, err := frame.Open(mark, b)
 	if err != nil {
 		return header{}, err
 	}
@@ -165,6 +188,10 @@ func decodeHeader(b []byte, withFields bool) (h header, err error) {
 			h.modified, err = decodeTime(d)
 		case "claim":
 			h.claim, err = decodeClaim(d)
+		case "columns":
+			if h.columns, err = d.Int(); err == nil && (h.columns < 1 || mark != recordMark2) {
+				err = fmt.Errorf("the number %d in a header of version %c", h.columns, mark[len(mark)-1])
+			}
 		case "fields":
 			if !withFields {
 				return h, nil
@@ -294,8 +321,8 @@ func looksLikeRecord(b []byte) bool {
 	return 2*same > len(b)
 }
 
-// set gives the record the fields of the file that the schema knows.
-func (s *schema) set(rec *driver.Record, fields []field) error {
+// setFields gives the record the fields of the file that the schema knows.
+func (s *schema) setFields(rec *driver.Record, fields []field) error {
 	rec.Fields = make([]any, len(s.Fields))
 	for _, f := range fields {
 		i, ok := s.index[f.name]
@@ -316,7 +343,7 @@ func (s *schema) merge(values []any, old []field) []field {
 	var out []field
 	for i, v := range values {
 		if v != nil && i < len(s.Fields) && !slices.Contains(s.missing, s.Fields[i].Name) {
-			out = append(out, field{s.Fields[i].Name, v})
+			out = append(out, field{s.names[i], v})
 		}
 	}
 	for _, f := range old {
@@ -342,16 +369,36 @@ func (s schemas) of(ns driver.Namespace) (*schema, error) {
 type schema struct {
 	driver.Schema
 	columns *driver.Columns
-	index   map[string]int // of the fields by name, without the missing ones
+	names   []string       // of the fields, as the catalog spells them
+	index   map[string]int // of the fields by these names, without the missing ones
 	missing []string
+	set     int64 // the number of the set of columns that this handle fills
+	// unrecorded: the set is not in the catalog, for Init was not to write. The first write records
+	// it.
+	unrecorded bool
 }
 
-func newSchema(s driver.Schema, missing []string) *schema {
+func newSchema(s driver.Schema, missing []string, catalog *driver.Catalog) *schema {
 	p := &schema{Schema: s, columns: driver.NewColumns(s), index: make(map[string]int, len(s.Fields)), missing: missing}
 	for i, f := range s.Fields {
+		name := f.Name
+		if c := catalog.Column(name); c != nil {
+			name = c.Name
+		}
+		p.names = append(p.names, name)
 		if !slices.Contains(missing, f.Name) {
-			p.index[f.Name] = i
+			p.index[name] = i
 		}
 	}
+	if catalog != nil {
+		var found bool
+		p.set, found = catalog.FindSet(driver.SetOf(p.kept()))
+		p.unrecorded = !found
+	}
 	return p
+}
+
+// kept returns the fields without the missing ones.
+func (s *schema) kept() []driver.Column {
+	return slices.DeleteFunc(slices.Clone(s.Fields), func(c driver.Column) bool { return slices.Contains(s.missing, c.Name) })
 }
