@@ -218,6 +218,40 @@ func (c *Catalog) Gaps(column string, types []string) []Gap {
 	return gaps
 }
 
+// Incomplete returns, for each set, which records lack one of some columns or more.
+func (c *Catalog) Incomplete(fields []Column) []Gap {
+	bySet := make(map[int64]Gap)
+	for _, f := range fields {
+		for _, gap := range c.Gaps(f.Name, f.Types) {
+			if other, ok := bySet[gap.Set]; ok {
+				gap = gap.merge(other)
+			}
+			bySet[gap.Set] = gap
+		}
+	}
+	var gaps []Gap
+	for _, n := range slices.Sorted(maps.Keys(bySet)) {
+		gaps = append(gaps, bySet[n])
+	}
+	return gaps
+}
+
+// merge returns the gap of the records of both, which have the same set. Of Types and Except one at
+// most is not empty.
+func (g Gap) merge(other Gap) Gap {
+	if g.Types != nil && other.Types != nil {
+		return Gap{Set: g.Set, Types: sortedTypes(slices.Concat(g.Types, other.Types))}
+	}
+	if g.Types != nil {
+		g, other = other, g
+	}
+	in := func(t string) bool { return slices.Contains(other.Types, t) }
+	if other.Types == nil {
+		in = func(t string) bool { return !slices.Contains(other.Except, t) }
+	}
+	return Gap{Set: g.Set, Except: slices.DeleteFunc(slices.Clone(g.Except), in)}
+}
+
 // Where returns the conditions that hold for the records of the gap.
 func (g *Gap) Where() []Cond {
 	where := []Cond{{Column: ColColumnSet, Op: Eq, Values: []any{g.Set}}}

@@ -52,7 +52,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 		return nil, err
 	}
 	defer b.calls.Done()
-	s, err := b.writable(ctx)
+	s, err := b.ready()
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (cl *claimer) take(name string) error {
 			return nil
 		}
 		h.typ, h.state, h.modified = rec.Type, rec.State, rec.Modified
-		h.fields, h.columns = cl.index.schema.merge(rec.Fields, h.fields), cl.index.schema.set
+		h.fields = cl.index.schema.merge(rec.Fields, h.fields)
 		h.size, data = int64(len(rec.Data)), rec.Data
 	}
 	h.revision++

@@ -65,6 +65,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 				if err != nil {
 					return nil, err
 				}
+				edited.ColumnSet = stored.ColumnSet
 				stored = *edited
 			} else {
 				stored.Revision++

@@ -16,7 +16,7 @@ var errFailed = errors.New("a mutation failed")
 
 // Apply implements [driver.Backend].
 func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.writable(ctx)
 	if err != nil {
 		return nil, err
 	}

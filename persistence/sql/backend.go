@@ -40,6 +40,8 @@ type Backend struct {
 	tables *tables // never nil
 	limit  int     // connections at once, of the pools that are or were open
 
+	dropped string // a column of the schema of the objects that this Backend has dropped
+
 	numbers struct {
 		sync.Mutex
 		given int64 // the highest number given out without a counter

@@ -179,7 +179,7 @@ func (cl *claiming) update(ctx context.Context, c *conn, r *driver.Record) error
 // claimEdited returns the UPDATE of a record and its claim.
 func (l *layout) claimEdited() string {
 	return fmt.Sprintf("UPDATE %s SET %s, %s = ?, %s = ?, %s = ? WHERE %s = ?",
-		l.table, l.assignments, l.claimOwner.quoted, l.claimUntil.quoted, l.claimToken.quoted, l.id.expr)
+		l.table, l.edited, l.claimOwner.quoted, l.claimUntil.quoted, l.claimToken.quoted, l.id.expr)
 }
 
 // stamp notes in a record what claiming makes of it.

@@ -24,6 +24,7 @@ func (in *initializer) create(ctx context.Context, c *conn) error {
 		if err := define(ctx, c, in.createTable()); err != nil {
 			return err
 		}
+		in.made = true
 		if tab, err = in.dialect.Inspect(ctx, c, in.table); err != nil {
 			return err
 		}
@@ -51,7 +52,13 @@ func (in *initializer) create(ctx context.Context, c *conn) error {
 	if err := in.addIndexes(ctx, c, l, tab); err != nil {
 		return err
 	}
-	return in.createStores(ctx, c, tab.Name)
+	if err := in.createStores(ctx, c, tab.Name); err != nil {
+		return err
+	}
+	if !in.objects {
+		return nil
+	}
+	return in.declare(ctx, c, tab)
 }
 
 // define runs a statement that changes the schema.
@@ -63,7 +70,7 @@ func define(ctx context.Context, c *conn, text string) error {
 // addColumns adds the columns that the table lacks.
 func (in *initializer) addColumns(ctx context.Context, c *conn, l *layout, tab *Table) error {
 	for _, def := range in.definitions() {
-		if !slices.Contains(l.missing, def.name) {
+		if !slices.Contains(in.lacking(l), def.name) {
 			continue
 		}
 		if tab.column(def.name) != nil {
@@ -122,8 +129,8 @@ func (in *initializer) createStores(ctx context.Context, c *conn, table string) 
 		return err
 	}
 	if stores == nil {
-		_, err := c.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL)%s",
-			storesTable, d.Type(TextID), d.Type(ShortText), d.Type(Integer), d.Type(Integer), in.traits.TableOptions))
+		_, err := c.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL, %s %s)%s",
+			storesTable, d.Type(TextID), d.Type(ShortText), d.Type(Integer), d.Type(Integer), colCatalog, d.Type(Text), in.traits.TableOptions))
 		if err != nil {
 			return err
 		}
@@ -138,7 +145,7 @@ func (in *initializer) createStores(ctx context.Context, c *conn, table string) 
 		return err
 	}
 	_, err = c.exec(ctx, "INSERT INTO "+storesTable+" (name, identity, next, format) VALUES (?, ?, 0, ?)",
-		table, identity.String(), int64(formatVersion))
+		table, identity.String(), int64(formatPlain))
 	return err
 }
 
@@ -187,6 +194,9 @@ func (in *initializer) definitions() []definition {
 	}
 	for _, claim := range claimColumns {
 		add(claim.name, claim.typ, "")
+	}
+	if in.objects {
+		add(driver.ColColumnSet, Integer, " NOT NULL DEFAULT 0")
 	}
 	for _, f := range in.schema.Fields {
 		add(f.Name, FieldType(f), "")

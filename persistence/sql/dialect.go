@@ -64,6 +64,9 @@ type TableTraits struct {
 	KeysInIndexes []ColumnType
 	// PartialIndexes: CREATE INDEX may end in WHERE.
 	PartialIndexes bool
+	// IndexesOfTables: the name of an index is that of its table alone, so DROP INDEX names the
+	// table too.
+	IndexesOfTables bool
 }
 
 // StatementTraits are about reading and changing records.
@@ -245,9 +248,9 @@ type Column struct {
 type Index struct {
 	Columns []string
 	Unique  bool
-	Binary  bool   // text is compared by bytes
-	Partial bool   // not of all rows
-	Name    string // where Traits.LockRows is set
+	Binary  bool // text is compared by bytes
+	Partial bool // not of all rows
+	Name    string
 }
 
 // Pools are the connections to an open database.

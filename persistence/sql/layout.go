@@ -68,11 +68,19 @@ type layout struct {
 	// These are nil where the table lacks the column.
 	state, typ, revision, size, created, modified *column
 	claimOwner, claimUntil, claimToken            *column
+	columnSet                                     *column
 	fields                                        []*column // as schema.Fields; nil where the table lacks it
 	idIndex                                       string    // its name, for Traits.LockRows
 	identity                                      string
 	counter                                       bool
 	missing                                       []string
+
+	// catalog is that of the extra columns, as storedCatalog holds it; nil: there is none.
+	catalog       *driver.Catalog
+	storedCatalog string
+	hasCatalog    bool  // the engine's own table has a column for it
+	fills         int64 // the number of the set of columns that this handle fills
+	unrecorded    bool  // the set is not in the catalog, for Init was not to write: the first write records it
 
 	told     []*column // library columns but id and data, those of claims, extra fields
 	own      []*column // id, data and the library columns that there are
@@ -80,10 +88,12 @@ type layout struct {
 	returned string    // " RETURNING revision", or nothing
 
 	assignments                        string // of the values that an UPDATE binds, and of the next revision
+	edited                             string // the same without the number of the set of columns
 	update, updateIf, delete, deleteIf string
 	release                            string // "" where there are no claims
 	put                                string // "" where it is two statements
 	setFields, setFieldsIf             string // "" where there is no extra field
+	setColumns, setColumnsIf           string // the same, and the number of the set of columns
 
 	inserts map[int]string // by number of rows
 	shapes  shapes
@@ -123,6 +133,9 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		if l.columns[claim.name] == nil {
 			l.missing = append(l.missing, claim.name)
 		}
+	}
+	if l.columnSet = add(driver.ColColumnSet, driver.Int, int64(0)); l.columnSet == nil {
+		l.missing = append(l.missing, driver.ColColumnSet)
 	}
 	for i, f := range s.Fields {
 		col := add(f.Name, f.Kind, nil)
@@ -239,6 +252,12 @@ func (l *layout) statements() {
 		}
 	}
 	where := " WHERE " + l.id.expr + " = ?"
+	l.edited = strings.Join(set, ", ")
+	if l.columnSet != nil {
+		// A constant of this handle: binding it would cost something with every record.
+		stamp := fmt.Sprintf("%s = %d", l.columnSet.quoted, l.fills)
+		set, put = append(set, stamp), append(put, stamp)
+	}
 	l.assignments = strings.Join(set, ", ")
 	l.update = "UPDATE " + l.table + " SET " + l.assignments + where
 	l.delete = "DELETE FROM " + l.table + where
@@ -252,8 +271,12 @@ func (l *layout) statements() {
 			texts = append(texts, l.revision.quoted+" = "+t.LastInsertID(l.revision.quoted))
 		}
 		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(texts, ", ") + where
+		if l.columnSet != nil {
+			l.setColumns = "UPDATE " + l.table + " SET " + strings.Join(slices.Insert(texts, len(fields), l.columnSet.quoted+" = ?"), ", ") + where
+		}
 		if l.revision != nil {
-			l.setFieldsIf = l.setFields + " AND " + l.revision.quoted + " = ?"
+			ifRev := " AND " + l.revision.quoted + " = ?"
+			l.setFieldsIf, l.setColumnsIf = l.setFields+ifRev, l.setColumns+ifRev
 		}
 	}
 	if l.claimable() == nil {
@@ -292,7 +315,12 @@ func (l *layout) insert(n int) string {
 		}
 		sb.WriteString(c.quoted)
 	}
-	row := "(?" + strings.Repeat(", ?", len(l.written)-1) + ")"
+	row := "(?" + strings.Repeat(", ?", len(l.written)-1)
+	if l.columnSet != nil && l.fills != 0 { // 0 is what the column has by itself
+		sb.WriteString(", " + l.columnSet.quoted)
+		row += fmt.Sprintf(", %d", l.fills)
+	}
+	row += ")"
 	sb.WriteString(") VALUES " + row)
 	for range n - 1 {
 		sb.WriteString(", " + row)

@@ -97,12 +97,16 @@ func (t *batch) delete(ctx context.Context, c *conn, i int) error {
 // setFields overwrites the extra fields of the record of mutation i.
 func (t *batch) setFields(ctx context.Context, c *conn, i int) error {
 	l, m := t.layout(i), &t.ms[i]
-	args := append(l.fieldValues(nil, &m.Rec), t.keys[i])
+	args, text, textIf := l.fieldValues(nil, &m.Rec), l.setFields, l.setFieldsIf
+	if m.ColumnSet != 0 && l.columnSet != nil {
+		args, text, textIf = append(args, m.ColumnSet), l.setColumns, l.setColumnsIf
+	}
+	args = append(args, t.keys[i])
 	if m.IfRev != 0 && l.revision != nil {
 		t.revs[i] = m.IfRev
-		return changed(c.exec(ctx, l.setFieldsIf, append(args, m.IfRev)...))
+		return changed(c.exec(ctx, textIf, append(args, m.IfRev)...))
 	}
-	return t.returning(ctx, c, l.setFields, args, i)
+	return t.returning(ctx, c, text, args, i)
 }
 
 // release ends the claim of the record of mutation i, and changes nothing else of it.

@@ -15,8 +15,12 @@ import (
 // storesTable is the engine's own table: one row per object table.
 const storesTable = driver.StoresTable
 
-// formatVersion is the version of the tables that this engine makes and understands.
-const formatVersion = 1
+// Versions of a table, in its row of the engine's own table.
+const (
+	formatPlain   = 1 // without extra columns, or made before there was a catalog of them
+	formatColumns = 2 // with a catalog: a program that does not know of it would write past it
+	newestFormat  = formatColumns
+)
 
 // Init implements [driver.Backend]. What is there already is only inspected, so that
 // a medium that cannot be written opens too; what is missing is made in one transaction.
@@ -25,7 +29,11 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 	if err != nil {
 		return driver.Meta{}, err
 	}
-	return driver.Meta{Identity: l.identity, NoCounter: !l.counter, Missing: slices.Clone(l.missing)}, nil
+	missing := slices.DeleteFunc(slices.Clone(l.missing), func(name string) bool { return name == driver.ColColumnSet })
+	return driver.Meta{
+		Identity: l.identity, NoCounter: !l.counter, Missing: slices.Clip(missing),
+		TextIDs: !l.schema.IntegerIDs, Catalog: l.catalog.Clone(),
+	}, nil
 }
 
 // init prepares the table of a namespace.
@@ -39,12 +47,15 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, table string, s
 		return nil, err
 	}
 	defer b.leave()
-	l, err := (&initializer{b, table, s}).run(ctx, o)
+	l, err := (&initializer{Backend: b, table: table, schema: s, objects: ns == driver.Objects}).run(ctx, o)
 	if err != nil {
 		return nil, b.translate(err)
 	}
 	b.mu.Lock()
 	b.tables = b.tables.with(ns, l)
+	if ns == driver.Objects {
+		b.dropped = ""
+	}
 	b.mu.Unlock()
 	return l, nil
 }
@@ -52,8 +63,10 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, table string, s
 // An initializer inspects a table, and makes it where it is missing.
 type initializer struct {
 	*Backend
-	table  string
-	schema driver.Schema
+	table   string
+	schema  driver.Schema
+	objects bool // the table is that of the objects
+	made    bool // the table was made by this initializer
 }
 
 func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) {
@@ -64,6 +77,7 @@ func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) 
 	if !errors.Is(err, errIncomplete) {
 		return l, err
 	}
+	found := l
 	for range 3 {
 		err = in.write(ctx, o, func(c *conn) error {
 			return in.locked(ctx, c, func() error {
@@ -75,10 +89,13 @@ func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) 
 				return err
 			})
 		})
-		if !errors.Is(err, driver.ErrUncertain) {
+		if !errors.Is(err, driver.ErrUncertain) && !errors.Is(err, errCatalogChanged) {
 			break
 		}
 		// What it may have made already, it finds the next time.
+	}
+	if found != nil && found.unrecorded && errors.Is(in.translate(err), driver.ErrReadOnly) {
+		return found, nil // who reads alone needs no more
 	}
 	return l, err
 }
@@ -96,6 +113,7 @@ func checkNames(table string, s driver.Schema) error {
 	for _, claim := range claimColumns {
 		taken[claim.name] = true
 	}
+	taken[driver.ColColumnSet] = true
 	for _, f := range s.Fields {
 		if !driver.ValidName(f.Name) {
 			return fmt.Errorf("column name %q is not valid: want letters, digits and _, at most 63, not starting with a digit", f.Name)
@@ -134,14 +152,38 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 	if err := in.readStores(ctx, c, l); err != nil {
 		return nil, err
 	}
-	if !in.options.NoCreate && (len(l.missing) > 0 || !l.counter || len(in.wantedIndexes(tab)) > 0) {
+	if err := l.catalog.Check(in.schema.Fields); err != nil {
+		return nil, fmt.Errorf("%s: table %q: %w", in.dialect.Location(), l.name, err)
+	}
+	in.findSet(l)
+	switch {
+	case in.options.NoCreate:
+		return l, nil
+	case len(in.lacking(l)) > 0 || !l.counter || len(in.wantedIndexes(tab)) > 0:
+		l.unrecorded = false // it is not all that has to be made
+		return l, errIncomplete
+	case in.undeclared(l):
+		l.unrecorded = true
+		return l, errIncomplete
+	case l.catalog != nil && l.catalog.Mixed() && !tab.indexed(driver.ColColumnSet):
 		return l, errIncomplete
 	}
 	return l, nil
 }
 
+// lacking returns the columns that have to be added.
+func (in *initializer) lacking(l *layout) []string {
+	if in.objects {
+		return l.missing
+	}
+	return slices.DeleteFunc(slices.Clone(l.missing), func(name string) bool { return name == driver.ColColumnSet })
+}
+
 // layout reads the layout off the catalogue entry of the table.
 func (in *initializer) layout(tab *Table) (*layout, error) {
+	if id := tab.column(driver.ColID); in.schema.AnyIDs && id != nil {
+		in.schema.IntegerIDs = id.Integers
+	}
 	l, err := newLayout(in.traits, in.schema, tab)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in.dialect.Location(), err)
@@ -158,14 +200,26 @@ func (in *initializer) readStores(ctx context.Context, c *conn, l *layout) error
 	}
 	var identity string
 	var format int64
-	found, err := c.one(ctx, "SELECT identity, format FROM "+storesTable+" WHERE name = ?", []any{l.name}, &identity, &format)
+	var catalog cell
+	columns, dest := "identity, format", []any{&identity, &format}
+	if l.hasCatalog = stores.column(colCatalog) != nil; l.hasCatalog {
+		columns, dest = columns+", "+colCatalog, append(dest, &catalog)
+	}
+	found, err := c.one(ctx, "SELECT "+columns+" FROM "+storesTable+" WHERE name = ?", []any{l.name}, dest...)
 	if err != nil || !found {
 		return err
 	}
-	if format > formatVersion {
-		return fmt.Errorf("%s: table %q has format %d, made by a newer version: this one knows up to %d",
-			in.dialect.Location(), l.name, format, formatVersion)
+	if format > newestFormat {
+		return fmt.Errorf("%s: table %q has format %d, made by a newer version: this one knows up to %d: %w",
+			in.dialect.Location(), l.name, format, newestFormat, errors.ErrUnsupported)
 	}
 	l.identity, l.counter = identity, true
+	l.storedCatalog, err = catalog.text()
+	if err == nil && in.objects && l.storedCatalog != "" && l.columnSet != nil {
+		l.catalog, err = driver.DecodeCatalog(l.storedCatalog)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: column %q of table %q: %w: %w", in.dialect.Location(), colCatalog, storesTable, driver.ErrCorrupt, err)
+	}
 	return nil
 }

@@ -43,8 +43,9 @@ func newTraits() sql.Traits {
 			BeginRead:  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 		},
 		TableTraits: sql.TableTraits{
-			TableOptions:  " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-			KeysInIndexes: []sql.ColumnType{sql.IntegerID, sql.TextID}, // every index of InnoDB has the primary key
+			TableOptions:    " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+			IndexesOfTables: true,
+			KeysInIndexes:   []sql.ColumnType{sql.IntegerID, sql.TextID}, // every index of InnoDB has the primary key
 		},
 		StatementTraits: sql.StatementTraits{
 			// Longer lists are slower, and looked up without the index in the end.

@@ -67,10 +67,11 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Table, oid int64) error {
 	var parts []struct {
 		Index                   int64
+		Name                    string
 		Unique, Binary, Partial bool
 		Column                  string // "": an expression
 	}
-	err := sqlx.SelectContext(ctx, q, &parts, fmt.Sprintf(`SELECT i.indexrelid AS index, i.indisunique AS unique, i.indpred IS NOT NULL AS partial, coalesce(a.attname, '') AS column,
+	err := sqlx.SelectContext(ctx, q, &parts, fmt.Sprintf(`SELECT i.indexrelid AS index, c.relname AS name, i.indisunique AS unique, i.indpred IS NOT NULL AS partial, coalesce(a.attname, '') AS column,
 		`+byBytes+` AS binary
 		FROM pg_catalog.pg_index i CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS n
 		JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
@@ -82,7 +83,7 @@ func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Tab
 	last := int64(-1)
 	for _, p := range parts {
 		if p.Index != last {
-			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true, Partial: p.Partial})
+			t.Indexes = append(t.Indexes, sql.Index{Name: p.Name, Unique: p.Unique, Binary: true, Partial: p.Partial})
 			last = p.Index
 		}
 		x := &t.Indexes[len(t.Indexes)-1]

@@ -139,7 +139,7 @@ func (d *dialect) indexes(ctx context.Context, q sqlx.QueryerContext, t *sql.Tab
 	last := ""
 	for _, p := range parts {
 		if p.Index != last {
-			t.Indexes = append(t.Indexes, sql.Index{Unique: p.Unique, Binary: true, Partial: p.Partial})
+			t.Indexes = append(t.Indexes, sql.Index{Name: p.Index, Unique: p.Unique, Binary: true, Partial: p.Partial})
 			last = p.Index
 		}
 		x := &t.Indexes[len(t.Indexes)-1]
