@@ -19,6 +19,7 @@ import (
 type Field struct {
 	column  driver.Column
 	extract extractor
+	of      reflect.Type   // of a field made by Of, pointers stripped; nil: any type
 	only    []reflect.Type // pointers stripped; nil: any type
 	deflt   any            // canonical; nil: none
 	err     error          // the first mistake in the making
@@ -41,7 +42,7 @@ type Value interface {
 // interface, get is called for all objects that implement it.
 func Of[T any, V Value](column string, get func(*T) V) Field {
 	kind := kindOf(reflect.TypeFor[V]())
-	f := Field{column: driver.Column{Name: column, Kind: kind}}
+	f := Field{column: driver.Column{Name: column, Kind: kind}, of: stripPointers(reflect.TypeFor[T]())}
 	if get == nil {
 		f.err = errors.New("nil function")
 		return f
@@ -173,11 +174,28 @@ func (f *Field) mistake(err error) {
 	}
 }
 
-// Column returns the column that the field needs.
+// Column returns the column that the field needs. Its Types are nil: a store knows the names of
+// the types.
 func (f Field) Column() driver.Column { return f.column }
 
+// Types returns the types of the objects that f is for, pointers stripped: those given to Only, else
+// the T of [Of]. nil means that f may be for objects of any type, as it is where one of the types is
+// an interface.
+func (f Field) Types() []reflect.Type {
+	types := f.only
+	if types == nil && f.of != nil {
+		types = []reflect.Type{f.of}
+	}
+	for _, t := range types {
+		if t.Kind() == reflect.Interface {
+			return nil
+		}
+	}
+	return slices.Clone(types)
+}
+
 // libraryColumns are in every table.
-var libraryColumns = []string{"id", "data", "state", "type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token"}
+var libraryColumns = []string{"id", "data", "state", "type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token", driver.ColColumnSet}
 
 // systemColumns are in every table of one of the databases, which then takes no other column of the
 // name: of PostgreSQL, and of MySQL's and MariaDB's InnoDB.

@@ -123,6 +123,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	if len(recs) == 0 {
 		s.noneFound(ctx, dq)
 	}
+	_ = s.noteQuery(ctx, dq) // the claims are made: the next call asks again
 	claims := make([]*Claim, len(recs))
 	for i := range recs {
 		claims[i] = s.newClaim(&recs[i])

@@ -72,6 +72,9 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 		revs, err = b.Apply(ctx, ms)
 		return err
 	})
+	if err == nil && c.namespace == driver.Objects {
+		c.s.noteWrites(ms)
+	}
 	return revs, err
 }
 

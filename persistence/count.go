@@ -23,6 +23,9 @@ func (c *conn) Count(ctx context.Context, q *Query) (int64, error) {
 	if n == 0 && err == nil {
 		c.noneFound(ctx, dq)
 	}
+	if err == nil {
+		err = c.s.noteQuery(ctx, dq)
+	}
 	return n, c.s.fail("count", "", err)
 }
 
@@ -47,6 +50,9 @@ func (c *conn) CountBy(ctx context.Context, column string, q *Query) ([]Group, e
 		groups, err = driver.CountBy(ctx, r, c.s.values, dq, column)
 		return err
 	})
+	if err == nil {
+		err = c.s.noteQuery(ctx, dq, column)
+	}
 	if err != nil {
 		return nil, c.s.fail("count", "", err)
 	}

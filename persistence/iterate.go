@@ -61,6 +61,11 @@ type loaded struct {
 // type that the process knows if unregistered is true.
 func (c *conn) all(ctx context.Context, q *Query, want reflect.Type, unregistered bool) iter.Seq2[loaded, error] {
 	dq, err := c.s.compile(q)
+	return c.allOf(ctx, dq, err, want, unregistered)
+}
+
+// allOf is all for a compiled query. If err is not nil, it yields err and nothing else.
+func (c *conn) allOf(ctx context.Context, dq *driver.Query, err error, want reflect.Type, unregistered bool) iter.Seq2[loaded, error] {
 	return func(yield func(loaded, error) bool) {
 		if err != nil {
 			yield(loaded{}, c.s.fail("all", "", err))

@@ -13,7 +13,8 @@ import (
 type Options struct {
 	// Table is the SQL table. Default: the one that the URL names with #table=, else "store".
 	Table string
-	// IDs makes the IDs of new records. Default: idfactory.Integers().
+	// IDs makes the IDs of new records. Default: idfactory.Integers() in a new store, and else what
+	// the store has: in a store with text IDs, saving a new object is then an error.
 	IDs idfactory.Factory
 	// ExtraFields are columns computed from the objects, for queries.
 	ExtraFields []extrafields.Field
@@ -26,6 +27,9 @@ type Options struct {
 	// DropUnknown: saves may drop what an older or a newer program stored and this one has no place
 	// for. Without it such a save is ErrUnstorable. See [Unknown].
 	DropUnknown bool
+	// Reindex fills incomplete extra columns while opening, as [Store.Reindex] does. Records that
+	// cannot be loaded are reported to the Logger and left alone.
+	Reindex bool
 	// Identity keeps a weak identity map on the store. Not supported yet: errors.ErrUnsupported.
 	Identity bool
 	// Logger receives the warnings. Default: slog.Default().

@@ -87,6 +87,9 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 	} else {
 		err = p.c.read(ctx, &p.hint, scan)
 	}
+	if err == nil {
+		err = p.c.s.noteQuery(ctx, &p.query)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -41,6 +41,8 @@ type Store struct {
 	values      *driver.Columns
 	loadHint    readHint // whether the last load followed references
 
+	watch columnWatch
+
 	kv      *KV
 	gate    gate
 	life    sync.Mutex // serializes PreFork, PostFork and Reset
@@ -98,7 +100,7 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	if err != nil {
 		return fail(err)
 	}
-	if err := s.start(ctx, b); err != nil {
+	if err := s.start(ctx, b, opts.Reindex); err != nil {
 		return fail(errors.Join(err, b.Close()))
 	}
 	return s, nil
@@ -110,7 +112,7 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 func New(ctx context.Context, b driver.Backend, opts *Options) (*Store, error) {
 	s, err := configure(url.URL{}, opts)
 	if err == nil {
-		err = s.start(ctx, b)
+		err = s.start(ctx, b, opts != nil && opts.Reindex)
 	}
 	if err != nil {
 		return nil, &Error{Op: "open", Err: err}
@@ -155,9 +157,6 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	if s.ids == nil {
-		s.ids = idfactory.Integers()
-	}
 	if s.limits.MaxBytes <= 0 {
 		s.limits.MaxBytes = defaultMaxBytes
 	}
@@ -192,16 +191,23 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 }
 
 // start makes b the backend of the store.
-func (s *Store) start(ctx context.Context, b driver.Backend) error {
-	schema := driver.Schema{IntegerIDs: s.ids.Integral()}
-	for _, f := range s.extras {
-		schema.Fields = append(schema.Fields, f.Column())
+func (s *Store) start(ctx context.Context, b driver.Backend, reindex bool) error {
+	schema := driver.Schema{IntegerIDs: true, AnyIDs: s.ids == nil}
+	if s.ids != nil {
+		schema.IntegerIDs = s.ids.Integral()
 	}
-	s.values = driver.NewColumns(schema)
+	for _, f := range s.extras {
+		schema.Fields = append(schema.Fields, s.column(f))
+	}
 	meta, err := b.Init(ctx, schema)
 	if err != nil {
 		return err
 	}
+	if schema.AnyIDs {
+		schema.IntegerIDs = !meta.TextIDs
+		s.ids = defaultIDs(meta.TextIDs)
+	}
+	s.values = driver.NewColumns(schema)
 	s.backend = b
 	s.ident = unique.Make(meta.Identity)
 	s.missing = meta.Missing
@@ -209,7 +215,17 @@ func (s *Store) start(ctx context.Context, b driver.Backend) error {
 		s.missing = append(slices.Clip(s.missing), driver.ColClaimOwner, driver.ColClaimUntil, driver.ColClaimToken)
 	}
 	s.numbers.init(&s.conn, meta.NoCounter)
-	return nil
+	return s.openColumns(ctx, schema.Fields, meta.Catalog, reindex)
+}
+
+// defaultIDs returns the factory of a store that is opened without one.
+func defaultIDs(text bool) idfactory.Factory {
+	if !text {
+		return idfactory.Integers()
+	}
+	return idfactory.Func(func(_ context.Context, obj any) (ID, error) {
+		return "", fmt.Errorf("a new %T needs an ID, and the store has text IDs: Options.IDs says how to make one", obj)
+	})
 }
 
 // URL returns the URL that the store was opened with, or the zero URL for a store made by New.
