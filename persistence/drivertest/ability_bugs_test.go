@@ -2,6 +2,9 @@ package drivertest
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +18,16 @@ func claiming(b *shared, change func(*driver.Query, *driver.Claiming)) {
 		change(&other, &c)
 		return b.Backend.Claim(ctx, &other, c)
 	}
+}
+
+// numberedIn returns the IDs of the records with a number.
+func numberedIn(b driver.Backend, n int64) (ids []driver.ID) {
+	_ = b.View(bg, func(r driver.Reader) error {
+		recs, err := scanAll(r, bg, &driver.Query{Where: []driver.Cond{{Column: driver.ColColumnSet, Op: driver.Eq, Values: []any{n}}}})
+		ids = idsOf(recs)
+		return err
+	})
+	return ids
 }
 
 // Bugs in the optional interfaces of a backend.
@@ -105,6 +118,127 @@ func init() {
 		bug{name: "groups count all records", test: "groups/every column is counted by its values", inject: func(b *shared) {
 			b.countBy = func(r driver.Reader, ctx context.Context, _ *driver.Query, column string) ([]driver.Group, error) {
 				return driver.CountBy(ctx, r, b.cols, &driver.Query{}, column)
+			}
+		}},
+
+		bug{name: "nothing is declared", test: "catalog/the catalog says what was declared", inject: func(b *shared) {
+			b.catalog = func(ctx context.Context) (*driver.Catalog, error) {
+				c, err := b.Backend.Catalog(ctx)
+				c.Sets = nil
+				return c, err
+			}
+		}},
+		bug{name: "types are forgotten", test: "catalog/the catalog says what was declared", inject: func(b *shared) {
+			b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+				s.Fields = slices.Clone(s.Fields)
+				for i := range s.Fields {
+					s.Fields[i].Types = nil
+				}
+				return b.Backend.Init(ctx, s)
+			}
+		}},
+		bug{name: "writers without columns are not noted", test: "catalog/the catalog says what was declared", inject: func(b *shared) {
+			b.catalog = func(ctx context.Context) (*driver.Catalog, error) {
+				c, err := b.Backend.Catalog(ctx)
+				c.Unknown = false
+				return c, err
+			}
+		}},
+		bug{name: "an update keeps the number", test: "catalog/a store without extra columns records none", inject: func(b *shared) {
+			b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+				ms = clone(ms)
+				for i := range ms {
+					for n := int64(1); n < 4; n++ {
+						had := numberedIn(b.Backend, n)
+						if len(ms[i].Rec.Fields) == 0 && slices.Contains(had, ms[i].Rec.ID) {
+							return b.Backend.Apply(ctx, []driver.Mutation{check(ms[i].Rec.ID, 0)})
+						}
+					}
+				}
+				return b.Backend.Apply(ctx, ms)
+			}
+		}},
+		bug{name: "SetFields does not give the number", test: "catalog/a record has the number of the set that its last writer fills", inject: func(b *shared) {
+			mutate(b, func(m *driver.Mutation) { m.ColumnSet = 0 })
+		}},
+		bug{name: "SetFields gives the handle's number", test: "catalog/a record has the number of the set that its last writer fills", inject: func(b *shared) {
+			mutate(b, func(m *driver.Mutation) {
+				if m.Op == driver.SetFields && m.ColumnSet == 0 {
+					m.ColumnSet = 2
+				}
+			})
+		}},
+		bug{name: "each set is a new one", test: "catalog/a record has the number of the set that its last writer fills", inject: func(b *shared) {
+			b.addSet = func(ctx context.Context, set driver.ColumnSet) (int64, error) {
+				if c, err := b.Backend.Catalog(ctx); err != nil || len(c.Sets) < 3 {
+					return b.Backend.AddColumnSet(ctx, set)
+				}
+				return b.Backend.AddColumnSet(ctx, set.Union(driver.ColumnSet{"another": nil}))
+			}
+		}},
+		bug{name: "a claim fills all columns", test: "catalog/a claim leaves the number alone", inject: func(b *shared) {
+			b.claim = func(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+				recs, err := b.Backend.Claim(ctx, q, c)
+				for _, r := range recs {
+					m := driver.Mutation{Op: driver.SetFields, Rec: driver.Record{ID: r.ID, Fields: []any{nil}}, ColumnSet: 1}
+					if _, err := b.Backend.Apply(ctx, []driver.Mutation{m}); err != nil {
+						return nil, err
+					}
+				}
+				return recs, err
+			}
+		}},
+		bug{name: "a column takes any kind", test: "catalog/a column keeps its kind", inject: func(b *shared) {
+			b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+				m, err := b.Backend.Init(ctx, s)
+				if err != nil {
+					s.Fields = nil
+					return b.Backend.Init(ctx, s)
+				}
+				return m, err
+			}
+		}},
+		bug{name: "a column is dropped from the catalog alone", test: "catalog/a column is dropped", inject: func(b *shared) {
+			dropped := map[string]bool{}
+			b.drop = func(_ context.Context, name string) error {
+				if dropped[name] || name != "host" && name != "prio" {
+					return driver.ErrNotFound
+				}
+				dropped[name] = true
+				return nil
+			}
+			b.catalog = func(ctx context.Context) (*driver.Catalog, error) {
+				c, err := b.Backend.Catalog(ctx)
+				for name := range dropped {
+					c.Drop(name)
+				}
+				return c, err
+			}
+		}},
+		bug{name: "any column is dropped", test: "catalog/a column is dropped", inject: func(b *shared) {
+			b.drop = func(ctx context.Context, name string) error {
+				if err := b.Backend.DropColumn(ctx, name); !errors.Is(err, driver.ErrNotFound) {
+					return err
+				}
+				return nil
+			}
+		}},
+		bug{name: "the data's kind of IDs is not told", test: "catalog/the kind of the IDs is that of the data", inject: func(b *shared) {
+			b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+				m, err := b.Backend.Init(ctx, s)
+				m.TextIDs = false
+				return m, err
+			}
+		}},
+		bug{name: "letter case makes another column", test: "catalog/a column of a name in other letter case is the same", inject: func(b *shared) {
+			b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+				s.Fields = slices.Clone(s.Fields)
+				for i, f := range s.Fields {
+					if f.Name != strings.ToLower(f.Name) {
+						s.Fields[i].Name += "_2"
+					}
+				}
+				return b.Backend.Init(ctx, s)
 			}
 		}},
 

@@ -53,6 +53,7 @@ var subjects = []struct {
 	{"secrets", testSecrets},
 	{"limits", testLimits},
 	{"schema", testSchema},
+	{"catalog", testCatalog},
 	{"claims", testClaims},
 	{"groups", testGroups},
 	{"namespaces", testNamespaces},

@@ -59,8 +59,32 @@ type shared struct {
 	claim   func(context.Context, *driver.Query, driver.Claiming) ([]driver.Record, error)
 	extend  func(context.Context, driver.ID, int64, time.Duration) (time.Time, error)
 	countBy func(r driver.Reader, ctx context.Context, q *driver.Query, column string) ([]driver.Group, error)
+	catalog func(context.Context) (*driver.Catalog, error)
+	addSet  func(context.Context, driver.ColumnSet) (int64, error)
+	drop    func(context.Context, string) error
 	// namespace returns the namespace to use in place of one besides the objects.
 	namespace func(driver.Namespace) driver.Namespace
+}
+
+func (b *shared) Catalog(ctx context.Context) (*driver.Catalog, error) {
+	if b.catalog != nil {
+		return b.catalog(b.ctx(ctx))
+	}
+	return b.Backend.Catalog(b.ctx(ctx))
+}
+
+func (b *shared) AddColumnSet(ctx context.Context, set driver.ColumnSet) (int64, error) {
+	if b.addSet != nil {
+		return b.addSet(b.ctx(ctx), set)
+	}
+	return b.Backend.AddColumnSet(b.ctx(ctx), set)
+}
+
+func (b *shared) DropColumn(ctx context.Context, name string) error {
+	if b.drop != nil {
+		return b.drop(b.ctx(ctx), name)
+	}
+	return b.Backend.DropColumn(b.ctx(ctx), name)
 }
 
 func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {

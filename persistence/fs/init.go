@@ -88,7 +88,7 @@ func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.
 	if s.AnyIDs {
 		if m != nil {
 			s.IntegerIDs = m.integers
-		} else if s.IntegerIDs, err = f.integers(ctx); err != nil {
+		} else if s.IntegerIDs, err = f.integers(ctx, s.IntegerIDs); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -363,22 +363,28 @@ func (f *folder) checkIDs(ctx context.Context, integers bool) error {
 	})
 }
 
-// integers reports whether all records of a directory without meta file have integer IDs.
-func (f *folder) integers(ctx context.Context) (bool, error) {
-	all := true
+// integers reports whether all records of a directory without meta file have integer IDs; none if
+// there is no record.
+func (f *folder) integers(ctx context.Context, none bool) (bool, error) {
+	found, texts := false, false
 	err := f.eachName(ctx, func(name string) error {
 		id, hashed, ok := idOf(name)
-		if !ok || !hashed && storable(id, true) {
+		if !ok {
 			return nil
 		}
-		if _, err := f.readHeader(name, false); err == nil {
-			all = false
+		text := hashed || !storable(id, true)
+		if found && !text {
+			return nil
+		}
+		_, err := f.readHeader(name, false)
+		if err == nil {
+			found, texts = true, texts || text
 		} else if !errors.Is(err, errAbsent) && !errors.Is(err, driver.ErrCorrupt) {
 			return err
 		}
 		return nil
 	})
-	return all, err
+	return found && !texts || !found && none, err
 }
 
 // anyRecord reports whether the folder has a record.
