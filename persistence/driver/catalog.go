@@ -262,7 +262,10 @@ func (g *Gap) Where() []Cond {
 		}
 		where = append(where, c)
 	}
-	if g.Types != nil {
+	if g.Types != nil && g.Set == 0 {
+		// A record that was there before the table had a column for the type may be of any type.
+		add(In, slices.Concat(g.Types, []string{""}))
+	} else if g.Types != nil {
 		add(In, g.Types)
 	}
 	if len(g.Except) > 0 {
