@@ -81,7 +81,7 @@ func (s *Store) listColumns(ctx context.Context) ([]ColumnInfo, error) {
 // change, nor do their revisions.
 //
 // It returns ErrNotFound if Brine has not recorded such a column: columns made by hand are left
-// alone. Programs that declare the field, this Store included, cannot write from then on until they
+// alone. With NoCreate it is errors.ErrUnsupported. Programs that declare the field, this Store included, cannot write from then on until they
 // are started anew: stop them first.
 func (s *Store) DropField(ctx context.Context, column string) error {
 	err := s.call(ctx, func(b driver.Backend) error {
@@ -207,6 +207,8 @@ func (s *Store) openColumns(ctx context.Context, declared []driver.Column, catal
 	if reindex {
 		if err := s.reindex(ctx, nil); errors.Is(err, errNotLoaded) {
 			s.logger.Warn("Reindex has left records alone", "error", err)
+		} else if e, ok := errors.AsType[*Error](err); ok && e.ID != "" {
+			return &driver.RecordError{ID: e.ID, Err: e.Err}
 		} else if err != nil {
 			return err
 		}

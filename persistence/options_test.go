@@ -50,6 +50,7 @@ func TestEveryOptionHasADefault(t *testing.T) {
 		"State":       {State: func(obj any) string { return obj.(*Task).State }},
 		"NoCreate":    {NoCreate: false},
 		"DropUnknown": {DropUnknown: false},
+		"Reindex":     {Reindex: false},
 		"Identity":    {Identity: false},
 		"Logger":      {Logger: slog.Default()},
 		"Limits":      {Limits: persistence.Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}},

@@ -11,19 +11,19 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// registered turns what only looks like two strings, where the types are not known, into a type and
+// registeredNames turns what only looks like two strings, where the types are not known, into a type and
 // a value.
-var registered = strings.NewReplacer(`["golden.level","high"]`, `{"$type":"golden.level","value":"high"}`, `["golden.level","low"]`, `{"$type":"golden.level","value":"low"}`)
+var registeredNames = strings.NewReplacer(`["golden.level","high"]`, `{"$type":"golden.level","value":"high"}`, `["golden.level","low"]`, `{"$type":"golden.level","value":"low"}`)
 
-// What the store holds is the same JSON on every backend, and with the types registered, as what
-// package untyped reads without them, but for strings of a registered type in an interface. Only
+// What the store holds is the same JSON on every backend, and with the types registeredNames, as what
+// package untyped reads without them, but for strings of a registeredNames type in an interface. Only
 // the stamps of the stores differ.
 func TestRecordsAsJSON(t *testing.T) {
 	t.Parallel()
 	want := strings.Split(strings.TrimSuffix(string(read(t, "../untyped/testdata/store.jsonl")), "\n"), "\n")
 	for i, line := range want {
 		if strings.HasPrefix(line, "{") {
-			want[i] = withoutStamps(t, []byte(registered.Replace(line)))
+			want[i] = withoutStamps(t, []byte(registeredNames.Replace(line)))
 		}
 	}
 	everywhere(t, func(t *testing.T, c copied) {

@@ -176,6 +176,13 @@ func init() {
 				return b.Backend.AddColumnSet(ctx, set.Union(driver.ColumnSet{"another": nil}))
 			}
 		}},
+		bug{name: "sets are recorded late", test: "catalog/a set is recorded before the first record has its number", inject: func(b *shared) {
+			b.catalog = func(ctx context.Context) (*driver.Catalog, error) {
+				c, err := b.Backend.Catalog(ctx)
+				delete(c.Sets, 2)
+				return c, err
+			}
+		}},
 		bug{name: "a claim fills all columns", test: "catalog/a claim leaves the number alone", inject: func(b *shared) {
 			b.claim = func(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
 				recs, err := b.Backend.Claim(ctx, q, c)

@@ -136,6 +136,31 @@ func testCatalog(t *testing.T, s *suite) {
 		}
 	})
 
+	s.forBoth(t, "a set is recorded before the first record has its number", func(t *testing.T, k *kit) {
+		k.needsReopening(t)
+		one := cataloged(t, k, k.URL(t), common, onlyOne)
+		for i, fields := range [][]driver.Column{{onlyOne}, {}} {
+			st, err := k.tryOpen(t, one.url, driver.OpenOptions{NoCreate: true}, k.schema(fields...))
+			if err != nil {
+				t.Fatalf("NoCreate must open a store that has the columns: %v", err)
+			}
+			r := k.plain(i)
+			r.Fields = make([]any, len(fields))
+			st.mustApply(t, create(r))
+			catalog := one.catalog(t)
+			n := int64(0)
+			if len(fields) > 0 {
+				n = 2
+			}
+			if set, found := catalog.FindSet(driver.SetOf(fields)); !found || set != n {
+				t.Errorf("the set of a writer that has written must be number %d in the catalog, not %d (%v)", n, set, found)
+			}
+			if d := diff([]driver.ID{r.ID}, one.numbered(t, n)); d != "" {
+				t.Errorf("its record must have the number (-want +got):\n%s", d)
+			}
+		}
+	})
+
 	s.forText(t, "a claim leaves the number alone", func(t *testing.T, k *kit) {
 		one := cataloged(t, k, k.URL(t), onlyOne)
 		b, ok := one.Backend.(driver.Claimer)

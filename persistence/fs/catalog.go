@@ -51,6 +51,9 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 // DropColumn writes the files of all records that have a value in the column anew. If it is cut
 // off, the next Init goes on.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
+	if b.opts.NoCreate {
+		return fmt.Errorf("extra column %q: nothing may be altered: %w", name, errors.ErrUnsupported)
+	}
 	return b.changeCatalog(ctx, func(l *lock, m *meta) error {
 		was := m.catalog.Column(name)
 		if was == nil {

@@ -120,7 +120,7 @@ func (l *lock) prepareMeta(ctx context.Context, f *folder, m *meta, s driver.Sch
 		}
 		m = newMeta(s.IntegerIDs)
 	} else if len(m.dropping) > 0 {
-		if err := l.sweep(ctx, f, m); err != nil {
+		if err := l.sweep(ctx, f, m); err != nil && !errors.Is(err, driver.ErrReadOnly) {
 			return nil, err
 		}
 	}

@@ -109,10 +109,22 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// A set of columns that is not recorded is nothing that reading needs.
+	wide := driver.Schema{IntegerIDs: true, Fields: []driver.Column{{Name: "host", Kind: driver.Text}}}
+	b = open(t, filepath.Join(dir, "narrow", "store"), wide)
+	full := create("1", "2")
+	for i := range full {
+		full[i].Rec.Fields = []any{nil}
+	}
+	apply(t, b, full...)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Skipf("a file system cannot be mounted again: %v", err)
 	}
 	readOnlyStore(t.Context(), t.Errorf, dir)
+	readOnlyStore(t.Context(), t.Errorf, filepath.Join(dir, "narrow"))
 }
 
 // readOnlyStore checks what a store does in dir/store, with the records 1 and 2, where nothing can

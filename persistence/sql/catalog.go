@@ -36,7 +36,7 @@ func (in *initializer) findSet(l *layout) {
 		return
 	}
 	n, found := l.catalog.FindSet(driver.SetOf(l.kept()))
-	l.fills, l.unrecorded = n, !found
+	l.fills, l.unrecorded = n, in.options.NoCreate && !found
 	l.statements()
 }
 
@@ -163,6 +163,9 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 // column leaves the sets first: should the rest be cut off, it is there and incomplete, and can be
 // dropped again.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
+	if b.options.NoCreate {
+		return fmt.Errorf("extra column %q: nothing may be altered: %w", name, errors.ErrUnsupported)
+	}
 	err := b.changeCatalog(ctx, func(in *initializer, c *conn, l *layout, tab *Table) error {
 		was := l.catalog.Column(name)
 		if was == nil {
@@ -271,8 +274,10 @@ func (b *Backend) writable(ctx context.Context) (*open, *tables, error) {
 	if dropped != "" {
 		return nil, nil, fmt.Errorf("the column %q was dropped after this store was opened: open it anew", dropped)
 	}
-	if _, err := b.AddColumnSet(ctx, driver.SetOf(ts.objects.kept())); err != nil {
-		return nil, nil, err
+	if b.options.NoCreate {
+		if _, err := b.AddColumnSet(ctx, driver.SetOf(ts.objects.kept())); err != nil {
+			return nil, nil, err
+		}
 	}
 	if _, err := b.init(ctx, driver.Objects, b.options.Table, ts.objects.schema); err != nil {
 		return nil, nil, err

@@ -95,7 +95,7 @@ func (in *initializer) run(ctx context.Context, o *open) (l *layout, err error) 
 		// What it may have made already, it finds the next time.
 	}
 	if found != nil && found.unrecorded && errors.Is(in.translate(err), driver.ErrReadOnly) {
-		return found, nil // who reads alone needs no more
+		return found, nil // reading needs no more
 	}
 	return l, err
 }
@@ -156,19 +156,23 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 		return nil, fmt.Errorf("%s: table %q: %w", in.dialect.Location(), l.name, err)
 	}
 	in.findSet(l)
-	switch {
-	case in.options.NoCreate:
+	if in.options.NoCreate {
 		return l, nil
-	case len(in.lacking(l)) > 0 || !l.counter || len(in.wantedIndexes(tab)) > 0:
-		l.unrecorded = false // it is not all that has to be made
+	}
+	lacking := in.lacking(l)
+	switch {
+	case len(in.queried(lacking)) > 0 || !l.counter || len(in.wantedIndexes(tab)) > 0:
 		return l, errIncomplete
-	case in.undeclared(l):
+	case len(lacking) > 0 || in.undeclared(l) || l.catalog != nil && l.catalog.Mixed() && !tab.indexed(driver.ColColumnSet):
 		l.unrecorded = true
-		return l, errIncomplete
-	case l.catalog != nil && l.catalog.Mixed() && !tab.indexed(driver.ColColumnSet):
 		return l, errIncomplete
 	}
 	return l, nil
+}
+
+// queried returns those columns that reading needs.
+func (in *initializer) queried(columns []string) []string {
+	return slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == driver.ColColumnSet })
 }
 
 // lacking returns the columns that have to be added.
@@ -176,7 +180,7 @@ func (in *initializer) lacking(l *layout) []string {
 	if in.objects {
 		return l.missing
 	}
-	return slices.DeleteFunc(slices.Clone(l.missing), func(name string) bool { return name == driver.ColColumnSet })
+	return in.queried(l.missing)
 }
 
 // layout reads the layout off the catalogue entry of the table.

@@ -3,6 +3,7 @@
 package sqlite_test
 
 import (
+	stdsql "database/sql"
 	"io"
 	"os"
 	"os/exec"
@@ -17,12 +18,17 @@ func TestWhatCannotBeWrittenIsRead(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		folder, file os.FileMode
-		live         bool // another process has it open
+		live         bool            // another process has it open
+		fields       []driver.Column // of the program that made it
+		older        bool            // it was made before there was a catalog
 	}{
-		"folder too":           {0o555, 0o444, false},
-		"file only":            {0o777, 0o444, false},
-		"folder only":          {0o555, 0o666, false},
-		"folder too, and live": {0o555, 0o444, true},
+		"folder too":                                  {0o555, 0o444, false, nil, false},
+		"file only":                                   {0o777, 0o444, false, nil, false},
+		"folder only":                                 {0o555, 0o666, false, nil, false},
+		"folder too, and live":                        {0o555, 0o444, true, nil, false},
+		"set of columns that is not recorded":         {0o777, 0o444, false, []driver.Column{{Name: "host", Kind: driver.Text}}, false},
+		"table without the number of a set":           {0o777, 0o444, false, nil, true},
+		"table with columns, and without the numbers": {0o555, 0o444, false, []driver.Column{{Name: "host", Kind: driver.Text}}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -40,14 +46,21 @@ func TestWhatCannotBeWrittenIsRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { b.Close() })
-			if _, err := b.Init(t.Context(), integers); err != nil {
+			schema := integers
+			schema.Fields = tt.fields
+			if _, err := b.Init(t.Context(), schema); err != nil {
 				t.Fatal(err)
 			}
-			apply(t, b, create("1", "one"))
+			one := create("1", "one")
+			one.Rec.Fields = make([]any, len(tt.fields))
+			apply(t, b, one)
 			if !tt.live {
 				if err := b.Close(); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if tt.older {
+				alter(t, path, "ALTER TABLE store DROP COLUMN brine_columns; ALTER TABLE brine_stores DROP COLUMN extra_columns; UPDATE brine_stores SET format = 1")
 			}
 			binary := filepath.Join(dir, "child")
 			copyFile(t, os.Args[0], binary, 0o755)
@@ -69,6 +82,18 @@ func TestWhatCannotBeWrittenIsRead(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func alter(t *testing.T, path, statements string) {
+	t.Helper()
+	db, err := stdsql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statements); err != nil {
+		t.Fatal(err)
 	}
 }
 
