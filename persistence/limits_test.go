@@ -67,24 +67,24 @@ func rowFields() []extrafields.Field {
 	return fields
 }
 
-// warnedOf counts what is logged at level Warn.
-type warnedOf struct {
+// warningCount counts what is logged at level Warn.
+type warningCount struct {
 	mu sync.Mutex
 	n  int
 }
 
-func (w *warnedOf) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
-func (w *warnedOf) Handle(context.Context, slog.Record) error {
+func (w *warningCount) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (w *warningCount) Handle(context.Context, slog.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.n++
 	return nil
 }
-func (w *warnedOf) WithAttrs([]slog.Attr) slog.Handler { return w }
-func (w *warnedOf) WithGroup(string) slog.Handler      { return w }
+func (w *warningCount) WithAttrs([]slog.Attr) slog.Handler { return w }
+func (w *warningCount) WithGroup(string) slog.Handler      { return w }
 
-// taken returns the number of warnedOf since the last call.
-func (w *warnedOf) taken() int {
+// taken returns the number of warningCount since the last call.
+func (w *warningCount) taken() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := w.n
@@ -314,7 +314,7 @@ func TestLimitsOfColumns(t *testing.T) {
 		{"time", none{}, nil, false, false},
 	}
 	backends(t, func(t *testing.T, url string) {
-		log := &warnedOf{}
+		log := &warningCount{}
 		s, ctx := open(t, url, &persistence.Options{ExtraFields: rowFields(), Logger: slog.New(log)}), t.Context()
 		for _, l := range limits {
 			log.taken()
@@ -343,7 +343,7 @@ func TestLimitsOfColumns(t *testing.T) {
 				}
 			}
 			if warned != wantWarnings {
-				t.Errorf("%.40v in %s: %d warnedOf, want %d", l.value, l.kind, warned, wantWarnings)
+				t.Errorf("%.40v in %s: %d warningCount, want %d", l.value, l.kind, warned, wantWarnings)
 			}
 		}
 	})
