@@ -214,12 +214,15 @@ func (kv *KV) decode(rec *driver.Record) (any, error) {
 func (kv *KV) decodeInto(key ID, head codec.Header, ptr any) error {
 	out, err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
 	for _, f := range out.Unknown {
-		if f.Place != codec.Inside {
+		if isLostInPair(f) {
 			kv.c.s.warnUnknown(head.Type, key, f.Path, lostAtLoad)
 		}
 	}
 	return err
 }
+
+// isLostInPair reports whether a field of a pair is nowhere once it is decoded.
+func isLostInPair(f codec.UnknownField) bool { return f.Place != codec.Inside }
 
 // Value is [KV.Get] for a value of type T, registered or not. A value of another type is ErrType.
 func Value[T any](ctx context.Context, kv *KV, key string) (T, error) {

@@ -76,6 +76,7 @@ type saving struct {
 	rootOp    driver.Op     // Insert, Replace: Create, Update; else 0
 	claim     *Claim        // Claim.Save, Claim.Complete: the claim that must be valid; else nil
 	release   bool          // Claim.Complete: release the claim too
+	rewrite   bool          // Migrate: write the roots, also where they do not differ
 	known     []entry       // Update: what is known of roots without an identity
 	kept      []*codec.Kept // Update: what belongs to them besides what they hold
 	committed bool          // the root's last save had an uncertain outcome and turned out to have succeeded
