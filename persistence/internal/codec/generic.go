@@ -228,10 +228,13 @@ func (g *genericDecoder) value(name string) (any, error) {
 // scalar reads a value that holds no others.
 func (g *genericDecoder) scalar(t token) (any, error) {
 	d := &g.d
-	content := d.buf[d.pos+t.head : d.pos+t.head+int(t.payload())]
-	if t.fam != famArray && !(t.fam == famExt && t.ext == extTime) {
-		d.pos += t.head + len(content)
+	if t.fam == famArray || t.fam == famExt && t.ext == extTime {
+		var at time.Time
+		err := decTime(d, unsafe.Pointer(&at))
+		return at, relocate(err, g.h.Type)
 	}
+	content := d.buf[d.pos+t.head : d.pos+t.head+int(t.payload())]
+	d.pos += t.head + len(content)
 	switch t.fam {
 	case famNil:
 		return nil, nil
@@ -256,12 +259,7 @@ func (g *genericDecoder) scalar(t token) (any, error) {
 			return g.reference(content, t.ext == extLazy)
 		}
 	}
-	if t.fam == famExt && t.ext != extTime {
-		return nil, g.corrupt("an extension of type %d", int8(t.ext))
-	}
-	var at time.Time
-	err := decTime(d, unsafe.Pointer(&at))
-	return at, relocate(err, g.h.Type)
+	return nil, g.corrupt("an extension of type %d", int8(t.ext))
 }
 
 func (g *genericDecoder) reference(id []byte, lazy bool) (any, error) {

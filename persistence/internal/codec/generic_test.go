@@ -399,7 +399,7 @@ func TestGenericTakesAllThatEncodeMakes(t *testing.T) {
 		if s := []any{pointers}; true {
 			pointers = &s
 		}
-		interfaces = ptr(any(interfaces))
+		interfaces = ptr(interfaces)
 	}
 	for _, v := range []any{slices, pointers, interfaces} {
 		for v != nil {

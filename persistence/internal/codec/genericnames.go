@@ -194,14 +194,14 @@ func fitsPlan(pl *plan, t token) bool {
 	back := t.fam == famExt && t.ext == extBackref
 	switch pl.kind {
 	case kindScalar:
-		switch o := pl.op; {
-		case o == opBool:
+		switch pl.op {
+		case opBool:
 			return t.fam == famBool
-		case o == opString:
+		case opString:
 			return t.fam == famStr
-		case o == opFloat32 || o == opFloat64:
+		case opFloat32, opFloat64:
 			return t.fam == famFloat
-		case o == opComplex64 || o == opComplex128:
+		case opComplex64, opComplex128:
 			return t.fam == famArray && t.n == 2
 		}
 		return t.fam == famInt

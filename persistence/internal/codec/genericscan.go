@@ -48,23 +48,15 @@ func (g *genericDecoder) walk() error {
 	var open []openValue
 	total, pos := uint64(0), 0
 	for once := true; once || len(open) > 0; once = false {
-		t := readToken(b[pos:])
-		if t.fam == famInvalid || t.payload() > uint64(len(b)-pos-t.head) {
-			return g.corrupt("byte %d of the body is no msgpack value, or it is cut off", pos)
+		t, end, err := g.whole(pos)
+		if err != nil {
+			return err
 		}
-		end := pos + t.head + int(t.payload())
 		if k := len(open); k > 0 {
-			in := &open[k-1]
-			if in.isMap && in.left%2 == 0 {
-				g.mapKey(in, t, pos, end)
-			}
-			in.left--
+			g.within(&open[k-1], t, pos, end)
 			total--
 		}
-		if first && t.fam == famExt && t.ext == extBackref {
-			if t.n != 4 || int(backrefOffset(b[pos:], t)) >= pos {
-				return g.corrupt("a back-reference at byte %d that does not lead back", pos)
-			}
+		if t.fam == famExt && t.ext == extBackref && first {
 			targets = append(targets, backrefOffset(b[pos:], t))
 		}
 		if t.fam == famArray || t.fam == famMap {
@@ -92,6 +84,27 @@ func (g *genericDecoder) walk() error {
 		g.targets = targets
 	}
 	return nil
+}
+
+// whole reads the head at pos and returns where the content after it ends.
+func (g *genericDecoder) whole(pos int) (t token, end int, err error) {
+	b := g.d.buf
+	t = readToken(b[pos:])
+	if t.fam == famInvalid || t.payload() > uint64(len(b)-pos-t.head) {
+		return t, 0, g.corrupt("byte %d of the body is no msgpack value, or it is cut off", pos)
+	}
+	if t.fam == famExt && t.ext == extBackref && (t.n != 4 || int(backrefOffset(b[pos:], t)) >= pos) {
+		return t, 0, g.corrupt("a back-reference at byte %d that does not lead back", pos)
+	}
+	return t, pos + t.head + int(t.payload()), nil
+}
+
+// within is told of a value of an array or map.
+func (g *genericDecoder) within(in *openValue, t token, pos, end int) {
+	if in.isMap && in.left%2 == 0 {
+		g.mapKey(in, t, pos, end)
+	}
+	in.left--
 }
 
 // mapKey is told of a key of a map.
