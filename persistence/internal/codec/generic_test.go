@@ -63,8 +63,13 @@ func checkGeneric(t interface {
 		if !bytes.Equal(h.body, again.body) || !reflect.DeepEqual(h, again) {
 			t.Fatalf("other bytes:\n%x\n%x\n%v", h.body, again.body, v)
 		}
-		if _, err := c.Generic(h, lim, genericForms, nil); err != nil {
+		// Without origins too it is one value, unless what was shared is too much.
+		if v, err = c.Generic(h, lim, genericForms, nil); err != nil {
 			t.Fatalf("without origins: %v", err)
+		}
+		again, err = c.Regeneric(h, v, Limits{min(lim.MaxBytes, 1<<16), lim.MaxDepth}, genericForms, nil)
+		if end, ok := skip(again.body, 0); err == nil && (!ok || end != len(again.body)) || err != nil && !errors.Is(err, driver.ErrTooLarge) {
+			t.Fatalf("without origins: %v\n%x\n%x", err, h.body, again.body)
 		}
 	}
 }
@@ -334,6 +339,19 @@ func TestChangedGenericValues(t *testing.T) {
 			if m, ok := k.(*map[string]any); ok && reflect.ValueOf((*m)["self"]).Pointer() != reflect.ValueOf(*m).Pointer() {
 				t.Error("it holds another map")
 			}
+		}
+	})
+	t.Run("keys of maps with such keys, in a map that was changed", func(t *testing.T) {
+		t.Parallel()
+		h, err := regeneric(t, c, w, &node{Name: "x"}, func(f map[string]any) {
+			inner := map[any]any{&[]byte{1}: 1}
+			f["Attrs"] = map[any]any{&inner: 2}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "\x81\x81\xc4\x01\x01\x01\x02"; !strings.Contains(string(h.body), want) {
+			t.Errorf("got %x, want %x in it", h.body, want)
 		}
 	})
 	refusals := map[string]struct {

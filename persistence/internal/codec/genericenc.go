@@ -80,8 +80,9 @@ type opened struct {
 	len int
 }
 
-// genericTag is the ident of all that generic values share: what the type was of is not known.
-var genericTag, cycleTag byte
+// genericTag is the ident of all that generic values share, for their types are not known.
+// onlyToSortTag is that of nothing.
+var genericTag, onlyToSortTag byte
 
 // value writes v as the value of a field of its type.
 func (g *genericEncoder) value(v any) error {
@@ -154,7 +155,7 @@ func (g *genericEncoder) container(at opened, safe bool, pl *plan, write func() 
 	if !safe {
 		if off, ok := g.open[at]; ok {
 			e.buf = appendBackref(e.buf, off)
-			e.seen.add(unsafe.Pointer(new(byte)), &cycleTag, off) // to isolate: these bytes fit nowhere else
+			g.onlyToSort()
 			return nil
 		}
 		g.open[at] = e.offset()
@@ -168,6 +169,14 @@ func (g *genericEncoder) container(at opened, safe bool, pl *plan, write func() 
 	}
 	e.leave()
 	return nil
+}
+
+// onlyToSort makes isolate take what was written last for something to sort by, not for the encoding
+// of a key: it is not whole, or fits nowhere else. Isolate does so where something was seen.
+func (g *genericEncoder) onlyToSort() {
+	if g.e.isolated {
+		g.e.seen.add(unsafe.Pointer(new(byte)), &onlyToSortTag, 0)
+	}
 }
 
 func (g *genericEncoder) elements(n int, at func(int) any) error {
@@ -222,8 +231,12 @@ func (g *genericEncoder) keyedMap(m map[any]any, deep bool) error {
 func (g *genericEncoder) entriesOf(keys, vals []any, sorted bool) error {
 	e := g.e
 	e.buf = appendMapLen(e.buf, len(keys))
-	if len(keys) == 0 || e.isolated && slices.ContainsFunc(keys, holdsOthers) {
-		return nil // looking further only to sort would take exponential time
+	if len(keys) == 0 {
+		return nil
+	}
+	if e.isolated && slices.ContainsFunc(keys, holdsOthers) {
+		g.onlyToSort() // looking further would take exponential time
+		return nil
 	}
 	w := entryWriter{
 		e: e, pl: g.entries, depth: len(e.path) - 1, entries: make([]entry, len(keys)),
