@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -54,6 +55,12 @@ func FuzzGeneric(f *testing.F) {
 		}
 		if end, ok := skip(first.body, 0); !ok || end != len(first.body) {
 			t.Fatalf("it is not one value: %x", first.body)
+		}
+		// Without origins it is stored too, unless what was shared is too much.
+		if plain, err := c.Regeneric(h, v, Limits{1 << 18, lim.MaxDepth}, genericForms, nil); err != nil && !errors.Is(err, driver.ErrTooLarge) {
+			t.Fatalf("what was read is not stored without origins: %v", err)
+		} else if end, ok := skip(plain.body, 0); err == nil && (!ok || end != len(plain.body)) {
+			t.Fatalf("it is not one value: %x", plain.body)
 		}
 		o = Origins{}
 		if v, err = c.Generic(first, lim, genericForms, &o); err != nil {
