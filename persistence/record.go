@@ -126,8 +126,8 @@ func (s *Store) record(rec *driver.Record) (*Record, error) {
 // A pointer is the value that it points to. If that may be nil, it is a []any of one. Pointers and
 // maps that are shared inside the record are one map or slice here too, cycles included.
 //
-// Typed is what the record holds in an interface, but for bool, string, int, int64, uint64, float64,
-// complex128, []byte, time.Time and map[string]any, which are the value alone. An array of two of
+// Typed is what the record holds in an interface, but for bool, string, int, int64, uint64,
+// float64, complex128, []byte, time.Time and map[string]any, which are the value alone. An array of two of
 // which the first is a string looks the same in a record as a type with a value. It is taken for
 // that if it must be an interface (in a []any or map[string]any that is in an interface itself); or
 // if the string is the name of a type that is registered or built in, and the value can be one of

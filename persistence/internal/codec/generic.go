@@ -37,83 +37,9 @@ type GenericForms struct {
 	OpenTyped func(v any) (name string, value any, ok bool)
 }
 
-// Origins tells how generic values of one record were stored, where the values do not say it: as a
-// float32, behind an interface, shared. It knows maps and slices by their identity, and others by
-// the memory that their interface points to, so that it still knows a value that was moved to
-// another field, but not one that was computed. The zero value is ready for use, for one
-// [Codec.Generic]. It is for one goroutine.
-type Origins struct {
-	known map[unsafe.Pointer]origin
-}
-
-type origin struct {
-	shared bool             // the record refers back to it
-	single bool             // stored in floats of 32 bits
-	bits   uint64           // these floats
-	typ    string           // it stood behind an interface with this type
-	keys   []unsafe.Pointer // of a map[any]any: its keys in the order of the record
-	deep   bool             // that order does not follow from the bytes of each key alone
-}
-
-// Shared reports whether the record refers back to v, a map or slice that Generic returned.
-func (o *Origins) Shared(v any) bool { return o.of(identityOf(v)).shared }
-
-// Entries returns the keys and values of a map that Generic returned, in the order of the record.
-// The order of a map whose keys were changed since is not known: then stored is false.
-func (o *Origins) Entries(m map[any]any) (keys, vals []any, stored bool) {
-	keys, vals = make([]any, 0, len(m)), make([]any, 0, len(m))
-	for k, v := range m {
-		keys, vals = append(keys, k), append(vals, v)
-	}
-	order := o.of(identityOf(m)).keys
-	if len(order) != len(m) {
-		return keys, vals, false
-	}
-	rank := make(map[unsafe.Pointer]int, len(order))
-	for i, p := range order {
-		rank[p] = i
-	}
-	sorted, sortedVals := make([]any, len(m)), make([]any, len(m))
-	for i, k := range keys {
-		at, ok := rank[identityOf(k)]
-		if !ok {
-			return keys, vals, false
-		}
-		sorted[at], sortedVals[at] = k, vals[i]
-	}
-	return sorted, sortedVals, true
-}
-
-func (o *Origins) of(p unsafe.Pointer) origin {
-	if o == nil {
-		return origin{}
-	}
-	return o.known[p]
-}
-
-func (o *Origins) has(p unsafe.Pointer) bool {
-	_, ok := o.known[p]
-	return ok
-}
-
-func (o *Origins) set(p unsafe.Pointer, to origin) {
-	if o.known == nil {
-		o.known = map[unsafe.Pointer]origin{}
-	}
-	o.known[p] = to
-}
-
-// identityOf returns what a value can be recognized by, as long as it lives.
-func identityOf(v any) unsafe.Pointer {
-	if s, ok := v.([]any); ok {
-		return unsafe.Pointer(unsafe.SliceData(s))
-	}
-	return (*eface)(unsafe.Pointer(&v)).data // of a map, the map itself
-}
-
 // Generic returns the body of a record as generic values. If o is not nil, it is filled for
-// [Codec.Regeneric]. Bytes that no Encode makes are driver.ErrCorrupt where they cannot be made sense
-// of; what is nested deeper than Encode nests it under lim is driver.ErrTooLarge.
+// [Codec.Regeneric]. Bytes that no Encode makes are driver.ErrCorrupt where they cannot be made
+// sense of; what is nested deeper than Encode nests it under lim is driver.ErrTooLarge.
 //
 // A value behind an interface is an array of the name of its type and the value. An array in a
 // field may look the same. It is taken for a type and value if its two elements are a string in its
@@ -124,8 +50,8 @@ func identityOf(v any) unsafe.Pointer {
 //   - the string is the name of a type that may stand in an interface here (registered, known from
 //     birth, or composed of such), values of that type have such a form, and do not stand for
 //     themselves there; or
-//   - the string can be the name of a type that is not known here, and the value is an array or map,
-//     or the string has a dot between identifiers and the value is not a string.
+//   - the string can be the name of a type that is not known here, and the value is an array or a
+//     map, or the string has a dot between identifiers and the value is not a string.
 //
 // Of the types known from birth, int64, uint64, complex128 and time.Time give a plain value, all
 // others the Typed form.
@@ -287,44 +213,6 @@ func (g *genericDecoder) backref(t token) (any, error) {
 	return v, nil
 }
 
-// known returns v in memory of its own, and remembers where it comes from.
-func (g *genericDecoder) known(v any, from origin) any {
-	if g.o == nil {
-		return v
-	}
-	v = alone(v)
-	g.o.set(identityOf(v), from)
-	return v
-}
-
-// boxed returns v in memory of its own.
-func (g *genericDecoder) boxed(v any) any {
-	if g.o == nil || v == nil {
-		return v
-	}
-	if g.o.has(identityOf(v)) {
-		return v
-	}
-	return alone(v)
-}
-
-// alone copies a value into memory that no other interface points to. Maps, slices of any and pointers
-// have an identity of their own.
-func alone(v any) any {
-	t := reflect.TypeOf(v)
-	switch t.Kind() {
-	case reflect.Map, reflect.Pointer:
-		return v
-	case reflect.Slice:
-		if t == anySliceType {
-			return v
-		}
-	}
-	p := reflect.New(t)
-	p.Elem().Set(reflect.ValueOf(v))
-	return pack(v, p.UnsafePointer())
-}
-
 func (g *genericDecoder) slice(t token, name string) (any, error) {
 	d := &g.d
 	start := d.pos
@@ -431,121 +319,6 @@ func (g *genericDecoder) mapping(t token, name string) (any, error) {
 	}
 	d.leave()
 	return m, nil
-}
-
-// keyedMap reads a map whose keys are not just different strings.
-func (g *genericDecoder) keyedMap(t token, key, elem string) (any, error) {
-	d := &g.d
-	start := d.pos
-	if err := d.enter(g.keyed); err != nil {
-		return nil, relocate(err, g.h.Type)
-	}
-	depth := len(d.path) - 1
-	d.pos += t.head
-	m := make(map[any]any, t.n)
-	g.register(start, m)
-	var order []unsafe.Pointer
-	deep := false
-	for range int(t.n) {
-		from := d.pos
-		t := readToken(d.buf[from:])
-		d.path[depth].key = nil
-		k, err := g.value(key)
-		if err != nil {
-			return nil, err
-		}
-		k = g.key(k)
-		if _, ok := m[k]; ok {
-			if k = g.pointerTo(k); m[k] != nil {
-				return nil, g.corrupt("a key that stands twice")
-			}
-		}
-		deep = deep || t.fam == famArray || t.fam == famMap || t.fam == famExt && t.ext == extBackref ||
-			g.isTarget(from) || k != nil && reflect.TypeOf(k).Kind() == reflect.Pointer
-		if g.o != nil {
-			k = g.boxed(k)
-			order = append(order, identityOf(k))
-		}
-		d.path[depth].key = unsafe.Pointer(&k)
-		if m[k], err = g.value(elem); err != nil {
-			return nil, err
-		}
-	}
-	if g.o != nil {
-		p := identityOf(m)
-		to := g.o.of(p)
-		to.keys, to.deep = order, deep
-		g.o.set(p, to)
-	}
-	d.leave()
-	return m, nil
-}
-
-// Limits on arrays that are keys: Go never forgets a type of array, and hashes by recursion.
-const (
-	maxKeyArray = 64
-	maxKeyDepth = 8
-)
-
-// key returns a key in a form that Go can hash.
-func (g *genericDecoder) key(k any) any {
-	if hashed, ok := g.hashable(k, 0); ok {
-		return hashed
-	}
-	return g.pointerTo(k)
-}
-
-func (g *genericDecoder) hashable(v any, depth int) (any, bool) {
-	switch v := v.(type) {
-	case []byte, map[string]any, map[any]any:
-		return nil, false
-	case []any:
-		// What others refer back to stays what they get.
-		if len(v) > maxKeyArray || depth >= maxKeyDepth || g.lists[identityOf(v)] {
-			return nil, false
-		}
-		a := reflect.New(reflect.ArrayOf(len(v), anyType)).Elem()
-		for i := range v {
-			elem, ok := g.hashable(v[i], depth+1)
-			if !ok {
-				return nil, false
-			}
-			if elem != nil {
-				a.Index(i).Set(reflect.ValueOf(elem))
-			}
-		}
-		return a.Interface(), true
-	}
-	if name, inner, ok := g.forms.OpenTyped(v); ok {
-		if depth >= maxKeyDepth {
-			return nil, false
-		}
-		if inner, ok = g.hashable(inner, depth+1); !ok {
-			return nil, false
-		}
-		return g.forms.Typed(name, inner), true
-	}
-	return v, true
-}
-
-// pointerTo returns a pointer to a value. If the origin of the value is known, that is to the memory
-// it is known by.
-func (g *genericDecoder) pointerTo(v any) any {
-	if v == nil {
-		return new(any)
-	}
-	t := reflect.TypeOf(v)
-	if t.Size() == 0 { // pointers to it may all be equal
-		return &[]any{}
-	}
-	if k := t.Kind(); k != reflect.Map && t != anySliceType && g.o != nil {
-		if p := identityOf(v); g.o.has(p) {
-			return reflect.NewAt(t, p).Interface()
-		}
-	}
-	p := reflect.New(t)
-	p.Elem().Set(reflect.ValueOf(v))
-	return p.Interface()
 }
 
 func (g *genericDecoder) corrupt(format string, args ...any) error {

@@ -14,8 +14,8 @@ import (
 )
 
 // Regeneric returns h with the body, the references and the version of the format that v has, which
-// is made of generic values. If o is what [Codec.Generic] filled for h, and v is what it returned, the
-// body is the same byte for byte. Other values have the one form that Encode gives them: heads are
+// is made of generic values. If o is what [Codec.Generic] filled for h, and v is what it returned,
+// the body is the same byte for byte. Other values have the one form that Encode gives them: heads are
 // the shortest, maps are sorted by the bytes of their keys.
 //
 // v may hold any other Go value that can be stored, such as an int, a []string, a time.Duration or
@@ -171,8 +171,8 @@ func (g *genericEncoder) container(at opened, safe bool, pl *plan, write func() 
 	return nil
 }
 
-// onlyToSort makes isolate take what was written last for something to sort by, not for the encoding
-// of a key: it is not whole, or fits nowhere else. Isolate does so where something was seen.
+// onlyToSort makes isolate take what was written last for something to sort by, not for the
+// encoding of a key: it is not whole, or fits nowhere else. Isolate does so where something was seen.
 func (g *genericEncoder) onlyToSort() {
 	if g.e.isolated {
 		g.e.seen.add(unsafe.Pointer(new(byte)), &onlyToSortTag, 0)
@@ -316,8 +316,8 @@ func (g *genericEncoder) other(v any) error {
 	return pl.enc(e, tmp.UnsafePointer())
 }
 
-// holdsGeneric reports whether slices, arrays or maps of type t may hold generic values that the plan
-// of t does not know.
+// holdsGeneric reports whether slices, arrays or maps of type t may hold generic values that the
+// plan of t does not know.
 func (g *genericEncoder) holdsGeneric(t reflect.Type) bool {
 	for range maxNesting {
 		switch t.Kind() {
