@@ -30,6 +30,7 @@ var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"graphs": saveGraphs,
 	"mixed":  saveMixed,
 	"matrix": matrixStep,
+	"vet":    storeOld,
 }
 
 // child runs the child that the environment names, and reports whether there was one.
