@@ -101,14 +101,14 @@ class Message:
 def record(data):
     """The elements of a record; Damage if it is not a sound one."""
     need(data[:7] == b"\x98\xa5brine" and data[7:8] in (b"\1", b"\2"), "it is no record of format 1 or 2")
+    need(data[-5:] == b"\xce" + crc32c(data[:-5]).to_bytes(4, "big"), "the checksum of the record does not match")
     m = Message(data)
     m.next("the record", int, m.u.read_array_header)
     kinds = {"mark": str, "format": int, "type": str, "version": int, "refs": list, "lazy": list}
     r = {name: m.next(f"the element {name}", kind) for name, kind in kinds.items()}
     m.body = m.u.tell()
     r["value"] = finish(m.value("$"))
-    m.checksum("the checksum of the record")
-    need(r["type"] and m.u.tell() == len(data), "it has no type, or something follows it")
+    need(r["type"] and m.u.tell() == len(data) - 5, "it has no type, or something follows the body")
     for name, found in (("refs", m.refs), ("lazy", m.lazy)):
         need(r[name] == sorted(found, key=lambda id: id.encode("utf-8", "surrogateescape")), f"{name} are not what the body refers to")
     return r

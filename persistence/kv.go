@@ -174,7 +174,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 		return driver.Record{}, fmt.Errorf("a %T has an identity of its own, and no pair can hold it: Save it: %w", value, ErrUnstorable)
 	}
 	if _, ok := value.(absent); ok {
-		return driver.Record{}, fmt.Errorf("Absent is no value: %w", ErrUnstorable)
+		return driver.Record{}, fmt.Errorf("no pair can hold Absent: %w", ErrUnstorable)
 	}
 	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
