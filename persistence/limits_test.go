@@ -207,6 +207,20 @@ func TestTheCounterHasAnEnd(t *testing.T) {
 	})
 }
 
+func TestLimitsOfReserve(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, nil), t.Context()
+		must[persistence.ID](t)(s.Save(ctx, "first"))
+		for n, want := range map[int]error{-1: errAny, 0: errAny, math.MinInt: errAny, math.MaxInt: errAny, 1: nil, 1_000_000_000: nil} {
+			wantRefused(t, s.Reserve(ctx, n), want)
+		}
+		id, err := s.Save(ctx, "last")
+		if n, ok := id.Seq(); err != nil || !ok || n > 2_000_000_000 {
+			t.Errorf("saved as %q, %v", id, err)
+		}
+	})
+}
+
 func TestLimitsOfStates(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,13 +24,21 @@ import (
 
 const readerPath = "../../docs/brine_reader.py"
 
-// python returns a Python that has msgpack.
-func python(t *testing.T) string {
-	t.Helper()
+// findPython finds a Python that has msgpack, "" if there is none.
+var findPython = sync.OnceValue(func() string {
 	for _, name := range []string{"python3", "/usr/bin/python3"} {
 		if exec.Command(name, "-c", "import msgpack").Run() == nil {
 			return name
 		}
+	}
+	return ""
+})
+
+// python returns a Python that has msgpack, or skips or fails the test.
+func python(t *testing.T) string {
+	t.Helper()
+	if name := findPython(); name != "" {
+		return name
 	}
 	const want = "no python3 with the package msgpack: install python3-msgpack"
 	if os.Getenv("BRINE_REQUIRE_SERVERS") == "1" {
