@@ -113,10 +113,10 @@ def record(data):
         need(r[name] == sorted(found, key=lambda id: id.encode("utf-8", "surrogateescape")), f"{name} are not what the body refers to")
     return r
 
-def frame(data, mark):
+def frame(data, *marks):
     """The body of a frame, and where the frame ends."""
     m = Message(data)
-    need(m.next("the mark") == mark, f"it does not begin with {mark}")
+    need(m.next("the mark") in marks, f"it does not begin with {marks}")
     length, start = m.next("the length of the frame", int), m.u.tell()
     body = m.next("the frame's body", dict)
     need(m.u.tell() - start == length, "the frame's body has another length")
@@ -149,13 +149,13 @@ def from_directory(root, pairs):
     for name, data in sorted(files.items()):
         columns, wrong = {"id": name}, None
         try:
-            columns, start = frame(data, "brine/1")
+            columns, start = frame(data, "brine/1", "brine/2")
             need(file_name(columns.get("id", "")) == name, f"the ID in file {name} is {columns.get('id')}")
             need(data[-5:] == b"\xce" + crc32c(data[:-5]).to_bytes(4, "big"), "the checksum of the file does not match")
             data = data[start:-5]
         except Damage as e:
             wrong = str(e)
-        if data[:8] == b"\xa7brine/1" or not wrong: # any other file is not of the store
+        if data[:7] == b"\xa7brine/" or not wrong: # any other file is not of the store
             yield str(columns.get("id", name)), columns, data, wrong
 
 def from_sqlite(path, table):

@@ -69,7 +69,7 @@ func TestLimitsOfNames(t *testing.T) {
 	}
 	bad := []string{
 		strings.Repeat("c", 64), "", "1a", "a-b", "ä", "a\x00", "a ",
-		"id", "ID", "data", "state", "Type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token",
+		"id", "ID", "data", "state", "Type", "revision", "size", "created", "modified", "claim_owner", "claim_until", "claim_token", "brine_columns",
 		"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "CTID", "db_row_id", "DB_TRX_ID", "db_roll_ptr", "FTS_DOC_ID",
 	}
 	backends(t, func(t *testing.T, url string) {

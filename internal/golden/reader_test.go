@@ -252,7 +252,7 @@ func TestReaderInPythonReadsWhatIsWrittenToday(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "a store #1%")
-			s := open(t, backend+":"+strings.NewReplacer("%", "%25", "#", "%23", " ", "%20").Replace(path), persistence.Options{})
+			s := open(t, backend+":"+strings.NewReplacer("%", "%25", "#", "%23", " ", "%20").Replace(path), persistence.Options{ExtraFields: fields()})
 			if err := insert(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
@@ -286,6 +286,15 @@ func TestReaderInPythonReadsWhatIsWrittenToday(t *testing.T) {
 				}
 				return s.Load(t.Context(), i.ID)
 			})
+			for id, r := range got {
+				columns := r.Columns
+				if backend == "file" {
+					columns = columns["fields"].(map[string]any)
+				}
+				if info, err := s.Stat(t.Context(), id); err != nil || info.Fields["name"] != columns["name"] || (columns["name"] == "late") != (taskName(r) == "late") {
+					t.Errorf("%s has the columns %v, not %v, %v", id, columns, info.Fields, err)
+				}
+			}
 			for _, obj := range []*Zoned{z, other} {
 				if r := got[obj.PersistentID()]; r.Format != 2 {
 					t.Errorf("%s has format %d, want 2", r.ID, r.Format)
@@ -316,6 +325,14 @@ func TestReaderInPythonReadsWhatIsWrittenToday(t *testing.T) {
 			}
 		})
 	}
+}
+
+// taskName returns the name of a task, and "" for any other record.
+func taskName(r readRecord) string {
+	if r.Type != "golden.task" {
+		return ""
+	}
+	return r.Value.(map[string]any)["Name"].(string)
 }
 
 // damage changes one bit in the body of a record.
