@@ -36,6 +36,9 @@ func New(cfg Config) *Codec {
 	if cfg.Identity == nil || cfg.Identity.Kind() != reflect.Struct {
 		panic("codec: identity is not a struct type")
 	}
+	if cfg.Forms == nil {
+		panic("codec: no forms of generic values")
+	}
 	if u := cfg.Unknown; u != nil && (u.Kind() != reflect.Struct || u.NumField() != 1 || u.Field(0).Type.Kind() != reflect.UnsafePointer) {
 		panic("codec: unknown is not a struct of one unsafe.Pointer")
 	}

@@ -27,7 +27,7 @@ type unknown struct {
 	fields unsafe.Pointer //nolint:unused // the codec sets it
 }
 
-var testConfig = Config{Identity: reflect.TypeFor[identity](), Unknown: reflect.TypeFor[unknown]()}
+var testConfig = Config{Identity: reflect.TypeFor[identity](), Unknown: reflect.TypeFor[unknown](), Forms: genericForms}
 
 var testLimits = Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}
 

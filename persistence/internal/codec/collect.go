@@ -274,6 +274,9 @@ func (rc *rawCollector) raw(s span) (*rawValue, error) {
 		if len(content) == 0 || len(content) > driver.MaxIDLen {
 			return 0, d.corrupt("refers to an ID of %d bytes", len(content))
 		}
+		if _, named := slices.BinarySearch(d.eager, driver.ID(content)); t.ext == extEager && !named {
+			return 0, d.corrupt("refers to %q, which the header does not name", shorten(string(content)))
+		}
 		add(part{ext: t.ext, lit: slices.Clone(content)})
 		return 0, nil
 	}

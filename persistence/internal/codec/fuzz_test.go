@@ -14,10 +14,11 @@ import (
 // FuzzDecode decodes bodies that nobody encoded. The checksum is put right, so that they are
 // really read. What can be decoded can be encoded, and from then on gives the same bytes.
 func FuzzDecode(f *testing.F) {
-	c := newCodec(f, append(registeredTypes, reflect.TypeFor[vertex](), reflect.TypeFor[all](), reflect.TypeFor[hostileTarget]())...)
+	c := newCodec(f, append(registeredTypes, reflect.TypeFor[fullPart](), reflect.TypeFor[vertex](), reflect.TypeFor[all](), reflect.TypeFor[hostileTarget]())...)
 	types := []reflect.Type{
 		reflect.TypeFor[hostileTarget](), reflect.TypeFor[vertex](), reflect.TypeFor[task](), reflect.TypeFor[embedding](), reflect.TypeFor[older](),
 		reflect.TypeFor[kinds](), reflect.TypeFor[any](), reflect.TypeFor[map[any]any](), reflect.TypeFor[[]*nest](), reflect.TypeFor[[]set](), reflect.TypeFor[[]all](),
+		reflect.TypeFor[thin](), reflect.TypeFor[map[string][]thinLeaf](), reflect.TypeFor[fuzzUpgraded](), reflect.TypeFor[[]fuzzChanged](),
 	}
 	w, tasks := graphWorld(4)
 	seed := func(i int, obj any) {
@@ -40,6 +41,14 @@ func FuzzDecode(f *testing.F) {
 	seed(7, map[any]any{1: 2, "a": []any{nil}})
 	seed(9, []set{{map[string]struct{}{"a": {}}}})
 	seed(10, []all{{}})
+	full := fullValue(w)
+	full.Host, full.Zz[1] = nil, tasks[2]
+	seed(11, full)
+	seed(11, &newer{A: []*point{{1, 2}}, P: &point{3, 4}})
+	seed(12, map[string][]fullLeaf{"a": {{A: 1, B: 2}}})
+	seed(13, full)
+	seed(13, map[string]any{"A": []any{1, "x"}, "B": map[string]any{"k": int8(1)}})
+	seed(14, []map[string]any{{"Old": 1, "Two": 2.0, "One": "x", "Ptr": map[string]int{"X": 1}}})
 	for _, name := range []string{"Europe/Zurich", "America/New_York", "EST", "Local", "UTC", "no/such zone", "../../etc/passwd", "/etc/localtime"} {
 		seed(6, []any{time.Date(2024, 3, 8, 9, 0, 0, 0, time.FixedZone(name, -5*3600))})
 	}
@@ -54,7 +63,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		dst := reflect.New(typ)
-		_, err = c.Decode(h, dst.Interface(), DecodeOptions{Limits: lim, Target: w.target, Lazy: func(l *Link) { l.Store = "s" }})
+		out, err := c.Decode(h, dst.Interface(), DecodeOptions{Limits: lim, Target: w.target, Lazy: func(l *Link) { l.Store = "s" }})
 		if err != nil {
 			if strings.Contains(err.Error(), "runtime error") {
 				t.Fatal(err)
@@ -68,7 +77,11 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 		}
-		enc, err := e.Encode(obj, nil)
+		kept := out.Kept
+		if typ.Kind() != reflect.Struct {
+			kept = nil // it belongs to the variable that was decoded into
+		}
+		enc, err := e.Encode(obj, kept)
 		if err != nil {
 			t.Fatalf("what was decoded is not encoded: %v", err)
 		}
@@ -80,17 +93,51 @@ func FuzzDecode(f *testing.F) {
 		if typ.Kind() == reflect.Struct {
 			again = reflect.New(typ)
 		}
-		if _, err := c.Decode(h, again.Interface(), DecodeOptions{Limits: Limits{1 << 24, 1000}, Target: w.target}); err != nil {
+		if out, err = c.Decode(h, again.Interface(), DecodeOptions{Limits: Limits{1 << 24, 1000}, Target: w.target}); err != nil {
 			t.Fatalf("what was encoded is not decoded: %v", err)
 		}
 		obj = again.Interface()
 		if typ.Kind() != reflect.Struct {
 			obj = again.Elem().Interface()
 		}
-		if enc, err = e.Encode(obj, nil); err != nil || !bytes.Equal(first, enc.Data) {
+		if kept != nil {
+			kept = out.Kept
+		}
+		if enc, err = e.Encode(obj, kept); err != nil || !bytes.Equal(first, enc.Data) {
 			t.Fatalf("other bytes, %v:\n%x\n%x", err, first, enc.Data)
 		}
 	})
+}
+
+// fuzzUpgraded has whatever an older record held moved to other fields.
+type fuzzUpgraded struct {
+	A, B any
+	L    []any
+	M    map[string]any
+	P    *fuzzUpgraded
+	R    *task
+	T    time.Time
+}
+
+func (*fuzzUpgraded) RecordVersion() int { return 1 }
+
+func (*fuzzUpgraded) UpgradeRecord(_ int, fields map[string]any) error {
+	fields["A"], fields["B"] = fields["B"], fields["A"]
+	fields["L"] = []any{fields["L"], fields["M"], fields["A"]}
+	if m, ok := fields["M"].(map[string]any); ok {
+		m["moved"] = fields["B"]
+	}
+	delete(fields, "X")
+	return nil
+}
+
+// fuzzChanged has fields of other types and names than what is stored.
+type fuzzChanged struct {
+	One []string
+	Two int `msgpack:"Two,alias:Old,alias:Older"`
+	Ptr *point
+	F   float32
+	unknown
 }
 
 // FuzzParse reads records that nobody made, their checksum put right.
