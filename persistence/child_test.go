@@ -29,6 +29,7 @@ func wordIn(err error, word string) bool { return strings.Contains(err.Error(), 
 var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"graphs": saveGraphs,
 	"mixed":  saveMixed,
+	"keep":   storeFull,
 	"matrix": matrixStep,
 	"vet":    storeOld,
 }
