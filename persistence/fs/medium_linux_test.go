@@ -25,7 +25,13 @@ func mountTmpfs(t *testing.T, size string) string {
 		t.Skipf("a file system cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
+		// A process that another test starts has the open files until it executes its program.
+		err := unix.Unmount(dir, 0)
+		for end := time.Now().Add(10 * time.Second); errors.Is(err, unix.EBUSY) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			err = unix.Unmount(dir, 0)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})
