@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -161,8 +162,11 @@ func (l *lock) checkColumns(s *schema) error {
 		return nil
 	}
 	info, err := l.root.Lstat(metaName)
+	if errors.Is(err, fs.ErrNotExist) { // with NoCreate
+		return nil
+	}
 	if err != nil {
-		return nil // there is none (NoCreate)
+		return err
 	}
 	if seen := l.b.checked; seen != nil && os.SameFile(seen, info) && seen.ModTime().Equal(info.ModTime()) {
 		return nil

@@ -13,7 +13,7 @@
 //
 //	.brine.lock       the lock of readers and writers, and the number of the last change
 //	.brine.gate       locked while waiting for the lock, so that nobody starves
-//	.brine.meta       identity, counter, kind of the IDs, names and kinds of the extra fields
+//	.brine.meta       identity, counter, kind of the IDs, catalog of the extra columns
 //	.brine.commit     what is left to do of a commit of many records
 //	.brine.changes    names of objects that have changed, once somebody has claimed
 //	.brine.kv/        the namespace "kv", the key-value pairs; others in the same way

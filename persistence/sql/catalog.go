@@ -148,7 +148,8 @@ func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
 // AddColumnSet implements [driver.Cataloger].
 func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int64, err error) {
 	err = b.changeCatalog(ctx, func(in *initializer, c *conn, l *layout, tab *Table) error {
-		catalog, changed := l.catalog.Clone(), false
+		catalog := l.catalog.Clone()
+		var changed bool
 		if n, changed = catalog.AddSet(set); changed {
 			if err := in.storeCatalog(ctx, c, l, catalog); err != nil {
 				return err
@@ -225,26 +226,7 @@ func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *
 	uncertain := false
 	for range 3 {
 		err = in.write(ctx, o, func(c *conn) error {
-			return in.locked(ctx, c, func() error {
-				tab, err := in.dialect.Inspect(ctx, c, in.table)
-				if err == nil && tab == nil {
-					err = fmt.Errorf("%s: table %q is gone", in.dialect.Location(), in.table)
-				}
-				if err != nil {
-					return err
-				}
-				l, err := in.layout(tab)
-				if err == nil {
-					err = in.readStores(ctx, c, l)
-				}
-				if err == nil && l.catalog == nil {
-					err = fmt.Errorf("%s: table %q has no record of extra columns: %w", in.dialect.Location(), in.table, driver.ErrNotFound)
-				}
-				if err != nil {
-					return err
-				}
-				return f(in, c, l, tab)
-			})
+			return in.locked(ctx, c, func() error { return in.withCatalog(ctx, c, f) })
 		})
 		if uncertain && errors.Is(err, driver.ErrNotFound) {
 			return nil // it is done
@@ -255,6 +237,28 @@ func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *
 		}
 	}
 	return b.translate(err)
+}
+
+// withCatalog calls f with the table and its catalog as they are.
+func (in *initializer) withCatalog(ctx context.Context, c *conn, f func(in *initializer, c *conn, l *layout, tab *Table) error) error {
+	tab, err := in.dialect.Inspect(ctx, c, in.table)
+	if err != nil {
+		return err
+	}
+	if tab == nil {
+		return fmt.Errorf("%s: table %q is gone", in.dialect.Location(), in.table)
+	}
+	l, err := in.layout(tab)
+	if err == nil {
+		err = in.readStores(ctx, c, l)
+	}
+	if err != nil {
+		return err
+	}
+	if l.catalog == nil {
+		return fmt.Errorf("%s: table %q has no record of extra columns: %w", in.dialect.Location(), in.table, driver.ErrNotFound)
+	}
+	return f(in, c, l, tab)
 }
 
 // writable is ready for a call that writes: it records the set of columns that Init could not

@@ -34,5 +34,6 @@
 // column per extra field. A table made by hand with the first three works too; columns that the
 // store does not know are never touched. Each further namespace is a table of the same form, whose
 // name is that of the object table, "_" and the name of the namespace. The table brine_stores has
-// one row per table: its identity, the next number of its counter, and the version of the format.
+// one row per table: its identity, the next number of its counter, the version of the format, and
+// the catalog of the extra columns.
 package sql
