@@ -106,7 +106,7 @@ func (s *Store) catalog(ctx context.Context) (catalog *driver.Catalog, err error
 	return catalog, err
 }
 
-// column returns the column of a field, with the names of its types.
+// column returns the column of a field, with the names of its types, aliases included.
 func (s *Store) column(f extrafields.Field) driver.Column {
 	c := f.Column()
 	types := f.Types()
@@ -114,13 +114,15 @@ func (s *Store) column(f extrafields.Field) driver.Column {
 		return c
 	}
 	for _, t := range types {
-		name, err := records.TypeName(t)
+		names, err := records.Names(t)
 		if err != nil { // two types have the name, say: it is not known which one will be registered
 			return f.Column()
 		}
-		c.Types = append(c.Types, name)
-		if t.Kind() != reflect.Struct {
-			c.Types = append(c.Types, "*"+name) // a pointer to it may be saved as well
+		c.Types = append(c.Types, names...)
+		for _, name := range names {
+			if t.Kind() != reflect.Struct {
+				c.Types = append(c.Types, "*"+name) // a pointer to it may be saved as well
+			}
 		}
 	}
 	slices.Sort(c.Types)

@@ -52,13 +52,13 @@ func reopener(t *testing.T, backend, url string) func(*persistence.Options) (*pe
 	}
 }
 
-// A warnings collects what is logged.
-type warnings struct {
+// A warningLog collects what is logged.
+type warningLog struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (w *warnings) logger() *slog.Logger {
+func (w *warningLog) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -67,7 +67,7 @@ func (w *warnings) logger() *slog.Logger {
 }
 
 // about counts the warnings that name a column and Reindex.
-func (w *warnings) about(column string) int {
+func (w *warningLog) about(column string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -93,7 +93,7 @@ type program struct {
 	fields []extrafields.Field
 	own    string // the column of fields that the other does not have
 	s      *persistence.Store
-	log    *warnings
+	log    *warningLog
 }
 
 func (p *program) start(o persistence.Options) {
@@ -114,7 +114,7 @@ func twoPrograms(t *testing.T, order string, open func(*persistence.Options) (*p
 	ctx := t.Context()
 	a := &program{t: t, open: open, fields: []extrafields.Field{nameField, prioField}, own: "prio"}
 	b := &program{t: t, open: open, fields: []extrafields.Field{stateField, nameField}, own: "job_state"}
-	a.log, b.log = &warnings{}, &warnings{}
+	a.log, b.log = &warningLog{}, &warningLog{}
 	value := 0
 	var first persistence.ID
 	values := map[persistence.ID]int{}
@@ -322,7 +322,7 @@ func TestAKindThatChangedIsRefusedUntilTheColumnIsDropped(t *testing.T) {
 			t.Errorf("left are %+v", infos)
 		}
 		s.Close()
-		log := &warnings{}
+		log := &warningLog{}
 		s = must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{text, nameField}, Logger: log.logger()}))
 		if log.about("prio") != 1 || log.about("name") != 0 {
 			t.Errorf("the warnings are %q", log.text.String())
@@ -392,7 +392,7 @@ func TestReindexWhileOpeningLeavesAloneWhatItCannotLoad(t *testing.T) {
 			}
 			return obj.(*Task).Name, nil
 		}).Only(&Task{}, &Stranger{})
-		log := &warnings{}
+		log := &warningLog{}
 		s = must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{boom}, Reindex: true, Logger: log.logger()}))
 		if log.about("label") != 0 {
 			t.Errorf("a failing extractor makes NULL, not an incomplete column: %s", log.text.String())
@@ -408,7 +408,7 @@ func TestReindexWhileOpeningLeavesAloneWhatItCannotLoad(t *testing.T) {
 		bad := must[persistence.ID](t)(s.Save(ctx, &Task{Name: "y", Any: unreadable("z")}))
 		s.Close()
 		for range 2 {
-			log = &warnings{}
+			log = &warningLog{}
 			s = must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{field}, Reindex: true, Logger: log.logger()}))
 			if text := log.text.String(); !strings.Contains(text, "1 of 1 records could not be loaded") || log.about("label") != 1 {
 				t.Errorf("the warnings are %q", text)
@@ -418,7 +418,7 @@ func TestReindexWhileOpeningLeavesAloneWhatItCannotLoad(t *testing.T) {
 			}
 			s.Close()
 		}
-		log = &warnings{}
+		log = &warningLog{}
 		s = must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{field}, Logger: log.logger()}))
 		if err := s.Replace(ctx, bad, &Task{Name: "z"}); err != nil {
 			t.Fatal(err)
@@ -464,7 +464,7 @@ func TestClaimingIsNotFilling(t *testing.T) {
 func TestWarningsComeOnce(t *testing.T) {
 	reopened(t, func(t *testing.T, open func(*persistence.Options) (*persistence.Store, error)) {
 		ctx := t.Context()
-		a, b := &warnings{}, &warnings{}
+		a, b := &warningLog{}, &warningLog{}
 		narrow := must[*persistence.Store](t)(open(&persistence.Options{Logger: a.logger()}))
 		wide := must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{nameField, prioField}, Logger: b.logger()}))
 		save := func(s *persistence.Store) { must[persistence.ID](t)(s.Save(ctx, &Task{Name: "x"})) }
@@ -502,7 +502,7 @@ func TestWarningsComeOnce(t *testing.T) {
 		if b.about("name") != 2 {
 			t.Errorf("one more is wanted after Reindex: %s", b.text.String())
 		}
-		late := &warnings{}
+		late := &warningLog{}
 		s := must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{prioField}, Logger: late.logger()}))
 		if late.about("name") != 0 || late.about("prio") != 1 {
 			t.Errorf("at opening: %s", late.text.String())
@@ -564,7 +564,7 @@ func TestNothingIsKnownOfATableMadeByHand(t *testing.T) {
 	db := must[*sql.DB](t)(sql.Open("sqlite", strings.TrimPrefix(url, "sqlite:")))
 	defer db.Close()
 	must[sql.Result](t)(db.ExecContext(ctx, "CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB, state TEXT, name TEXT, prio INTEGER)"))
-	log := &warnings{}
+	log := &warningLog{}
 	o := persistence.Options{NoCreate: true, ExtraFields: []extrafields.Field{nameField}, Logger: log.logger()}
 	s := open(t, url, &o)
 	must[persistence.ID](t)(s.Save(ctx, &Task{Name: "a"}))
@@ -593,5 +593,24 @@ func TestNothingIsKnownOfATableMadeByHand(t *testing.T) {
 	}
 	if infos := must[[]persistence.ColumnInfo](t)(s.Columns(ctx)); len(infos) != 1 || !infos[0].Complete {
 		t.Errorf("%+v", infos)
+	}
+}
+
+// A Renamed had another name in the program before.
+type Renamed struct {
+	persistence.Persistable
+	Name string
+}
+
+func init() { persistence.RegisterAlias[Renamed]("test.WasRenamed") }
+
+func TestColumnsAreForAllNamesOfAType(t *testing.T) {
+	t.Parallel()
+	field := extrafields.Of("label", func(r *Renamed) string { return r.Name })
+	want := []string{persistence.TypeName[Renamed](), "test.WasRenamed"}
+	slices.Sort(want)
+	s := open(t, "mem:", &persistence.Options{ExtraFields: []extrafields.Field{field}})
+	if infos := must[[]persistence.ColumnInfo](t)(s.Columns(t.Context())); !slices.Equal(infos[0].Types, want) {
+		t.Errorf("the column is for %v, not %v", infos[0].Types, want)
 	}
 }
