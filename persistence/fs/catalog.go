@@ -96,7 +96,7 @@ func (b *Backend) changeCatalog(ctx context.Context, fn func(*lock, *meta) error
 // One commit of sweep writes so many records at most, and so many bytes of data unless a single
 // one has more.
 const (
-	maxSwept      = 256
+	maxSwept      = 64
 	maxSweptBytes = 4 << 20
 )
 
@@ -109,6 +109,14 @@ func (l *lock) sweep(ctx context.Context, f *folder, m *meta) error {
 	commit := func() error {
 		err := l.commit(ctx, changes)
 		changes, bytes = changes[:0], 0
+		if err != nil {
+			return readOnly(err)
+		}
+		// What is not all in place must be so before the next commit.
+		unfinished, err := l.unfinished()
+		if err == nil && unfinished {
+			err = l.recover(l.folder)
+		}
 		return readOnly(err)
 	}
 	var names []string
