@@ -197,6 +197,9 @@ type columnWatch struct {
 	// gaps are those of declared columns that others may fill with records, by column. A column
 	// leaves it with the warning.
 	gaps map[string][]driver.Gap
+	// clean is what a driver.ForeignWriter said before the last look that found no record in the
+	// gaps of a column.
+	clean map[string]uint64
 	// others are columns of other programs that this one's records lack.
 	others []driver.Column
 	fills  driver.ColumnSet // by this one
@@ -258,7 +261,8 @@ func (s *Store) watchColumns(catalog *driver.Catalog) {
 	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.gaps, w.others, w.fills = make(map[string][]driver.Gap), nil, driver.SetOf(w.declared)
+	w.gaps, w.clean = make(map[string][]driver.Gap), make(map[string]uint64)
+	w.others, w.fills = nil, driver.SetOf(w.declared)
 	if catalog != nil {
 		for _, c := range w.declared {
 			if gaps := s.gaps(catalog, c); len(gaps) > 0 {
@@ -294,17 +298,44 @@ func (s *Store) noteQuery(ctx context.Context, q *driver.Query, columns ...strin
 	for _, name := range slices.Compact(columns) {
 		w.mu.Lock()
 		gaps := w.gaps[name]
+		last, looked := w.clean[name]
 		w.mu.Unlock()
+		if len(gaps) == 0 {
+			continue
+		}
+		foreign, known, err := s.foreignWrites(ctx)
+		if err != nil {
+			return err
+		}
+		if known && looked && foreign == last {
+			continue
+		}
 		with, err := s.gapsWithRecords(ctx, gaps)
 		if err != nil {
 			return err
 		}
-		if len(with) > 0 {
+		switch {
+		case len(with) > 0:
 			incomplete = append(incomplete, name)
+		case known:
+			w.mu.Lock()
+			w.clean[name] = foreign
+			w.mu.Unlock()
 		}
 	}
 	s.warnIncomplete(incomplete)
 	return nil
+}
+
+// foreignWrites asks the backend whether others have written, if it can tell.
+func (s *Store) foreignWrites(ctx context.Context) (n uint64, known bool, err error) {
+	err = s.call(ctx, func(b driver.Backend) error {
+		if f, ok := b.(driver.ForeignWriter); ok {
+			n, known, err = f.ForeignWrites(ctx)
+		}
+		return err
+	})
+	return n, known, err
 }
 
 // warnIncomplete warns of columns, each once.

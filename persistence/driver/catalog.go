@@ -56,6 +56,14 @@ type Cataloger interface {
 	DropColumn(ctx context.Context, name string) error
 }
 
+// A ForeignWriter is a [Cataloger] for which it is costly to look for the records of a [Gap], and that
+// can tell whether that is needed again.
+type ForeignWriter interface {
+	// ForeignWrites returns a number that is another one after a write by any other Backend on the
+	// same data; false if it cannot be known.
+	ForeignWrites(ctx context.Context) (n uint64, known bool, err error)
+}
+
 // Column returns the column of a name, in whatever letter case it is spelt, or nil.
 func (c *Catalog) Column(name string) *Column {
 	if c == nil {

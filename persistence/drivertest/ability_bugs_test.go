@@ -249,6 +249,13 @@ func init() {
 			}
 		}},
 
+		bug{name: "own writes are foreign", test: "catalog/writes of others are told from one's own", inject: func(b *shared) {
+			b.foreign = b.all.Load
+		}},
+		bug{name: "foreign writes are not noticed", test: "catalog/writes of others are told from one's own", inject: func(b *shared) {
+			b.foreign = func() uint64 { return 7 }
+		}},
+
 		bug{name: "a namespace is the same as the objects", test: "namespaces/a namespace keeps records of its own", inject: func(b *shared) {
 			b.namespace = func(driver.Namespace) driver.Namespace { return driver.Objects }
 		}},

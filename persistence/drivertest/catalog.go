@@ -29,6 +29,7 @@ func testCatalog(t *testing.T, s *suite) {
 	s.forBoth(t, "a column is dropped", testDropColumn)
 	s.forBoth(t, "the kind of the IDs is that of the data", testAnyIDs)
 	s.forText(t, "a column of a name in other letter case is the same", testLetterCase)
+	s.forText(t, "writes of others are told from one's own", testForeignWrites)
 }
 
 func testDeclared(t *testing.T, k *kit) {
@@ -326,4 +327,35 @@ func (st *catalogStore) catalog(t testing.TB) *driver.Catalog {
 func (st *catalogStore) numbered(t testing.TB, n int64) []driver.ID {
 	t.Helper()
 	return idsOf(st.scan(t, &driver.Query{Where: []driver.Cond{{Column: driver.ColColumnSet, Op: driver.Eq, Values: []any{n}}}}))
+}
+
+func testForeignWrites(t *testing.T, k *kit) {
+	k.needsReopening(t)
+	one := k.fresh(t)
+	f, ok := one.Backend.(driver.ForeignWriter)
+	if !ok {
+		t.Skip("the backend is no ForeignWriter")
+	}
+	foreign := func() uint64 {
+		t.Helper()
+		n, known, err := f.ForeignWrites(bg)
+		if err != nil || !known {
+			t.Fatalf("in a store that Init made it must be known whether others write: %v, %v", known, err)
+		}
+		return n
+	}
+	before := foreign()
+	one.mustApply(t, create(k.plain(1)), create(k.plain(2)))
+	one.mustApply(t, update(k.plain(1), 1))
+	if n := foreign(); n != before {
+		t.Errorf("writes of the handle itself are not foreign: %d became %d", before, n)
+	}
+	other := k.open(t, one.url)
+	for _, m := range []driver.Mutation{create(k.plain(3)), update(k.plain(1), 0), remove(k.id(2), 0)} {
+		before = foreign()
+		other.mustApply(t, m)
+		if n := foreign(); n == before {
+			t.Errorf("after %s by another handle it must not be %d still", describe([]driver.Mutation{m}), n)
+		}
+	}
 }

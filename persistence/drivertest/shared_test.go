@@ -39,13 +39,19 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 		}
 		first, _ = sharedStores.LoadOrStore(u.Path(), mem.New(o))
 	}
-	return &shared{Backend: first.(*mem.Backend).Handle()}, nil
+	all, _ := sharedWrites.LoadOrStore(u.Path(), new(atomic.Uint64))
+	return &shared{Backend: first.(*mem.Backend).Handle(), all: all.(*atomic.Uint64)}, nil
 }
+
+var sharedWrites sync.Map // path: *atomic.Uint64, the number of Applys
 
 // shared is a handle on memory that can be opened again. A hook that is set replaces the
 // method.
 type shared struct {
 	*mem.Backend
+	all     *atomic.Uint64 // Applys of every handle
+	own     atomic.Uint64  // and of this one
+	foreign func() uint64
 	cols    *driver.Columns // of the last Init
 	init    func(context.Context, driver.Schema) (driver.Meta, error)
 	nextIDs func(context.Context, int) (int64, error)
@@ -139,7 +145,18 @@ func (b *shared) NextIDs(ctx context.Context, n int) (int64, error) {
 	return b.Backend.NextIDs(b.ctx(ctx), n)
 }
 
+var _ driver.ForeignWriter = (*shared)(nil)
+
+func (b *shared) ForeignWrites(context.Context) (uint64, bool, error) {
+	if b.foreign != nil {
+		return b.foreign(), true, nil
+	}
+	return b.all.Load() - b.own.Load(), true, nil
+}
+
 func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
+	b.all.Add(1)
+	b.own.Add(1)
 	if b.apply != nil {
 		return b.apply(b.ctx(ctx), ms)
 	}

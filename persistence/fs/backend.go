@@ -58,6 +58,7 @@ type Backend struct {
 	// Guarded by the exclusive lock, and by there being no running call.
 	given   int64       // highest number given out
 	index   *index      // nil: nobody has claimed yet
+	touched uint64      // how often this Backend has raised the generation
 	checked os.FileInfo // of the meta file for which checkColumns found nothing wrong
 
 	mu      sync.Mutex

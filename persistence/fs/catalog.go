@@ -11,7 +11,10 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-var _ driver.Cataloger = (*Backend)(nil)
+var (
+	_ driver.Cataloger     = (*Backend)(nil)
+	_ driver.ForeignWriter = (*Backend)(nil)
+)
 
 // Catalog reads the meta file.
 func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
@@ -35,6 +38,21 @@ func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
 		return &driver.Catalog{}, nil
 	}
 	return m.catalog, nil
+}
+
+// ForeignWrites returns how often others have raised the generation of the directory.
+func (b *Backend) ForeignWrites(ctx context.Context) (uint64, bool, error) {
+	if err := b.begin(); err != nil {
+		return 0, false, err
+	}
+	defer b.calls.Done()
+	l, err := b.shared(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer l.release()
+	generation, known := l.generation()
+	return generation - b.touched, known, nil
 }
 
 // AddColumnSet writes the meta file anew, unless it has the set.

@@ -320,5 +320,8 @@ func (l *lock) touch() error {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], g+1)
 	_, err := l.h.lock.WriteAt(b[:], 0)
+	if err == nil {
+		l.b.touched++
+	}
 	return err
 }
