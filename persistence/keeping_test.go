@@ -80,7 +80,7 @@ var registerThin = sync.OnceFunc(func() {
 })
 
 // kept opens a store that the other program has filled, and returns its log too.
-func kept(t *testing.T, url string, opts persistence.Options) (*persistence.Store, *warnings) {
+func kept(t *testing.T, url string, opts persistence.Options) (*persistence.Store, *warningLog) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "BRINE_TEST_CHILD=keep", "BRINE_TEST_URL="+url)
@@ -88,7 +88,7 @@ func kept(t *testing.T, url string, opts persistence.Options) (*persistence.Stor
 		t.Fatalf("%v\n%s", err, out)
 	}
 	registerThin()
-	log := &warnings{}
+	log := &warningLog{}
 	opts.Logger = log.logger()
 	return open(t, url, &opts), log
 }

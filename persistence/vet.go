@@ -17,6 +17,9 @@ import (
 // if q is nil, and changes none of them. Use it to try a new version of a program on a copy of the
 // data. A record of which there is nothing to say gives no Finding; others may give several.
 //
+// A type that is neither registered nor otherwise known to the process by then, by a Load[T] or a
+// TypeName[T], is an unknown one.
+//
 // It reads page by page, as [Store.List] does, and each record by itself. An error of ErrCorrupt
 // concerns a record too damaged to be listed, and the iteration continues; any other error ends it.
 func (c *conn) Vet(ctx context.Context, q *Query) iter.Seq2[Finding, error] {

@@ -317,6 +317,34 @@ func TestGraphsComeBackAsTheyWere(t *testing.T) {
 	})
 }
 
+// The program that reads a store of an older one has nothing to say of its records, but for those
+// that are damaged, and nothing to migrate.
+func TestVetAndMigrate(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, c copied) {
+		s := openStore(t, c)
+		persistence.TypeName[Plain]() // not registered, and known from now on
+		for f, err := range s.Vet(t.Context(), nil) {
+			if err == nil && f.ID != damaged || err != nil && !errors.Is(err, persistence.ErrCorrupt) {
+				t.Errorf("found %+v, %v", f, err)
+			}
+		}
+		report, err := s.Migrate(t.Context(), persistence.MigrateOptions{})
+		if err != nil || report.Rewritten != 0 || report.Skipped != 0 || report.Failed != 1 {
+			t.Errorf("got %+v, %v", report, err)
+		}
+		want := infos(stamps[c.name+" store"])
+		for info := range s.StatAll(t.Context(), nil) {
+			if info.ID == damaged || info.ID == "" {
+				continue
+			}
+			if diff := cmp.Diff(want[info.ID], info); diff != "" {
+				t.Errorf("written: (-want +got)\n%s", diff)
+			}
+		}
+	})
+}
+
 func TestPlainValuesAndDamage(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, c copied) {
