@@ -432,7 +432,8 @@ func matrix() []*cell {
 			func(b *one) { b.Name, b.N = "b", 2 }, func(a *embedded) { a.Name, a.N = "b", 2 }),
 		evolves("a new version", func() *matrixV1 { return &matrixV1{First: "Ada", Last: "L", Dep: dep()} },
 			func(b *matrixV2) { b.Full += "!" }, nil).with(func(c *cell) {
-			// A finds a record that is newer, loads what it knows of it, and cannot save it changed.
+			// A finds a record that is newer, loads what it knows of it, and cannot save it
+			// changed.
 			c.again = func(ctx context.Context, s *persistence.Store, id persistence.ID) error {
 				a, err := persistence.Load[matrixV1](ctx, s, id)
 				if err != nil || a.First != "" {

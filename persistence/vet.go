@@ -194,48 +194,53 @@ func (p *vetPage) readTypes(r driver.Reader) error {
 	return err
 }
 
-// vet decodes a record into an object whose references lead to empty objects.
+// vet decodes a record. The error is not of the record.
 func (p *vetPage) vet(rec *driver.Record) (*vetted, error) {
 	v := &vetted{c: p.c, rec: rec}
-	head, err := records.Parse(rec.Data, p.c.s.limits)
-	if err != nil {
-		v.err = err
-		return v, nil
+	var obj any
+	var refers bool
+	if obj, refers, v.err = p.decode(v); v.err != nil || p.c.namespace != driver.Objects {
+		return v, nil //nolint:nilerr // it is the finding
 	}
-	v.version = head.Version
-	if v.typ, _, v.err = records.Resolve(head.Type); v.err != nil {
-		return v, nil
-	}
-	name, err := records.TypeName(v.typ)
-	if err != nil {
-		v.err = err
-		return v, nil
-	}
-	v.aliased = name != head.Type
-	ptr := reflect.New(v.typ).Interface()
-	v.out, v.err = records.Decode(head, ptr, codec.DecodeOptions{
-		Limits: p.c.s.limits, Store: p.c.s.ident.Value(),
-		Lazy:   func(l *codec.Link) { l.Store = p.c.s.ident.Value() },
-		Target: func(id ID) (any, error) { return p.target(rec.ID, id) },
-	})
-	if v.err != nil || p.c.namespace != driver.Objects {
-		return v, nil
-	}
-	if v.stale = p.stale(rec, natural(ptr)); v.stale == "" || len(head.Eager) == 0 {
+	if v.stale = p.stale(rec, obj); v.stale == "" || !refers {
 		return v, nil
 	}
 	// It may depend on the objects referred to, which are empty.
 	v.stale = ""
 	ptrs, err := p.c.loadWith(p.ctx, []ID{rec.ID}, &loader{c: p.c, unregistered: true, keep: true})
-	switch {
-	case errors.Is(err, ErrNotFound): // removed since
-	case err != nil && concernsOneRecord(err): // of another record: that one is found by itself
-	case err != nil:
-		return nil, err
-	default:
+	if err == nil {
 		v.stale = p.stale(rec, natural(ptrs[0]))
 	}
-	return v, nil
+	if errors.Is(err, ErrNotFound) || err != nil && concernsOneRecord(err) {
+		err = nil // removed since, or of another record, which is found by itself
+	}
+	return v, err
+}
+
+// decode makes the object of a record, whose references lead to empty objects. It reports whether
+// there are references.
+func (p *vetPage) decode(v *vetted) (obj any, refers bool, err error) {
+	head, err := records.Parse(v.rec.Data, p.c.s.limits)
+	if err != nil {
+		return nil, false, err
+	}
+	v.version = head.Version
+	if v.typ, _, err = records.Resolve(head.Type); err != nil {
+		return nil, false, err
+	}
+	name, err := records.TypeName(v.typ)
+	if err != nil {
+		return nil, false, err
+	}
+	v.aliased = name != head.Type
+	ptr := reflect.New(v.typ).Interface()
+	store := p.c.s.ident.Value()
+	v.out, err = records.Decode(head, ptr, codec.DecodeOptions{
+		Limits: p.c.s.limits, Store: store,
+		Lazy:   func(l *codec.Link) { l.Store = store },
+		Target: func(id ID) (any, error) { return p.target(v.rec.ID, id) },
+	})
+	return natural(ptr), len(head.Eager) > 0, err
 }
 
 // target returns an empty object for a reference of record from.

@@ -124,7 +124,8 @@ func TestVetAndMigrate(t *testing.T) {
 			persistence.ClaimOptions{Owner: "o", Lease: 1e12}))
 		var done int64
 		report := must[persistence.MigrateReport](t)(s.Migrate(ctx, persistence.MigrateOptions{Progress: func(n, _ int64) { done = n }}))
-		// The claimed one is skipped; the one that would lose a field, the one that refuses, the text and the pair fail.
+		// The claimed one is skipped. The one that would lose a field, the one that refuses, the
+		// text and the pair fail.
 		if fmt.Sprint(report) != "{7 1 1 4}" || done != 7 {
 			t.Errorf("got %+v, %d done", report, done)
 		}

@@ -195,7 +195,7 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	it.fields = sv.s.fields(it.obj, it.id)
 	it.digest, sv.scratch = digestOf(sv.scratch, it.state, it.fields, e.Data)
 	known := it.base.id == it.id && it.digest == it.base.digest
-	if known && !(it.root && sv.saving.rewrite) && (!it.force || it.op == driver.Create && sv.saving.committed) {
+	if known && (!it.root || !sv.saving.rewrite) && (!it.force || it.op == driver.Create && sv.saving.committed) {
 		return nil
 	}
 	if err := sv.keeps(it); err != nil {

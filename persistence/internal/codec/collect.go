@@ -131,42 +131,53 @@ func newRawCollector(d *decoder) *rawCollector {
 // findTargets finds what is referred back to from inside the regions. What is neither a variable
 // of the object nor inside of a region becomes a region itself.
 func (rc *rawCollector) findTargets() error {
-	d := rc.d
 	for done := 0; done < len(rc.regions); {
-		var offsets []int
+		var offsets []int // of targets not met before
 		for ; done < len(rc.regions); done++ {
-			err := rc.scan(rc.regions[done], func(t token, pos int) (int, error) {
-				if l, ok := rc.late[pos]; ok {
-					return l.made.end, nil
-				}
-				if t.fam == famExt && t.ext == extBackref && t.n == 4 {
-					off := int(binary.BigEndian.Uint32(d.buf[pos+t.head:]))
-					if rc.labels[off] == nil {
-						rc.labels[off] = rc.variable(off)
-						offsets = append(offsets, off)
-					}
-				}
-				return 0, nil
-			}, nil)
-			if err != nil {
+			if err := rc.scan(rc.regions[done], func(t token, pos int) (int, error) { return rc.target(t, pos, &offsets), nil }, nil); err != nil {
 				return err
 			}
 		}
 		slices.Sort(offsets)
 		for _, off := range offsets {
-			if rc.labels[off].slot != nil || rc.inRegion(off) {
-				continue
+			if err := rc.cover(off); err != nil {
+				return err
 			}
-			if off >= len(d.buf) {
-				return d.corrupt("refers back to byte %d of %d", off, len(d.buf))
-			}
-			end, ok := skip(d.buf, off)
-			if rc.cost += end - off; !ok || rc.cost > 2*len(d.buf) {
-				return d.corrupt("refers back to byte %d, where there is no value, or too often", off)
-			}
-			rc.regions = append(rc.regions, span{off, end})
 		}
 	}
+	return nil
+}
+
+// target notes the target of the back-reference at pos, if that is one. It returns the end of what
+// is left out.
+func (rc *rawCollector) target(t token, pos int, offsets *[]int) int {
+	if l, ok := rc.late[pos]; ok {
+		return l.made.end
+	}
+	if t.fam == famExt && t.ext == extBackref && t.n == 4 {
+		off := int(binary.BigEndian.Uint32(rc.d.buf[pos+t.head:]))
+		if rc.labels[off] == nil {
+			rc.labels[off] = rc.variable(off)
+			*offsets = append(*offsets, off)
+		}
+	}
+	return 0
+}
+
+// cover makes the value at off a region, unless it is in one or is a variable.
+func (rc *rawCollector) cover(off int) error {
+	d := rc.d
+	if rc.labels[off].slot != nil || rc.inRegion(off) {
+		return nil
+	}
+	if off >= len(d.buf) {
+		return d.corrupt("refers back to byte %d of %d", off, len(d.buf))
+	}
+	end, ok := skip(d.buf, off)
+	if rc.cost += end - off; !ok || rc.cost > 2*len(d.buf) {
+		return d.corrupt("refers back to byte %d, where there is no value, or too often", off)
+	}
+	rc.regions = append(rc.regions, span{off, end})
 	return nil
 }
 
@@ -218,79 +229,109 @@ func (c *Codec) variable(id ident, ptr unsafe.Pointer) *target {
 
 // raw makes the rawValue of the value at s.
 func (rc *rawCollector) raw(s span) (*rawValue, error) {
-	d := rc.d
-	v := &rawValue{}
-	lit := s.from // where bytes begin that are in no part yet
-	flush := func(to int) {
-		if to > lit {
-			v.parts = append(v.parts, part{lit: slices.Clone(d.buf[lit:to])})
-		}
-		lit = to
-	}
-	var def *target // begins with the next part
-	add := func(p part) {
-		if p.def == nil {
-			p.def = def
-		}
-		def = nil
-		v.parts = append(v.parts, p)
-	}
-	begin := func(t token, pos int) (int, error) {
-		if t.fam == famArray && t.n == 3 {
-			v.zoned = v.zoned || d.version >= versionZones && rc.isTime(pos+t.head)
-		}
-		if l, ok := rc.late[pos]; ok {
-			if t := d.c.variable(l.id, l.made.ptr); t != nil {
-				flush(pos)
-				t.to = len(v.parts) + 1
-				v.parts = append(v.parts, part{def: t})
-				lit = l.made.end
-				return l.made.end, nil
-			}
-		}
-		if t := rc.labels[pos]; t != nil && t.slot == nil && t.raw == nil {
-			flush(pos)
-			t.raw, t.from = v, len(v.parts)
-			def = t
-		}
-		if t.fam != famExt || t.ext != extEager && t.ext != extLazy && t.ext != extBackref {
-			if def != nil {
-				// The head of the target is a part of its own, so that the part has its definition.
-				add(part{lit: slices.Clone(d.buf[pos : pos+t.head+int(t.payload())])})
-				lit = pos + t.head + int(t.payload())
-			}
-			return 0, nil
-		}
-		flush(pos)
-		content := d.buf[pos+t.head : pos+t.head+int(t.n)]
-		lit = pos + t.head + int(t.n)
-		if t.ext == extBackref {
-			if t.n != 4 {
-				return 0, d.corrupt("a back-reference of %d bytes", t.n)
-			}
-			add(part{ext: extBackref, to: rc.labels[int(binary.BigEndian.Uint32(content))]})
-			return 0, nil
-		}
-		if len(content) == 0 || len(content) > driver.MaxIDLen {
-			return 0, d.corrupt("refers to an ID of %d bytes", len(content))
-		}
-		if _, named := slices.BinarySearch(d.eager, driver.ID(content)); t.ext == extEager && !named {
-			return 0, d.corrupt("refers to %q, which the header does not name", shorten(string(content)))
-		}
-		add(part{ext: t.ext, lit: slices.Clone(content)})
-		return 0, nil
-	}
-	end := func(from, to int) {
-		if t := rc.labels[from]; t != nil && t.raw == v && t.to == 0 {
-			flush(to)
-			t.to = len(v.parts)
-		}
-	}
-	if err := rc.scan(s, begin, end); err != nil {
+	b := rawBuilder{rc: rc, v: &rawValue{}, lit: s.from}
+	if err := rc.scan(s, b.begin, b.end); err != nil {
 		return nil, err
 	}
-	flush(s.to)
-	return v, nil
+	b.flush(s.to)
+	return b.v, nil
+}
+
+// A rawBuilder makes one rawValue.
+type rawBuilder struct {
+	rc  *rawCollector
+	v   *rawValue
+	lit int     // where the bytes begin that are in no part yet
+	def *target // it begins with the next part
+}
+
+// flush makes a part of the bytes before to that are in none yet.
+func (b *rawBuilder) flush(to int) {
+	if to > b.lit {
+		b.v.parts = append(b.v.parts, part{lit: slices.Clone(b.rc.d.buf[b.lit:to])})
+	}
+	b.lit = to
+}
+
+// add adds a part for the bytes before end.
+func (b *rawBuilder) add(p part, end int) {
+	p.def, b.def = b.def, nil
+	b.v.parts = append(b.v.parts, p)
+	b.lit = end
+}
+
+// begin is told of each value, and returns the end of one that the object has a variable for.
+func (b *rawBuilder) begin(t token, pos int) (int, error) {
+	rc := b.rc
+	if t.fam == famArray && t.n == 3 {
+		b.v.zoned = b.v.zoned || rc.d.version >= versionZones && rc.isTime(pos+t.head)
+	}
+	if end := b.variable(pos); end > 0 {
+		return end, nil
+	}
+	if l := rc.labels[pos]; l != nil && l.slot == nil && l.raw == nil {
+		b.flush(pos)
+		l.raw, l.from = b.v, len(b.v.parts)
+		b.def = l
+	}
+	head := pos + t.head + int(t.payload())
+	switch {
+	case t.fam == famExt && (t.ext == extEager || t.ext == extLazy || t.ext == extBackref):
+		b.flush(pos)
+		p, err := rc.reference(t, rc.d.buf[pos+t.head:head])
+		if err != nil {
+			return 0, err
+		}
+		b.add(p, head)
+	case b.def != nil:
+		// The head is a part of its own, so that a part has the definition.
+		b.add(part{lit: slices.Clone(rc.d.buf[pos:head])}, head)
+	}
+	return 0, nil
+}
+
+// end is told of the end of each value.
+func (b *rawBuilder) end(from, to int) {
+	if l := b.rc.labels[from]; l != nil && l.raw == b.v && l.to == 0 {
+		b.flush(to)
+		l.to = len(b.v.parts)
+	}
+}
+
+// variable adds the variable that the object has for the value at pos, and returns the value's end;
+// 0 if there is none.
+func (b *rawBuilder) variable(pos int) int {
+	l, ok := b.rc.late[pos]
+	if !ok {
+		return 0
+	}
+	t := b.rc.d.c.variable(l.id, l.made.ptr)
+	if t == nil {
+		return 0
+	}
+	b.flush(pos)
+	t.to = len(b.v.parts) + 1
+	b.v.parts = append(b.v.parts, part{def: t})
+	b.lit = l.made.end
+	return l.made.end
+}
+
+// reference returns the part for a reference or back-reference.
+func (rc *rawCollector) reference(t token, content []byte) (part, error) {
+	d := rc.d
+	if t.ext == extBackref {
+		if len(content) != 4 {
+			return part{}, d.corrupt("a back-reference of %d bytes", len(content))
+		}
+		return part{ext: extBackref, to: rc.labels[int(binary.BigEndian.Uint32(content))]}, nil
+	}
+	if len(content) == 0 || len(content) > driver.MaxIDLen {
+		return part{}, d.corrupt("refers to an ID of %d bytes", len(content))
+	}
+	if _, named := slices.BinarySearch(d.eager, driver.ID(content)); t.ext == extEager && !named {
+		return part{}, d.corrupt("refers to %q, which the header does not name", shorten(string(content)))
+	}
+	return part{ext: t.ext, lit: slices.Clone(content)}, nil
 }
 
 // isTime reports whether a timestamp is at pos.

@@ -49,12 +49,12 @@ func (d *decoder) unwrap() bool {
 func (pl *plan) takes(t token) bool {
 	switch pl.kind {
 	case kindScalar:
-		switch {
-		case pl.op == opBool:
+		switch pl.op {
+		case opBool:
 			return t.fam == famBool
-		case pl.op == opString:
+		case opString:
 			return t.fam == famStr
-		case pl.op == opComplex64 || pl.op == opComplex128:
+		case opComplex64, opComplex128:
 			return t.fam == famArray && t.n == 2
 		}
 		return t.fam == famInt || t.fam == famFloat

@@ -133,11 +133,11 @@ func (*fuzzUpgraded) UpgradeRecord(_ int, fields map[string]any) error {
 
 // fuzzChanged has fields of other types and names than what is stored.
 type fuzzChanged struct {
-	One []string
-	Two int `msgpack:"Two,alias:Old,alias:Older"`
-	Ptr *point
-	F   float32
-	unknown
+	One     []string
+	Two     int `msgpack:"Two,alias:Old,alias:Older"`
+	Ptr     *point
+	F       float32
+	unknown //nolint:unused // the codec finds it
 }
 
 // FuzzParse reads records that nobody made, their checksum put right.

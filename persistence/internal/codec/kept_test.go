@@ -44,8 +44,8 @@ type (
 		More map[string]any
 	}
 	fullLeaf struct {
-		unknown
-		A, B int
+		unknown //nolint:unused // the codec finds it
+		A, B    int
 	}
 	full struct {
 		identity
@@ -66,8 +66,8 @@ type (
 
 	thinPart struct{ Name string }
 	thinLeaf struct {
-		unknown
-		B int
+		unknown //nolint:unused // the codec finds it
+		B       int
 	}
 	thin struct {
 		identity

@@ -69,65 +69,70 @@ func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
 
 // keptStructure appends a struct for which fields may be kept that its type lacks.
 func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
-	var kept *keptFields
-	if pl.unknown != nil {
-		kept = *(**keptFields)(pl.unknown.at(p))
+	kept := e.keptOf(pl, p)
+	rest := make([]keptField, 0, len(kept.fields))
+	for _, f := range kept.fields {
+		if !pl.hasKey(f.key) {
+			rest = append(rest, f)
+		}
 	}
-	if kept == nil && e.kept != nil {
-		kept = e.kept.fields(e.c, &e.region, e.path, pl)
-	}
-	var rest []keptField
-	if kept != nil {
-		rest = kept.fields
-	}
-	fields := make([]unsafe.Pointer, len(pl.fields))
-	n := 0
+	fields := make([]unsafe.Pointer, len(pl.fields)) // nil for those that are left out
+	n := len(rest)
 	for i := range pl.fields {
-		f := &pl.fields[i]
-		q, ok := f.stored(p)
-		if !ok && f.omit && e.kept != nil {
-			q = f.at(p)
-			ok = q != nil && e.kept.within(q, f.pl.size)
-		}
-		if ok {
-			fields[i] = q
-			n++
-		}
-	}
-	for i := range rest {
-		if !pl.hasKey(rest[i].key) {
+		if fields[i] = e.storedOrKept(&pl.fields[i], p); fields[i] != nil {
 			n++
 		}
 	}
 	e.buf = appendMapLen(e.buf, n)
-	before := func(key string) error { // writes what is kept under names before key
-		for ; len(rest) > 0 && (key == "" || rest[0].key <= key); rest = rest[1:] {
-			if pl.hasKey(rest[0].key) {
-				continue
-			}
+	for i := 0; i <= len(pl.fields); i++ {
+		for len(rest) > 0 && (i == len(pl.fields) || rest[0].key < pl.fields[i].key) {
 			e.path[depth].i = -1
 			e.buf = append(e.buf, rest[0].key...)
 			if err := e.keptValue(&rest[0].value, kept.store); err != nil {
 				return err
 			}
+			rest = rest[1:]
 		}
-		return nil
-	}
-	for i := range pl.fields {
-		if fields[i] == nil {
+		if i == len(pl.fields) || fields[i] == nil {
 			continue
 		}
-		f := &pl.fields[i]
-		if err := before(f.key); err != nil {
-			return err
-		}
-		e.buf = append(e.buf, f.key...)
+		e.buf = append(e.buf, pl.fields[i].key...)
 		e.path[depth].i = i
-		if err := f.pl.enc(e, fields[i]); err != nil {
+		if err := pl.fields[i].pl.enc(e, fields[i]); err != nil {
 			return err
 		}
 	}
-	return before("")
+	return nil
+}
+
+var nothingKept = &keptFields{}
+
+// keptOf returns what is kept for the struct at p, not nil.
+func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
+	if pl.unknown != nil {
+		if kept := *(**keptFields)(pl.unknown.at(p)); kept != nil {
+			return kept
+		}
+	}
+	if e.kept != nil {
+		if kept := e.kept.fields(e.c, &e.region, e.path, pl); kept != nil {
+			return kept
+		}
+	}
+	return nothingKept
+}
+
+// storedOrKept returns where field f of the struct at p is, nil if it is left out. A field that is
+// empty is stored if something is kept in it.
+func (e *Encoder) storedOrKept(f *field, p unsafe.Pointer) unsafe.Pointer {
+	q, ok := f.stored(p)
+	if ok || !f.omit || e.kept == nil {
+		return q
+	}
+	if q = f.at(p); q != nil && e.kept.within(q, f.pl.size) {
+		return q
+	}
+	return nil
 }
 
 // hasKey reports whether the type stores a field under key, or once did.
