@@ -97,6 +97,7 @@ func (d *decoder) collect(newer int) (*Kept, error) {
 	if len(kept.at) == 0 && kept.lost == "" && newer == 0 {
 		return nil, nil
 	}
+	kept.index()
 	return kept, nil
 }
 
@@ -106,8 +107,21 @@ type rawCollector struct {
 	regions []span          // the unknown fields, and what they refer to that is no variable
 	labels  map[int]*target // by offset: what back-references in regions lead to
 	late    map[int]lateAt  // by offset: variables made for values inside regions
-	cost    int             // bytes of regions searched that are no unknown fields
+	starts  bitset          // where the values in the regions searched so far begin
+	cost    int             // bytes of regions that are no unknown fields, and of other targets
 }
+
+// A bitset is a set of small numbers.
+type bitset []uint64
+
+func (b *bitset) add(n int) {
+	if need := n/64 + 1; need > len(*b) {
+		*b = append(*b, make(bitset, need-len(*b))...)
+	}
+	(*b)[n/64] |= 1 << (n % 64)
+}
+
+func (b bitset) has(n int) bool { return n/64 < len(b) && b[n/64]&(1<<(n%64)) != 0 }
 
 // lateAt is a pointer or map of the object that was made for a value inside a skipped one.
 type lateAt struct {
@@ -139,10 +153,17 @@ func (rc *rawCollector) findTargets() error {
 			}
 		}
 		slices.Sort(offsets)
+		added := 0 // the end of the last region added
 		for _, off := range offsets {
-			if err := rc.cover(off); err != nil {
+			if rc.labels[off].slot != nil || rc.starts.has(off) || off < added {
+				continue
+			}
+			end, err := rc.skipTarget(off)
+			if err != nil {
 				return err
 			}
+			rc.regions = append(rc.regions, span{off, end})
+			added = end
 		}
 	}
 	return nil
@@ -151,6 +172,7 @@ func (rc *rawCollector) findTargets() error {
 // target notes the target of the back-reference at pos, if that is one. It returns the end of what
 // is left out.
 func (rc *rawCollector) target(t token, pos int, offsets *[]int) int {
+	rc.starts.add(pos)
 	if l, ok := rc.late[pos]; ok {
 		return l.made.end
 	}
@@ -164,25 +186,19 @@ func (rc *rawCollector) target(t token, pos int, offsets *[]int) int {
 	return 0
 }
 
-// cover makes the value at off a region, unless it is in one or is a variable.
-func (rc *rawCollector) cover(off int) error {
+// skipTarget returns the end of the value at off, which is no unknown field. Each byte of an honest
+// record is in few of those: one region, and one target that no region holds.
+func (rc *rawCollector) skipTarget(off int) (end int, err error) {
 	d := rc.d
-	if rc.labels[off].slot != nil || rc.inRegion(off) {
-		return nil
+	ok := false
+	if off < len(d.buf) {
+		end, ok = skip(d.buf, off)
+		rc.cost += end - off
 	}
-	if off >= len(d.buf) {
-		return d.corrupt("refers back to byte %d of %d", off, len(d.buf))
+	if !ok || rc.cost > 4*len(d.buf) {
+		return 0, d.corrupt("refers back to byte %d, where there is no value, or too often", off)
 	}
-	end, ok := skip(d.buf, off)
-	if rc.cost += end - off; !ok || rc.cost > 2*len(d.buf) {
-		return d.corrupt("refers back to byte %d, where there is no value, or too often", off)
-	}
-	rc.regions = append(rc.regions, span{off, end})
-	return nil
-}
-
-func (rc *rawCollector) inRegion(off int) bool {
-	return slices.ContainsFunc(rc.regions, func(s span) bool { return s.from <= off && off < s.to })
+	return end, nil
 }
 
 // variable returns the target at off: one with a slot if the object has a pointer or map for it.
@@ -346,9 +362,9 @@ func (rc *rawCollector) finish() error {
 		if t := rc.labels[off]; t.slot != nil || t.raw != nil {
 			continue
 		}
-		end, ok := skip(rc.d.buf, off)
-		if !ok {
-			return rc.d.corrupt("refers back to byte %d, where there is no value", off)
+		end, err := rc.skipTarget(off)
+		if err != nil {
+			return err
 		}
 		if _, err := rc.raw(span{off, end}); err != nil {
 			return err

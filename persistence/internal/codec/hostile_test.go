@@ -437,6 +437,29 @@ func TestLateValuesCostNoMoreThanTheRecord(t *testing.T) {
 	}
 }
 
+func TestTargetsInsideKeptValuesCostNoMoreThanTheRecord(t *testing.T) {
+	t.Parallel()
+	// An unknown field of bytes, each of which looks like the head of 50 KB, and another with n
+	// references into it: an honest record refers to whole values alone.
+	const n = 9000
+	content := bytes.Repeat([]byte{0xc5}, 60_000)
+	body := append(appendStr([]byte{0x82}, "A"), 0xc5, byte(len(content)>>8), byte(len(content)&0xff))
+	from := len(body)
+	body = append(appendStr(append(body, content...), "B"), 0xdc, n>>8, n&0xff)
+	for i := range n {
+		body = appendBackref(body, uint32(from+i))
+	}
+	c := newCodec(t)
+	h, err := c.Parse(recordOf("x", string(body)), testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Decode(h, new(struct{ Z int }), DecodeOptions{Limits: testLimits})
+	if !errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "too often") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLateChainsAreDecodedOnce(t *testing.T) {
 	t.Parallel()
 	type with struct {

@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"cmp"
+	"slices"
 	"unsafe"
 )
 
@@ -15,6 +17,7 @@ type Kept struct {
 	version int                   // of the record, if this program's is older; else 0
 	at      map[place]*keptFields // by the struct that they were fields of
 	lost    string                // path of a field that could not be kept, "" if there is none
+	structs []structAt            // the places in at that are structs with an address, sorted
 }
 
 // Lost returns the path of a field that the record has and that would be gone if the object were
@@ -32,6 +35,12 @@ func (k *Kept) Newer() int {
 		return 0
 	}
 	return k.version
+}
+
+// A structAt is a struct at an address.
+type structAt struct {
+	addr uintptr
+	pl   *plan
 }
 
 // keptFields are the unknown fields of one struct, sorted by encoded name. They do not change once
@@ -169,12 +178,34 @@ func (k *Kept) fields(c *Codec, r *region, path []seg, pl *plan) *keptFields {
 	return k.at[second]
 }
 
-// within reports whether something is kept for a struct in the n bytes at p.
-func (k *Kept) within(p unsafe.Pointer, n uintptr) bool {
+// index makes k ready for within. The places in k.at keep the structs where they are.
+func (k *Kept) index() {
 	for at := range k.at {
-		if d := uintptr(at.at) - uintptr(p); !at.into && d < n {
+		if !at.into {
+			k.structs = append(k.structs, structAt{uintptr(at.at), at.pl})
+		}
+	}
+	slices.SortFunc(k.structs, func(a, b structAt) int { return cmp.Compare(a.addr, b.addr) })
+}
+
+// within reports whether something is kept for the struct of pl at p, or for one in it by value.
+func (k *Kept) within(p unsafe.Pointer, pl *plan) bool {
+	i, _ := slices.BinarySearchFunc(k.structs, uintptr(p), func(s structAt, p uintptr) int { return cmp.Compare(s.addr, p) })
+	for ; i < len(k.structs) && k.structs[i].addr-uintptr(p) < pl.size; i++ {
+		// A struct that begins with this one has the same address.
+		if k.structs[i].addr != uintptr(p) || pl.begins(k.structs[i].pl) {
 			return true
 		}
 	}
 	return false
+}
+
+// begins reports whether a struct of pl is one of other, or begins with one.
+func (pl *plan) begins(other *plan) bool {
+	if pl == other {
+		return true
+	}
+	return pl.kind == kindStruct && slices.ContainsFunc(pl.fields, func(f field) bool {
+		return f.off == 0 && f.via == nil && f.pl.begins(other)
+	})
 }

@@ -286,3 +286,69 @@ func TestAliasesOfFields(t *testing.T) {
 		}
 	}
 }
+
+// An empty struct that omitempty leaves out is stored if something is kept for it, and only then.
+func TestKeptFieldsOfEmptyStructs(t *testing.T) {
+	t.Parallel()
+	type (
+		innerA struct{ N, Note int }
+		innerB struct{ N int }
+		outerA struct {
+			S innerA `msgpack:",omitempty"`
+			X int
+		}
+		outerB struct { // begins with S: both have one address
+			S innerB `msgpack:",omitempty"`
+		}
+	)
+	for name, in := range map[string]outerA{
+		"of the empty struct": {S: innerA{N: 0, Note: 1}, X: 1},
+		"of the outer one":    {X: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCodec(t)
+			data := encode(t, c, nil, &in)
+			var obj outerB
+			out := there(t, c, newWorld(), data, &obj)
+			_, was := body(t, data)
+			if _, is := body(t, back(t, c, newWorld(), &obj, out.Kept)); !bytes.Equal(was, is) {
+				t.Errorf("the body was\n%x and is\n%x", was, is)
+			}
+		})
+	}
+}
+
+// Neither keeping fields nor writing them back takes time that grows faster than the record.
+func TestManyKeptFields(t *testing.T) {
+	t.Parallel()
+	type (
+		partA struct {
+			N    int
+			O    struct{ N int } `msgpack:",omitempty"`
+			X, Y *int
+		}
+		partB struct {
+			N int
+			O struct{ N int } `msgpack:",omitempty"`
+		}
+	)
+	const n = 60_000 // a search for each among all takes over a minute
+	in := &struct{ L []*partA }{}
+	for i := range n {
+		in.L = append(in.L, &partA{N: i, X: &i, Y: &i})
+	}
+	c := newCodec(t)
+	data := encode(t, c, nil, in)
+	begin := time.Now()
+	var obj struct{ L []*partB }
+	out := there(t, c, newWorld(), data, &obj)
+	again := back(t, c, newWorld(), &obj, out.Kept)
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	_, was := body(t, data)
+	if _, is := body(t, again); !bytes.Equal(was, is) {
+		t.Error("the bodies differ")
+	}
+}

@@ -126,10 +126,10 @@ func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
 // empty is stored if something is kept in it.
 func (e *Encoder) storedOrKept(f *field, p unsafe.Pointer) unsafe.Pointer {
 	q, ok := f.stored(p)
-	if ok || !f.omit || e.kept == nil {
+	if ok || !f.omit || f.pl.kind != kindStruct || e.kept == nil {
 		return q
 	}
-	if q = f.at(p); q != nil && e.kept.within(q, f.pl.size) {
+	if q = f.at(p); q != nil && e.kept.within(q, f.pl) {
 		return q
 	}
 	return nil
