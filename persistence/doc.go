@@ -32,6 +32,26 @@
 // Values without an identity are part of the record of the object that holds them. Shared
 // pointers and cycles inside one record are kept too.
 //
+// # Programs that change
+//
+// Records stay while programs change, and no version of a program destroys what another one has
+// stored. Fields that a type lacks are kept with the loaded object and written back by its next
+// save; in elements of slices they need [Unknown], and without it the save is refused. A renamed
+// field has the tag msgpack:"new,alias:old", and a renamed type [RegisterAlias]. A value of another
+// type is converted where that is exact, such as an integer to a float or a T to a *T; else loading
+// is [ErrType]. What none of this does, a type does by two methods of its own:
+//
+//	func (*Task) RecordVersion() int { return 2 }
+//	func (*Task) UpgradeRecord(from int, fields map[string]any) error
+//
+// UpgradeRecord makes the fields of a record of version from, 0 for those of before, into those of
+// the present one. The fields are generic values, as [Record.Value] gives them. It is called on an
+// empty Task and may be called again for the same record, so it changes nothing but the map. A
+// record of a newer version loads, but saving it changed is [ErrUnstorable].
+//
+// A record keeps its old form until a save changes it, or [Store.Migrate] rewrites it. [Store.Vet]
+// tells what a program would make of the records, and changes none.
+//
 // # Concurrency
 //
 // A Store is safe for concurrent use. Objects belong to the program: Save reads everything that

@@ -27,11 +27,14 @@ var (
 	ErrUncertain = driver.ErrUncertain
 	// ErrInvalidID: an ID that no record of this store can have.
 	ErrInvalidID = driver.ErrInvalidID
-	// ErrType: a record has another type than the one asked for.
+	// ErrType: a record has another type than the one asked for, or holds a value that does not
+	// convert exactly to the type of its field. The text has the path and both types.
 	ErrType = driver.ErrType
-	// ErrUnknownType: the type of a record is not registered in this process.
+	// ErrUnknownType: the type of a record, or of a value in it, is not registered in this process.
+	// The text names it, for Register or RegisterAlias.
 	ErrUnknownType = driver.ErrUnknownType
-	// ErrUnstorable: a value that cannot be stored; the text has its path. Nothing was written.
+	// ErrUnstorable: a value that cannot be stored, or a save that would drop what another version
+	// of the program stored; the text has the path. Nothing was written.
 	ErrUnstorable = driver.ErrUnstorable
 	// ErrCorrupt: stored bytes are damaged. They are kept as they are.
 	ErrCorrupt = driver.ErrCorrupt

@@ -13,9 +13,14 @@ import (
 // were saved. Each Load returns new objects. A struct is returned as a pointer, any other value
 // as itself.
 //
+// Fields of a record that its type lacks are kept with the object, for its next save; a value
+// without an identity has no place for them, which is logged. See [Unknown] and "Programs that
+// change" in the package documentation.
+//
 // It returns ErrNotFound if the record does not exist (GC3Pie's LoadError); ErrUnknownType if
-// its type is not registered, which the generic [Load] does not require; ErrDangling if a
-// record that it refers to does not exist, with a text that names both.
+// its type is not registered, which the generic [Load] does not require; ErrType if a value does not
+// convert exactly to the type of its field; ErrDangling if a record that it refers to does not
+// exist, with a text that names both.
 func (c *conn) Load(ctx context.Context, id ID) (any, error) {
 	ptrs, err := c.load(ctx, []ID{id}, nil)
 	if err != nil {
@@ -46,7 +51,9 @@ type Reader interface {
 }
 
 // Load loads the record as a T, registered or not, with everything it refers to eagerly. It
-// returns ErrType for a record of another type. See [Store.Load].
+// returns ErrType for a record of another type, and ErrUnknownType for one of a type that this
+// program does not know, such as T under a name that it had once: see [RegisterAlias]. See also
+// [Store.Load].
 func Load[T any](ctx context.Context, r Reader, id ID) (*T, error) {
 	c := r.self()
 	ptrs, err := c.load(ctx, []ID{id}, reflect.TypeFor[T]())

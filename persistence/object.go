@@ -105,6 +105,9 @@ func isNil(o Object) bool { return o == nil || reflect.ValueOf(o).IsNil() }
 // the T of [Load], or as the type of a field. A registered type can be the value of an
 // interface and can be loaded by [Store.Load].
 //
+// Records that were stored under another name, such as engine.Task before there was a Register, are
+// found only if that is an alias: see [RegisterAlias].
+//
 // T is a struct (not a pointer to one) or any other named type. Register is meant for package
 // variables and init functions, before the first save or load. It panics if the name or the
 // type is already registered, like gob.Register.

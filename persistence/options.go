@@ -25,7 +25,8 @@ type Options struct {
 	// NoCreate: never create or alter a file, directory, table or column.
 	NoCreate bool
 	// DropUnknown: saves may drop what an older or a newer program stored and this one has no place
-	// for. Without it such a save is ErrUnstorable. See [Unknown].
+	// for, such as fields of the elements of a slice. Without it such a save is ErrUnstorable. What
+	// has a place is kept all the same. See [Unknown].
 	DropUnknown bool
 	// Reindex fills incomplete extra columns while opening, as [Store.Reindex] does. Records that
 	// cannot be loaded are reported to the Logger and left alone.
