@@ -154,26 +154,38 @@ func (s *Store) gapsWithRecords(ctx context.Context, gaps []driver.Gap) ([]drive
 	if len(gaps) == 0 {
 		return nil, nil
 	}
-	read := s.view
-	if len(gaps) == 1 {
-		read = s.readOnce
-	}
 	var with []driver.Gap
-	err := read(ctx, func(r driver.Reader) error {
-		with = nil
-		for _, gap := range gaps {
-			for _, err := range r.Scan(ctx, s.inGap(gap, 1)) {
-				if err != nil && !concernsOneRecord(err) {
-					return err
-				}
-				if err == nil {
-					with = append(with, gap)
-				}
+	for _, gap := range gaps {
+		found, err := s.anyInGap(ctx, gap)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			with = append(with, gap)
+		}
+	}
+	return with, nil
+}
+
+// anyInGap reports whether there is a record in a gap.
+func (s *Store) anyInGap(ctx context.Context, gap driver.Gap) (found bool, err error) {
+	if f, ok := s.backend.(driver.GapFinder); ok && !slices.Contains(s.missing, driver.ColType) {
+		err = s.call(ctx, func(driver.Backend) error {
+			found, err = f.InGap(ctx, gap)
+			return err
+		})
+		return found, err
+	}
+	err = s.readOnce(ctx, func(r driver.Reader) error {
+		for _, err := range r.Scan(ctx, s.inGap(gap, 1)) {
+			if err != nil && !concernsOneRecord(err) {
+				return err
 			}
+			found = found || err == nil
 		}
 		return nil
 	})
-	return with, err
+	return found, err
 }
 
 // inGap returns the query for the records of a gap.

@@ -64,6 +64,13 @@ type ForeignWriter interface {
 	ForeignWrites(ctx context.Context) (n uint64, known bool, err error)
 }
 
+// A GapFinder is a [Cataloger] that looks for the records of a gap in a way of its own. Otherwise
+// they are scanned for.
+type GapFinder interface {
+	// InGap reports whether there is a record in the gap.
+	InGap(ctx context.Context, g Gap) (bool, error)
+}
+
 // Column returns the column of a name, in whatever letter case it is spelt, or nil.
 func (c *Catalog) Column(name string) *Column {
 	if c == nil {
@@ -260,6 +267,15 @@ func (g Gap) merge(other Gap) Gap {
 	return Gap{Set: g.Set, Except: slices.DeleteFunc(slices.Clone(g.Except), in)}
 }
 
+// Listed returns the types in the type column of the records of the gap, if Types is not nil.
+func (g *Gap) Listed() []string {
+	if g.Set == 0 {
+		// A record that was there before the table had a column for the type may be of any type.
+		return slices.Concat(g.Types, []string{""})
+	}
+	return g.Types
+}
+
 // Where returns the conditions that hold for the records of the gap.
 func (g *Gap) Where() []Cond {
 	where := []Cond{{Column: ColColumnSet, Op: Eq, Values: []any{g.Set}}}
@@ -270,11 +286,8 @@ func (g *Gap) Where() []Cond {
 		}
 		where = append(where, c)
 	}
-	if g.Types != nil && g.Set == 0 {
-		// A record that was there before the table had a column for the type may be of any type.
-		add(In, slices.Concat(g.Types, []string{""}))
-	} else if g.Types != nil {
-		add(In, g.Types)
+	if g.Types != nil {
+		add(In, g.Listed())
 	}
 	if len(g.Except) > 0 {
 		add(NotIn, g.Except)

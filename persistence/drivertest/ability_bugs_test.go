@@ -249,6 +249,11 @@ func init() {
 			}
 		}},
 
+		bug{name: "gaps are found whatever the type", test: "catalog/a record has the number of the set that its last writer fills", inject: func(b *shared) {
+			b.inGap = func(ctx context.Context, g driver.Gap) (found bool, err error) {
+				return len(numberedIn(b.Backend, g.Set)) > 0, ctx.Err()
+			}
+		}},
 		bug{name: "own writes are foreign", test: "catalog/writes of others are told from one's own", inject: func(b *shared) {
 			b.foreign = b.all.Load
 		}},

@@ -130,6 +130,17 @@ func testNumbers(t *testing.T, k *kit) {
 	if d := diff([]driver.ID{k.id(4), k.id(6)}, idsOf(one.scan(t, gap))); d != "" {
 		t.Errorf("%s must find the records of a gap (-want +got):\n%s", text(gap), d)
 	}
+	if f, ok := one.Backend.(driver.GapFinder); ok {
+		for _, g := range []driver.Gap{
+			{Set: 1}, {Set: 1, Types: []string{"engine.Job", "engine.Task"}}, {Set: 1, Types: []string{"engine.Job"}},
+			{Set: 1, Except: []string{"engine.Task"}}, {Set: 1, Except: []string{"engine.Job"}}, {Set: 7}, {},
+		} {
+			want := one.count(t, &driver.Query{Where: g.Where()}) > 0
+			if found, err := f.InGap(bg, g); err != nil || found != want {
+				t.Errorf("InGap of %+v must be %v, as a Scan says, not %v, %v", g, want, found, err)
+			}
+		}
+	}
 	gap.Where = (&driver.Gap{Set: 1, Except: []string{"engine.Task"}}).Where()
 	if n := one.count(t, gap); n != 0 {
 		t.Errorf("%s must find none, not %d", text(gap), n)

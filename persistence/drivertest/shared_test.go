@@ -52,6 +52,7 @@ type shared struct {
 	all     *atomic.Uint64 // Applys of every handle
 	own     atomic.Uint64  // and of this one
 	foreign func() uint64
+	inGap   func(context.Context, driver.Gap) (bool, error)
 	cols    *driver.Columns // of the last Init
 	init    func(context.Context, driver.Schema) (driver.Meta, error)
 	nextIDs func(context.Context, int) (int64, error)
@@ -152,6 +153,20 @@ func (b *shared) ForeignWrites(context.Context) (uint64, bool, error) {
 		return b.foreign(), true, nil
 	}
 	return b.all.Load() - b.own.Load(), true, nil
+}
+
+var _ driver.GapFinder = (*shared)(nil)
+
+func (b *shared) InGap(ctx context.Context, g driver.Gap) (found bool, err error) {
+	if b.inGap != nil {
+		return b.inGap(b.ctx(ctx), g)
+	}
+	err = b.Backend.View(b.ctx(ctx), func(r driver.Reader) error {
+		n, err := r.Count(ctx, &driver.Query{Where: g.Where()})
+		found = n > 0
+		return err
+	})
+	return found, err
 }
 
 func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {

@@ -10,7 +10,10 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-var _ driver.Cataloger = (*Backend)(nil)
+var (
+	_ driver.Cataloger = (*Backend)(nil)
+	_ driver.GapFinder = (*Backend)(nil)
+)
 
 // colCatalog is the column of the engine's own table with the catalog of the extra columns; NULL
 // where none was ever declared.
@@ -106,6 +109,9 @@ func (in *initializer) indexSets(ctx context.Context, c *conn, l *layout, tab *T
 	if typ := tab.column(driver.ColType); typ != nil && typ.IndexPart == "" {
 		columns += ", " + quote(in.traits, typ.Name)
 	}
+	if !in.traits.keyInIndexes(in.schema) {
+		columns += ", " + l.id.quoted
+	}
 	return define(ctx, c, "CREATE INDEX "+quote(in.traits, indexName(tab.Name, driver.ColColumnSet))+" ON "+l.table+" ("+columns+")")
 }
 
@@ -143,6 +149,39 @@ func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
 		return nil, b.translate(err)
 	}
 	return catalog, nil
+}
+
+// InGap implements [driver.GapFinder]: one statement for each type. The order is that of the index on
+// the number of the set and the type. In the order of IDs a planner could read all records in vain,
+// for it expects to find one soon.
+func (b *Backend) InGap(ctx context.Context, g driver.Gap) (found bool, err error) {
+	types := []string{""}
+	if g.Types != nil {
+		types = g.Listed()
+	}
+	err = b.View(ctx, func(r driver.Reader) error {
+		for i := 0; i < len(types) && !found; i++ {
+			q := &driver.Query{Limit: 1, Order: []driver.Order{{Column: driver.ColType}}, Where: []driver.Cond{
+				{Column: driver.ColColumnSet, Op: driver.Eq, Values: []any{g.Set}},
+			}}
+			if g.Types != nil {
+				q.Where = append(q.Where, driver.Cond{Column: driver.ColType, Op: driver.Ge, Values: []any{types[i]}},
+					driver.Cond{Column: driver.ColType, Op: driver.Le, Values: []any{types[i]}})
+			}
+			if len(g.Except) > 0 {
+				not := driver.Gap{Set: g.Set, Except: g.Except}
+				q.Where = append(q.Where, not.Where()[1:]...)
+			}
+			for _, err := range r.Scan(ctx, q) {
+				if err != nil && !errors.Is(err, driver.ErrCorrupt) {
+					return err
+				}
+				found = true // damaged or not
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // AddColumnSet implements [driver.Cataloger].
