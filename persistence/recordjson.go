@@ -22,8 +22,8 @@ import (
 //
 // In value, a struct and a map with text keys are objects, their names sorted. A time is an RFC
 // 3339 text with its offset, bytes are base64. Whole numbers beyond 2^53 are texts, and so are
-// "NaN", "Infinity" and "-Infinity"; a float that is a whole number has a fraction of 0. The rest are
-// objects of their own:
+// "NaN", "Infinity" and "-Infinity"; a float that is a whole number has a fraction of 0. The rest
+// are objects of their own:
 //
 //	{"$ref": "7"}                       a reference
 //	{"$ref": "7", "lazy": true}         a lazy reference
