@@ -151,9 +151,9 @@ func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
 	return catalog, nil
 }
 
-// InGap implements [driver.GapFinder]: one statement for each type. The order is that of the index on
-// the number of the set and the type. In the order of IDs a planner could read all records in vain,
-// for it expects to find one soon.
+// InGap implements [driver.GapFinder]: one statement for each type. The order is that of the index
+// on the number of the set and the type. In the order of IDs a planner could read all records in
+// vain, for it expects to find one soon.
 func (b *Backend) InGap(ctx context.Context, g driver.Gap) (found bool, err error) {
 	types := []string{""}
 	if g.Types != nil {
