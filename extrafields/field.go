@@ -178,9 +178,9 @@ func (f *Field) mistake(err error) {
 // the types.
 func (f Field) Column() driver.Column { return f.column }
 
-// Types returns the types of the objects that f is for, pointers stripped: those given to Only, else
-// the T of [Of]. nil means that f may be for objects of any type, as it is where one of the types is
-// an interface.
+// Types returns the types of the objects that f is for, pointers stripped: those given to Only,
+// else the T of [Of]. nil means that f may be for objects of any type, as it is where one of the
+// types is an interface.
 func (f Field) Types() []reflect.Type {
 	types := f.only
 	if types == nil && f.of != nil {

@@ -81,8 +81,8 @@ func (s *Store) listColumns(ctx context.Context) ([]ColumnInfo, error) {
 // change, nor do their revisions.
 //
 // It returns ErrNotFound if Brine has not recorded such a column: columns made by hand are left
-// alone. With NoCreate it is errors.ErrUnsupported. Programs that declare the field, this Store included, cannot write from then on until they
-// are started anew: stop them first.
+// alone. With NoCreate it is errors.ErrUnsupported. Programs that declare the field, this Store
+// included, cannot write from then on until they are started anew: stop them first.
 func (s *Store) DropField(ctx context.Context, column string) error {
 	err := s.call(ctx, func(b driver.Backend) error {
 		k, ok := b.(driver.Cataloger)

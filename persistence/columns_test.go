@@ -107,8 +107,8 @@ func (p *program) start(o persistence.Options) {
 
 // twoPrograms runs one order of events, given as one letter each: for program a or b, o opens its
 // store (again), n saves a new task, c changes the first one, r has it Reindex, and i opens with
-// Options.Reindex. After each event each program that runs makes a query on its own column: either it
-// finds what it should, or there was a warning since the last Reindex of that column.
+// Options.Reindex. After each event each program that runs makes a query on its own column: either
+// it finds what it should, or there was a warning since the last Reindex of that column.
 func twoPrograms(t *testing.T, order string, open func(*persistence.Options) (*persistence.Store, error)) {
 	t.Helper()
 	ctx := t.Context()

@@ -18,8 +18,8 @@ import (
 // change" in the package documentation.
 //
 // It returns ErrNotFound if the record does not exist (GC3Pie's LoadError); ErrUnknownType if
-// its type is not registered, which the generic [Load] does not require; ErrType if a value does not
-// convert exactly to the type of its field; ErrDangling if a record that it refers to does not
+// its type is not registered, which the generic [Load] does not require; ErrType if a value does
+// not convert exactly to the type of its field; ErrDangling if a record that it refers to does not
 // exist, with a text that names both.
 func (c *conn) Load(ctx context.Context, id ID) (any, error) {
 	ptrs, err := c.load(ctx, []ID{id}, nil)

@@ -18,8 +18,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A cell is one kind of change between two versions of a program, A and B, which run in processes of
-// their own: A stores an object, B loads it, changes it and saves it, A loads it again.
+// A cell is one kind of change between two versions of a program, A and B, which run in processes
+// of their own: A stores an object, B loads it, changes it and saves it, A loads it again.
 type cell struct {
 	name    string
 	refused error // what stops B: its load or its save; nil: nothing

@@ -15,9 +15,9 @@
 // runs happen exactly once, unless a process is suspended for longer than its lease. If no process
 // runs at a due time, that run happens late; none is left out.
 //
-// The times of a job are those of the zone in which it was added, also when the clocks change there,
-// and whatever the zone of the process that runs it. Without -zone that is the zone of this machine,
-// whose name Go does not know: then run the job on machines of the same zone.
+// The times of a job are those of the zone in which it was added, also when the clocks change
+// there, and whatever the zone of the process that runs it. Without -zone that is the zone of this
+// machine, whose name Go does not know: then run the job on machines of the same zone.
 //
 // With -store the jobs are elsewhere: file:DIR, or postgres://… and mysql://… for several machines.
 //

@@ -11,13 +11,13 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// registeredNames turns what only looks like two strings, where the types are not known, into a type and
-// a value.
+// registeredNames turns what only looks like two strings, where the types are not known, into a
+// type and a value.
 var registeredNames = strings.NewReplacer(`["golden.level","high"]`, `{"$type":"golden.level","value":"high"}`, `["golden.level","low"]`, `{"$type":"golden.level","value":"low"}`)
 
-// What the store holds is the same JSON on every backend, and with the types registeredNames, as what
-// package untyped reads without them, but for strings of a registeredNames type in an interface. Only
-// the stamps of the stores differ.
+// What the store holds is the same JSON on every backend, and with the types registeredNames, as
+// what package untyped reads without them, but for strings of a registeredNames type in an
+// interface. Only the stamps of the stores differ.
 func TestRecordsAsJSON(t *testing.T) {
 	t.Parallel()
 	want := strings.Split(strings.TrimSuffix(string(read(t, "../untyped/testdata/store.jsonl")), "\n"), "\n")

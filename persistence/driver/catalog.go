@@ -56,8 +56,8 @@ type Cataloger interface {
 	DropColumn(ctx context.Context, name string) error
 }
 
-// A ForeignWriter is a [Cataloger] for which it is costly to look for the records of a [Gap], and that
-// can tell whether that is needed again.
+// A ForeignWriter is a [Cataloger] for which it is costly to look for the records of a [Gap], and
+// that can tell whether that is needed again.
 type ForeignWriter interface {
 	// ForeignWrites returns a number that is another one after a write by any other Backend on the
 	// same data; false if it cannot be known.

@@ -148,8 +148,8 @@ type Record struct {
 	Data     []byte
 	Claim    Claim // read with Info from a [Claimer]; ignored in writes
 	Fields   []any // one value for each of Schema.Fields, in that order: see Kind; nil is NULL
-	// ColumnSet is the value of [ColColumnSet], for the evaluation of conditions by [Columns]. It is
-	// ignored in writes, and 0 in the records that a backend returns.
+	// ColumnSet is the value of [ColColumnSet], for the evaluation of conditions by [Columns]. It
+	// is ignored in writes, and 0 in the records that a backend returns.
 	ColumnSet int64
 }
 

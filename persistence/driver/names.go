@@ -25,11 +25,12 @@ func ValidName(s string) bool {
 	return true
 }
 
-// StoresTable is the table in which the SQL backends keep what they know of the stores of a database.
+// StoresTable is the table in which the SQL backends keep what they know of the stores of a
+// database.
 const StoresTable = "brine_stores"
 
-// CheckTable returns an error if name cannot name the table of a store: it is not valid, or reserved
-// by a backend or its database.
+// CheckTable returns an error if name cannot name the table of a store: it is not valid, or
+// reserved by a backend or its database.
 func CheckTable(name string) error {
 	if !ValidName(name) {
 		return fmt.Errorf("invalid table name %q: want letters, digits and _, not starting with a digit, at most 63", name)

@@ -30,8 +30,8 @@ func read(t *testing.T, path ...string) []byte {
 	return b
 }
 
-// Each record of records.txt is the JSON that stands in records.jsonl, which was read through by hand
-// against kinds_test.go.
+// Each record of records.txt is the JSON that stands in records.jsonl, which was read through by
+// hand against kinds_test.go.
 func TestRecordsOfEveryKindOfValueAsJSON(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer

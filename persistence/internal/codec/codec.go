@@ -24,8 +24,8 @@ type Codec struct {
 type Config struct {
 	// Identity is the struct type whose embedding by value makes a struct type persistable.
 	Identity reflect.Type
-	// Unknown is the struct type whose embedding by value keeps the fields that a struct type lacks.
-	// It is one word, an unsafe.Pointer that the codec sets. nil: there is none.
+	// Unknown is the struct type whose embedding by value keeps the fields that a struct type
+	// lacks. It is one word, an unsafe.Pointer that the codec sets. nil: there is none.
 	Unknown reflect.Type
 	// Forms are those of generic values, which the methods that upgrade records are given.
 	Forms *GenericForms

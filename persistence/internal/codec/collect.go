@@ -356,7 +356,8 @@ func (rc *rawCollector) isTime(pos int) bool {
 	return t.fam == famExt && t.ext == extTime
 }
 
-// finish makes the values of regions that are no unknown fields, and sees that each target is there.
+// finish makes the values of regions that are no unknown fields, and sees that each target is
+// there.
 func (rc *rawCollector) finish() error {
 	for _, off := range slices.Sorted(maps.Keys(rc.labels)) {
 		if t := rc.labels[off]; t.slot != nil || t.raw != nil {

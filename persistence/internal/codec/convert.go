@@ -35,7 +35,8 @@ func (d *decoder) inElements() bool {
 }
 
 // unwrap consumes the head of an array of one, if the value stands in one: it was the element of a
-// slice, or the target of a pointer that can be nil, when it was written. It reports whether it did.
+// slice, or the target of a pointer that can be nil, when it was written. It reports whether it
+// did.
 func (d *decoder) unwrap() bool {
 	if d.exact > 0 || d.inElements() || d.left() < 2 || d.buf[d.pos] != codeFixArray|1 || familyOf(d.buf[d.pos+1]) == famArray || d.buf[d.pos+1] == codeNil {
 		return false

@@ -209,8 +209,9 @@ func (f *filler) fill(v reflect.Value, depth int) {
 	}
 }
 
-// checkEvolution is the property: program A stores a value, program B, whose types differ, loads it,
-// sets some fields and saves it, and A finds all that it stored but for these, or B was refused.
+// checkEvolution is the property: program A stores a value, program B, whose types differ, loads
+// it, sets some fields and saves it, and A finds all that it stored but for these, or B was
+// refused.
 func checkEvolution(t *rapid.T) {
 	typeA := drawStruct(t, 3)
 	typeB := changeStruct(t, typeA, 3)

@@ -15,8 +15,8 @@ import (
 
 // Regeneric returns h with the body, the references and the version of the format that v has, which
 // is made of generic values. If o is what [Codec.Generic] filled for h, and v is what it returned,
-// the body is the same byte for byte. Other values have the one form that Encode gives them: heads are
-// the shortest, maps are sorted by the bytes of their keys.
+// the body is the same byte for byte. Other values have the one form that Encode gives them: heads
+// are the shortest, maps are sorted by the bytes of their keys.
 //
 // v may hold any other Go value that can be stored, such as an int, a []string, a time.Duration or
 // a struct. It is stored as the same value in a field of its type. So is each generic value: what
@@ -172,7 +172,8 @@ func (g *genericEncoder) container(at opened, safe bool, pl *plan, write func() 
 }
 
 // onlyToSort makes isolate take what was written last for something to sort by, not for the
-// encoding of a key: it is not whole, or fits nowhere else. Isolate does so where something was seen.
+// encoding of a key: it is not whole, or fits nowhere else. Isolate does so where something was
+// seen.
 func (g *genericEncoder) onlyToSort() {
 	if g.e.isolated {
 		g.e.seen.add(unsafe.Pointer(new(byte)), &onlyToSortTag, 0)

@@ -90,9 +90,9 @@ func (c *Codec) Register(name string, t reflect.Type) error {
 	return nil
 }
 
-// RegisterAlias makes name one more name that records of type t, and values of it in interfaces, may
-// have. What is encoded has the type's own name. The rules are those of Register, but that a type
-// may have several aliases, and needs no name of its own.
+// RegisterAlias makes name one more name that records of type t, and values of it in interfaces,
+// may have. What is encoded has the type's own name. The rules are those of Register, but that a
+// type may have several aliases, and needs no name of its own.
 func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
 	if err := registrable(c, name, t); err != nil {
 		return err

@@ -10,9 +10,9 @@ type Outcome struct {
 	Unknown []UnknownField
 	// Differs says that encoding the object, with Kept, gives other bytes than those of the record.
 	Differs bool
-	// Old says that the record has a form which an older program gave it: an older version, or a name
-	// that is an alias now, of its type, of a type in an interface or of a field, or a value of a kind
-	// that was converted.
+	// Old says that the record has a form which an older program gave it: an older version, or a
+	// name that is an alias now, of its type, of a type in an interface or of a field, or a value
+	// of a kind that was converted.
 	Old bool
 }
 

@@ -21,7 +21,8 @@ type part struct {
 	def *target // the target that begins here, nil if none does
 }
 
-// A target is what a back-reference leads to: parts of a rawValue, or a pointer or map of the object.
+// A target is what a back-reference leads to: parts of a rawValue, or a pointer or map of the
+// object.
 type target struct {
 	raw      *rawValue
 	from, to int // the parts
