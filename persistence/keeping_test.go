@@ -3,7 +3,6 @@ package persistence_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -237,12 +236,26 @@ func TestAPromotedStateIsNotThatOfTheObject(t *testing.T) {
 		stated
 		Execution struct{ State string }
 	}
-	s := open(t, "mem:", &persistence.Options{Logger: slog.New(slog.DiscardHandler)})
+	log := &warningLog{}
+	s := open(t, "mem:", &persistence.Options{Logger: log.logger()})
 	obj := &withField{stated: stated{"x"}}
 	obj.Execution.State = "RUNNING"
 	id := must[persistence.ID](t)(s.Save(t.Context(), obj))
 	if info := must[persistence.Info](t)(s.Stat(t.Context(), id)); info.State != "RUNNING" {
 		t.Errorf("got %q", info.State)
+	}
+	if log.text.Len() > 0 {
+		t.Errorf("the log has %q", log.text.String())
+	}
+	type without struct {
+		persistence.Persistable
+		stated
+	}
+	for range 2 { // nothing gives the state: that is said once
+		id = must[persistence.ID](t)(s.Save(t.Context(), &without{stated: stated{"x"}}))
+	}
+	if info := must[persistence.Info](t)(s.Stat(t.Context(), id)); info.State != "UNKNOWN" || strings.Count(log.text.String(), "without") != 1 {
+		t.Errorf("got %q, and the log %q", info.State, log.text.String())
 	}
 }
 

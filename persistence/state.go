@@ -53,16 +53,22 @@ func (s *Store) readState(obj any, id ID) (state string) {
 // A stateField reads and writes the state of objects of a type. set is nil if there is no field
 // of string kind to write.
 type stateField struct {
-	method bool // the type has a method State of its own, which goes first
-	read   func(reflect.Value) string
-	set    func(obj reflect.Value, state string) bool // obj is a pointer; false: the field cannot be reached
+	method   bool // the type has a method State of its own, which goes first
+	promoted bool // it has one that is promoted, and no field for the state
+	none     bool // there is no field for the state
+	read     func(reflect.Value) string
+	set      func(obj reflect.Value, state string) bool // obj is a pointer; false: the field cannot be reached
 }
 
 // stateField returns the stateField of type t.
 func (s *Store) stateField(t reflect.Type) *stateField {
 	f, ok := s.states.Load(t)
 	if !ok {
-		f, _ = s.states.LoadOrStore(t, compileState(t))
+		f, ok = s.states.LoadOrStore(t, compileState(t))
+		if f := f.(*stateField); !ok && f.promoted {
+			s.logger.Warn("the method State of a type is promoted from an embedded field and does not give the state of its objects: declare State on the type itself",
+				"type", fmt.Sprint(t))
+		}
 	}
 	return f.(*stateField)
 }
@@ -85,7 +91,10 @@ func (s *Store) setState(ptr any, state string) bool {
 // field is that of the field, not of t.
 func compileState(t reflect.Type) *stateField {
 	f := compileStateField(t)
-	f.method = t != nil && t.Implements(staterType) && codec.OwnMethod(t, "State")
+	if t != nil && t.Implements(staterType) {
+		f.method = codec.OwnMethod(t, "State")
+		f.promoted = !f.method && f.none
+	}
 	return f
 }
 
@@ -96,7 +105,7 @@ func compileStateField(t reflect.Type) *stateField {
 			return f
 		}
 	}
-	return &stateField{read: func(reflect.Value) string { return unknownState }}
+	return &stateField{none: true, read: func(reflect.Value) string { return unknownState }}
 }
 
 func compileStatePath(t reflect.Type, path []string) *stateField {

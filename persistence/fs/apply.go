@@ -187,7 +187,7 @@ func (p *plan) current(id driver.ID, f file) (h header, found bool, err error) {
 	} else {
 		h, err = f.readCurrent(id)
 	}
-	return h, err == nil || errors.Is(err, driver.ErrCorrupt), err
+	return h, err == nil || unreadable(err), err
 }
 
 func (f file) readCurrent(id driver.ID) (header, error) {

@@ -160,7 +160,7 @@ func (l *lock) sweep(ctx context.Context, f *folder, m *meta) error {
 		switch {
 		case errors.Is(err, errAbsent):
 			continue
-		case errors.Is(err, driver.ErrCorrupt):
+		case unreadable(err):
 			l.b.log.Warn("a damaged record keeps the values of a column that is dropped", "directory", l.b.path, "file", name, "error", err)
 			continue
 		case err != nil:

@@ -122,7 +122,7 @@ func (cl *claimer) take(name string) error {
 		}
 	}
 	switch {
-	case errors.Is(err, driver.ErrCorrupt):
+	case unreadable(err):
 		cl.unclaimable(name, err)
 		cl.index.Remove(name)
 		return nil
@@ -249,7 +249,7 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 		}
 		h, data, err := l.readRecord(e.Name)
 		switch {
-		case errors.Is(err, driver.ErrCorrupt):
+		case unreadable(err):
 			l.b.log.Warn("the claim of a damaged record cannot be ended", "directory", b.path, "file", e.Name, "error", err)
 			x.Remove(e.Name)
 			continue

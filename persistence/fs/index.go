@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/fs/internal/claimindex"
 )
 
@@ -133,7 +132,7 @@ func (l *lock) readEntry(x *index, name string) error {
 	}
 	x.Remove(name)
 	switch {
-	case errors.Is(err, driver.ErrCorrupt):
+	case unreadable(err):
 		l.unclaimable(name, err)
 		return nil
 	case errors.Is(err, errAbsent):

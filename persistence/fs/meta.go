@@ -327,7 +327,7 @@ func (f *folder) highest(ctx context.Context, integers bool) (int64, error) {
 	var highest int64
 	err := f.eachName(ctx, func(name string) error {
 		id, err := f.idOfFile(name)
-		if errors.Is(err, driver.ErrCorrupt) {
+		if unreadable(err) {
 			return nil // its number cannot be known; should it be given again, its name is taken
 		}
 		if err != nil {
@@ -353,7 +353,7 @@ func (f *folder) checkIDs(ctx context.Context, integers bool) error {
 			return nil
 		}
 		_, err := f.readHeader(name, false)
-		if errors.Is(err, errAbsent) || errors.Is(err, driver.ErrCorrupt) {
+		if errors.Is(err, errAbsent) || unreadable(err) {
 			return nil
 		}
 		if err != nil {
@@ -379,7 +379,7 @@ func (f *folder) integers(ctx context.Context, none bool) (bool, error) {
 		_, err := f.readHeader(name, false)
 		if err == nil {
 			found, texts = true, texts || text
-		} else if !errors.Is(err, errAbsent) && !errors.Is(err, driver.ErrCorrupt) {
+		} else if !errors.Is(err, errAbsent) && !unreadable(err) {
 			return err
 		}
 		return nil

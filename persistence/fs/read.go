@@ -80,6 +80,10 @@ func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, e
 		if !info.Mode().IsRegular() || !looksLikeRecord(b) {
 			return r, errForeign
 		}
+		if v := newerVersion(opened, b); v > 0 {
+			return r, fmt.Errorf("header version %c is newer than %c, the newest that this program reads: %w",
+				v, recordMark2[len(recordMark2)-1], errors.ErrUnsupported)
+		}
 		return r, damaged(err)
 	}
 	if size > int64(n) {
@@ -140,6 +144,34 @@ func (r *recordFile) data() ([]byte, error) {
 		data = append(make([]byte, 0, len(data)), data...)
 	}
 	return data, nil
+}
+
+// newerVersion returns the version in the mark of a file that begins with b, if that is newer than
+// this package and the header is intact; else 0.
+func newerVersion(f *os.File, b []byte) byte {
+	const last = len(recordMark) - 1
+	if len(b) < frame.HeadLen || string(b[:last]) != recordMark[:last] || b[last] <= recordMark2[last] || b[last] > '9' {
+		return 0
+	}
+	mark := string(b[:frame.MarkLen])
+	size, err := frame.Len(mark, b)
+	if info, serr := f.Stat(); err != nil || serr != nil || size > info.Size() {
+		return 0
+	}
+	whole := make([]byte, size)
+	if _, err := f.ReadAt(whole, 0); err != nil {
+		return 0
+	}
+	if _, err := frame.Open(mark, whole); err != nil {
+		return 0
+	}
+	return mark[last]
+}
+
+// unreadable reports whether err says that a record is there that cannot be read: it is damaged, or
+// of a newer version.
+func unreadable(err error) bool {
+	return errors.Is(err, driver.ErrCorrupt) || errors.Is(err, errors.ErrUnsupported)
 }
 
 // damaged makes an error of reading ErrCorrupt.
@@ -268,7 +300,7 @@ func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSi
 	if err == nil && parts&driver.Data != 0 {
 		rec.Data, err = f.data()
 	}
-	if errors.Is(err, driver.ErrCorrupt) {
+	if unreadable(err) {
 		err = &driver.RecordError{ID: id, Err: err}
 	}
 	return rec, err == nil, err

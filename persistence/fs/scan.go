@@ -77,7 +77,7 @@ func (r *reader) readIDs(ctx context.Context, after driver.ID) (*lookahead, erro
 	first := smallest{n: r.b.window, cmp: r.schema.columns.CompareIDs, complete: true}
 	err := r.eachName(ctx, func(name string) error {
 		id, err := r.idOfFile(name)
-		if errors.Is(err, driver.ErrCorrupt) {
+		if unreadable(err) {
 			if after == "" {
 				la.lost = append(la.lost, name)
 			}
@@ -230,7 +230,7 @@ func (s *selection) byIDs(ctx context.Context) iter.Seq2[driver.Record, error] {
 			if err == nil && !ok {
 				continue
 			}
-			if !yield(rec, err) || err != nil && !errors.Is(err, driver.ErrCorrupt) {
+			if !yield(rec, err) || err != nil && !unreadable(err) {
 				return
 			}
 			if err == nil {
@@ -293,7 +293,7 @@ func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error]
 		told := false // which headers are damaged
 		for page := *s.q; ; {
 			first, ok := s.first(ctx, &page, func(rec driver.Record, err error) bool {
-				return told && errors.Is(err, driver.ErrCorrupt) || yield(rec, err)
+				return told && unreadable(err) || yield(rec, err)
 			})
 			if !ok {
 				return
@@ -308,7 +308,7 @@ func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error]
 				if err != nil {
 					bad++
 				}
-				if !yield(rec, err) || err != nil && !errors.Is(err, driver.ErrCorrupt) {
+				if !yield(rec, err) || err != nil && !unreadable(err) {
 					return
 				}
 			}
@@ -339,7 +339,7 @@ func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.
 	all := &selection{reader: s.reader, q: &driver.Query{Parts: q.Parts &^ driver.Data}, byID: s.byID, rest: s.rest, columns: s.columns}
 	for rec, err := range all.byIDs(ctx) {
 		if err != nil {
-			if !bad(rec, err) || !errors.Is(err, driver.ErrCorrupt) {
+			if !bad(rec, err) || !unreadable(err) {
 				return nil, false
 			}
 			continue
@@ -375,13 +375,13 @@ func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
 		switch {
 		case err == nil && storable(id, r.schema.IntegerIDs):
 			_, ok, err = s.read(id, 0, buf)
-		case errors.Is(err, driver.ErrCorrupt):
+		case unreadable(err):
 			err = &driver.RecordError{ID: driver.ID(name), Err: err}
 			if len(q.Where) > 0 {
 				return err
 			}
 		}
-		if errors.Is(err, driver.ErrCorrupt) && len(s.rest.Where) == 0 {
+		if unreadable(err) && len(s.rest.Where) == 0 {
 			ok, err = true, nil
 		}
 		if ok {
