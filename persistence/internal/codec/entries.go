@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // Entries of maps of any type. Keys are encoded first, then sorted, then written with their values
@@ -181,13 +183,16 @@ func (pl *plan) decEntries(d *decoder, p unsafe.Pointer, n, start int) error {
 	k, v := reflect.New(pl.key.typ).Elem(), reflect.New(pl.elem.typ).Elem()
 	kp, vp := k.Addr().UnsafePointer(), v.Addr().UnsafePointer()
 	depth := len(d.path) - 1
+	var last, key span // of the encoded keys
 	for i := range n {
 		k.SetZero()
 		v.SetZero()
 		d.path[depth].key = nil
+		last, key.from = key, d.pos
 		if err := pl.key.dec(d, kp); err != nil {
 			return err
 		}
+		key.to = d.pos
 		d.path[depth].key = kp
 		if !k.Comparable() {
 			return d.corrupt("a key of type %v, which cannot be one", pl.key.typ)
@@ -196,9 +201,18 @@ func (pl *plan) decEntries(d *decoder, p unsafe.Pointer, n, start int) error {
 			return err
 		}
 		if m.SetMapIndex(k, v); m.Len() != i+1 {
-			return d.corrupt("a key that stands twice")
+			return d.twice(last, key)
 		}
 	}
 	d.path[depth].key = nil
 	return nil
+}
+
+// twice reports that an entry has the key of one before. Keys are sorted by their bytes: those that
+// differ there were two keys of the type that wrote them.
+func (d *decoder) twice(last, key span) error {
+	if bytes.Equal(d.buf[last.from:last.to], d.buf[key.from:key.to]) {
+		return d.corrupt("a key that stands twice")
+	}
+	return d.fail(driver.ErrType, "two keys that are one here")
 }

@@ -352,3 +352,17 @@ func TestManyKeptFields(t *testing.T) {
 		t.Error("the bodies differ")
 	}
 }
+
+func TestKeysThatBecomeOne(t *testing.T) {
+	t.Parallel()
+	type (
+		keyA struct{ Host, Port int }
+		keyB struct{ Host int }
+	)
+	c := newCodec(t)
+	in := &struct{ M map[keyA]int }{map[keyA]int{{1, 2}: 1, {1, 3}: 2}}
+	err := decodeInto(c, newWorld(), encode(t, c, nil, in), new(struct{ M map[keyB]int }))
+	if !errors.Is(err, driver.ErrType) || errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), ".M[") {
+		t.Errorf("got %v", err)
+	}
+}
