@@ -80,6 +80,10 @@ func (kv *KV) Delete(ctx context.Context, key string) error {
 // may be [Absent]: the key must not exist. next may be [Absent]: the key is removed. Values are
 // equal if their records have equal bytes: equal maps are equal, and so are NaN and NaN, but
 // not int(1) and int64(1), nor a nil and an empty slice.
+//
+// What another version of the program stored is compared as this one reads it. Where it holds fields
+// that the type of this program lacks, or is of a newer version, next would be stored without: that
+// is ErrUnstorable, unless Options.DropUnknown is set.
 func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
 	swapped, err = kv.swap(ctx, key, old, next)
 	return swapped, kv.c.s.fail("kv swap", ID(key), err)
@@ -103,8 +107,13 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 		if err != nil {
 			return false, err
 		}
-		if found != (old != Absent) || found && !bytes.Equal(rec.Data, before.Data) {
+		if found != (old != Absent) {
 			return false, nil
+		}
+		if found {
+			if same, err := kv.equal(&rec, &before, next == Absent); !same || err != nil {
+				return false, err
+			}
 		}
 		m := driver.Mutation{Rec: after, IfRev: rec.Revision}
 		switch {
@@ -124,6 +133,42 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 		// Another write came first. The value may differ now, or be the same again.
 	}
 	return false, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// equal reports whether the value of rec, as this program reads it, is that of before. It is an error
+// if it is and overwriting it would drop what another version of the program stored, unless drop is
+// true. A record that cannot be read equals none.
+func (kv *KV) equal(rec, before *driver.Record, drop bool) (bool, error) {
+	if bytes.Equal(rec.Data, before.Data) {
+		return true, nil
+	}
+	head, err := records.Parse(rec.Data, kv.c.s.limits)
+	if err != nil || !slices.Contains(records.NamesLike(before.Type), head.Type) {
+		return false, nil
+	}
+	t, _, err := records.Resolve(before.Type)
+	if err != nil {
+		return false, nil
+	}
+	ptr := reflect.New(t).Interface()
+	out, err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
+	if err != nil || !out.Differs && len(out.Unknown) == 0 && head.Type == before.Type {
+		return false, nil
+	}
+	again, err := kv.encode(string(rec.ID), natural(ptr))
+	if err != nil || !bytes.Equal(again.Data, before.Data) {
+		return false, nil
+	}
+	if drop || kv.c.s.dropUnknown {
+		return true, nil
+	}
+	if v := out.Kept.Newer(); v > 0 {
+		return false, fmt.Errorf("the pair has version %d of %s, and this program has %d: %w", v, before.Type, records.Version(t), ErrUnstorable)
+	}
+	if i := slices.IndexFunc(out.Unknown, isLostInPair); i >= 0 {
+		return false, fmt.Errorf("%s: the pair holds this field, and the new value would not: %w", out.Unknown[i].Path, ErrUnstorable)
+	}
+	return true, nil
 }
 
 // Range streams the pairs whose keys begin with the prefix, or all if it is "", in the byte
