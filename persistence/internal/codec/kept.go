@@ -79,10 +79,11 @@ func (r *region) box(p unsafe.Pointer, depth int) region {
 
 // A way is a place in the making.
 type way struct {
-	at   unsafe.Pointer
-	alt  unsafe.Pointer // another name of the place: the map, where at is the variable that holds it
-	keys []byte
-	into bool
+	at    unsafe.Pointer
+	alt   unsafe.Pointer // another name of the place: the map, where at is the variable that holds it
+	keys  []byte
+	into  bool
+	moves bool // at is in an element of a slice or array: only what it leads to lasts
 }
 
 // follow continues w along path, the steps from one value of a region to another inside it. It
@@ -108,12 +109,23 @@ func (w *way) follow(c *Codec, path []seg) bool {
 			if !w.into {
 				w.into, w.alt = true, *(*unsafe.Pointer)(w.at)
 			}
+			if w.moves {
+				w.at, w.alt, w.moves = w.alt, nil, false
+			}
 			key, ok := c.encodeKey(s.pl.key, s.key)
 			if !ok {
 				return false
 			}
 			w.keys = append(w.keys, key...)
-		default: // elements of slices and arrays move, and stored forms are made anew each time
+		case kindSlice, kindArray:
+			if w.into || s.i < 0 {
+				return false
+			}
+			if s.pl.kind == kindSlice {
+				w.at = (*sliceHeader)(w.at).data
+			}
+			w.at, w.moves = unsafe.Add(w.at, uintptr(s.i)*s.pl.elem.size), true
+		default: // stored forms are made anew each time
 			return false
 		}
 	}
@@ -130,6 +142,9 @@ func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
 	if !ok {
 		return w, false
 	}
+	if w.moves {
+		return w, false
+	}
 	if !w.into {
 		w.at, w.into = r.at, true
 	}
@@ -140,7 +155,7 @@ func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
 // A second place, if it has one, names it too. It reports false for a struct that moves.
 func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, ok bool) {
 	w, ok := c.wayTo(r, path[:len(path)-1])
-	if !ok {
+	if !ok || w.moves {
 		return place{}, place{}, false
 	}
 	first = place{at: w.at, pl: pl, way: string(w.keys), into: w.into}
