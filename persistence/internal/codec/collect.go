@@ -40,7 +40,8 @@ func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, 
 	}
 	if where == Aside {
 		var ok bool
-		if f.first, f.second, ok = d.c.placeOf(&k.region, d.path, pl); !ok {
+		elem := false
+		if f.first, f.second, elem, ok = d.c.placeOf(&k.region, d.path, pl); !ok || elem {
 			where = Lost
 		}
 	}

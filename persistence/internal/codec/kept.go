@@ -84,6 +84,7 @@ type way struct {
 	keys  []byte
 	into  bool
 	moves bool // at is in an element of a slice or array: only what it leads to lasts
+	elem  bool // the way led through such an element
 }
 
 // follow continues w along path, the steps from one value of a region to another inside it. It
@@ -124,7 +125,7 @@ func (w *way) follow(c *Codec, path []seg) bool {
 			if s.pl.kind == kindSlice {
 				w.at = (*sliceHeader)(w.at).data
 			}
-			w.at, w.moves = unsafe.Add(w.at, uintptr(s.i)*s.pl.elem.size), true
+			w.at, w.moves, w.elem = unsafe.Add(w.at, uintptr(s.i)*s.pl.elem.size), true, true
 		default: // stored forms are made anew each time
 			return false
 		}
@@ -152,18 +153,19 @@ func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
 }
 
 // placeOf returns the place of a struct of pl, which path leads to and whose own step is the last.
-// A second place, if it has one, names it too. It reports false for a struct that moves.
-func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, ok bool) {
+// A second place, if it has one, names it too. It reports false for a struct that moves. elem: it is
+// in a map in an element of a slice, and lasts only as long as the program keeps that map.
+func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, elem, ok bool) {
 	w, ok := c.wayTo(r, path[:len(path)-1])
 	if !ok || w.moves {
-		return place{}, place{}, false
+		return place{}, place{}, false, false
 	}
 	first = place{at: w.at, pl: pl, way: string(w.keys), into: w.into}
 	if w.alt != nil {
 		second = first
 		second.at = w.alt
 	}
-	return first, second, true
+	return first, second, w.elem, true
 }
 
 // encodeKey returns the encoding of a map's key by itself. It reports false for one that has none.
@@ -183,7 +185,7 @@ const maxKeptKey = 1 << 16
 
 // fields returns what is kept for the struct at the end of path.
 func (k *Kept) fields(c *Codec, r *region, path []seg, pl *plan) *keptFields {
-	first, second, ok := c.placeOf(r, path, pl)
+	first, second, _, ok := c.placeOf(r, path, pl)
 	if !ok {
 		return nil
 	}
