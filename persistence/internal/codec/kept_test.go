@@ -405,3 +405,37 @@ func TestAMapKeepsItsEntriesInAnElement(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A map that an unknown field holds first, and a known one too, has what its entries lack.
+func TestKeptEntriesOfMapsFoundLate(t *testing.T) {
+	t.Parallel()
+	type (
+		entryA struct{ X, Y int }
+		entryB struct{ X int }
+		allA   struct {
+			A       []map[string]entryA // before the fields that the other version knows
+			M, N, O map[string]entryA
+			Zz      map[string]entryA // after them
+		}
+		allB struct{ M, N, O map[string]entryB }
+	)
+	c := newCodec(t)
+	shared, other, third := map[string]entryA{"k": {1, 2}}, map[string]entryA{"l": {3, 4}}, map[string]entryA{"m": {5, 6}}
+	in := allA{A: []map[string]entryA{shared, other}, M: shared, N: other, O: third, Zz: third}
+	data := encode(t, c, nil, &in)
+	var obj allB
+	out := there(t, c, newWorld(), data, &obj)
+	_, was := body(t, data)
+	if _, is := body(t, back(t, c, newWorld(), &obj, out.Kept)); !bytes.Equal(was, is) || out.Differs {
+		t.Errorf("the body was\n%x and is\n%x", was, is)
+	}
+	obj.M["k"] = entryB{7}
+	obj.N, obj.O = nil, nil
+	var got allA
+	there(t, c, newWorld(), back(t, c, newWorld(), &obj, out.Kept), &got)
+	shared["k"] = entryA{7, 2}
+	in.N, in.O = nil, nil
+	if diff := cmp.Diff(in, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

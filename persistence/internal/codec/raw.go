@@ -81,7 +81,12 @@ func (e *Encoder) seenTarget(t *target) bool {
 // keptTarget appends a back-reference to t or, if t was not written yet, t itself.
 func (e *Encoder) keptTarget(t *target, store string) error {
 	if t.slot != nil {
-		return t.pl.enc(e, t.slot)
+		// What is kept of the entries of a map is found by the map.
+		outer := e.region
+		e.region = region{at: t.slot, depth: len(e.path)}
+		err := t.pl.enc(e, t.slot)
+		e.region = outer
+		return err
 	}
 	if off, ok := e.seen.find(unsafe.Pointer(t), &rawTag); ok {
 		e.buf = appendBackref(e.buf, off)
