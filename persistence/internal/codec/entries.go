@@ -183,6 +183,7 @@ func (pl *plan) decEntries(d *decoder, p unsafe.Pointer, n, start int) error {
 	k, v := reflect.New(pl.key.typ).Elem(), reflect.New(pl.elem.typ).Elem()
 	kp, vp := k.Addr().UnsafePointer(), v.Addr().UnsafePointer()
 	depth := len(d.path) - 1
+	d.path[depth].m = *(*unsafe.Pointer)(p)
 	var last, key span // of the encoded keys
 	for i := range n {
 		k.SetZero()

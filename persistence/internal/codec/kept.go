@@ -80,11 +80,12 @@ func (r *region) box(p unsafe.Pointer, depth int) region {
 // A way is a place in the making.
 type way struct {
 	at    unsafe.Pointer
-	alt   unsafe.Pointer // another name of the place: the map, where at is the variable that holds it
 	keys  []byte
 	into  bool
-	moves bool // at is in an element of a slice or array: only what it leads to lasts
-	elem  bool // the way led through such an element
+	moves bool           // it is in an element of a slice or array: only what it leads to lasts
+	elem  bool           // the way led through such an element
+	m     unsafe.Pointer // the last map on the way: with keys[from:], another name of the place
+	from  int
 }
 
 // follow continues w along path, the steps from one value of a region to another inside it. It
@@ -98,34 +99,31 @@ func (w *way) follow(c *Codec, path []seg) bool {
 				return false
 			}
 			f := &s.pl.fields[s.i]
-			if w.into {
+			switch {
+			case w.moves:
+			case w.into:
 				w.keys = append(w.keys, f.key...)
-			} else if w.at = f.at(w.at); w.at == nil {
-				return false
+			default:
+				if w.at = f.at(w.at); w.at == nil {
+					return false
+				}
 			}
 		case kindMap:
-			if s.key == nil {
+			if s.key == nil || s.m == nil {
 				return false
 			}
-			if !w.into {
-				w.into, w.alt = true, *(*unsafe.Pointer)(w.at)
-			}
+			w.m, w.from = s.m, len(w.keys)
 			if w.moves {
-				w.at, w.alt, w.moves = w.alt, nil, false
+				w.at, w.keys, w.from, w.moves = s.m, nil, 0, false
 			}
+			w.into = true
 			key, ok := c.encodeKey(s.pl.key, s.key)
 			if !ok {
 				return false
 			}
 			w.keys = append(w.keys, key...)
 		case kindSlice, kindArray:
-			if w.into || s.i < 0 {
-				return false
-			}
-			if s.pl.kind == kindSlice {
-				w.at = (*sliceHeader)(w.at).data
-			}
-			w.at, w.moves, w.elem = unsafe.Add(w.at, uintptr(s.i)*s.pl.elem.size), true, true
+			w.moves, w.elem, w.m = true, true, nil
 		default: // stored forms are made anew each time
 			return false
 		}
@@ -143,27 +141,24 @@ func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
 	if !ok {
 		return w, false
 	}
-	if w.moves {
-		return w, false
-	}
-	if !w.into {
+	if !w.into && !w.moves {
 		w.at, w.into = r.at, true
 	}
 	return w, w.follow(c, path[r.depth:])
 }
 
 // placeOf returns the place of a struct of pl, which path leads to and whose own step is the last.
-// A second place, if it has one, names it too. It reports false for a struct that moves. elem: it is
-// in a map in an element of a slice, and lasts only as long as the program keeps that map.
+// A second place, if it has one, names it too: a map may be in another variable by the time that the
+// struct is encoded. placeOf reports false for a struct that moves. elem: it is in a map in an element
+// of a slice, and lasts only as long as the program keeps that map.
 func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, elem, ok bool) {
 	w, ok := c.wayTo(r, path[:len(path)-1])
 	if !ok || w.moves {
 		return place{}, place{}, false, false
 	}
 	first = place{at: w.at, pl: pl, way: string(w.keys), into: w.into}
-	if w.alt != nil {
-		second = first
-		second.at = w.alt
+	if w.m != nil {
+		second = place{at: w.m, pl: pl, way: string(w.keys[w.from:]), into: true}
 	}
 	return first, second, w.elem, true
 }

@@ -439,3 +439,39 @@ func TestKeptEntriesOfMapsFoundLate(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// The map that an interface holds is the same one wherever it is.
+func TestKeptEntriesOfMapsInInterfaces(t *testing.T) {
+	t.Parallel()
+	type (
+		entryA struct{ X, Y int }
+		entryB struct{ X int }
+		all    struct {
+			M, N any
+			O    []any
+		}
+	)
+	a, b := newCodec(t), newCodec(t)
+	if err := errors.Join(a.Register("entry", reflect.TypeFor[entryA]()), b.Register("entry", reflect.TypeFor[entryB]())); err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{"k": entryA{1, 2}}
+	m["l"] = map[string]any{"inner": entryA{3, 4}}
+	var obj all
+	out := there(t, b, newWorld(), encode(t, a, nil, &all{M: m, N: m, O: []any{m}}), &obj)
+	if out.Kept.Lost() != "" || out.Differs {
+		t.Errorf("got %q", out.Kept.Lost())
+	}
+	obj.M = nil // N and O refer back to it
+	var got all
+	there(t, a, newWorld(), back(t, b, newWorld(), &obj, out.Kept), &got)
+	if diff := cmp.Diff(all{N: m, O: []any{m}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	obj.N = nil // the element of O is left
+	got = all{}
+	there(t, a, newWorld(), back(t, b, newWorld(), &obj, out.Kept), &got)
+	if diff := cmp.Diff(all{O: []any{m}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -27,6 +27,7 @@ func buildMap(pl *plan) {
 		if err := e.enter(pl); err != nil {
 			return err
 		}
+		e.path[len(e.path)-1].m = ptr
 		if err := enc(e, p); err != nil {
 			return err
 		}
@@ -126,6 +127,7 @@ func stringMap[V any](pl *plan, value func(*Encoder, V) error) (mapEncoder, mapD
 		*(*map[string]V)(p) = m
 		d.record(*(*unsafe.Pointer)(p), &pl.base.mapTag, start)
 		depth := len(d.path) - 1
+		d.path[depth].m = *(*unsafe.Pointer)(p)
 		var kv struct {
 			key  string
 			elem V
