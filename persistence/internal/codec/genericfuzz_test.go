@@ -42,6 +42,10 @@ func FuzzGeneric(f *testing.F) {
 			h.format = versionZones
 		}
 		var o Origins
+		_, unknown := c.Generic(h, lim, genericForms, nil)
+		if err := c.Verify(h, lim, genericForms); (err == nil) != (unknown == nil) {
+			t.Fatalf("Verify says %v, Generic %v", err, unknown)
+		}
 		v, err := c.Generic(h, lim, genericForms, &o)
 		if err != nil {
 			if strings.Contains(err.Error(), "runtime error") {
