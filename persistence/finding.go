@@ -2,12 +2,12 @@ package persistence
 
 import "fmt"
 
-// A Finding is what [Store.Vet] has to say of a record or pair.
+// A Finding is what [Store.Vet] or [Store.Check] has to say of a record or pair.
 type Finding struct {
 	Kind   FindingKind
-	ID     ID     // of the record; "" where it concerns a pair
+	ID     ID     // of the record; "" where it concerns a pair or a stray
 	Ref    ID     // the other record that it concerns, or ""
-	Key    string // of the pair, or ""
+	Key    string // of the pair, or of a stray file or row; or ""
 	Detail string // for people: what was found
 	Err    error  // the cause, or nil
 }
@@ -43,6 +43,16 @@ func (k FindingKind) String() string {
 		return "OldForm"
 	case StaleColumn:
 		return "StaleColumn"
+	case Corrupt:
+		return "Corrupt"
+	case Dangling:
+		return "Dangling"
+	case Mismatch:
+		return "Mismatch"
+	case ExpiredClaim:
+		return "ExpiredClaim"
+	case Stray:
+		return "Stray"
 	}
 	return fmt.Sprintf("FindingKind(%d)", uint8(k))
 }

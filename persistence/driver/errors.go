@@ -20,6 +20,9 @@ var (
 	ErrUncertain = errors.New("outcome of the commit is uncertain")
 	// ErrCorrupt: stored bytes are not what was written.
 	ErrCorrupt = errors.New("corrupt record")
+	// ErrMismatch: a record is in the place of another one: its ID is not that of the file or row.
+	// It goes with ErrCorrupt.
+	ErrMismatch = errors.New("record in the place of another")
 	// ErrTooLarge: a value exceeds a limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrClosed: the store or backend is closed.

@@ -29,7 +29,7 @@ func sameID(want, got driver.ID) error {
 	case strings.EqualFold(string(want), string(got)):
 		return errClash
 	}
-	return fmt.Errorf("%w: its file holds the record %q", driver.ErrCorrupt, got)
+	return fmt.Errorf("%w: %w: its file holds the record %q", driver.ErrCorrupt, driver.ErrMismatch, got)
 }
 
 // bufSize holds most records whole; headSize holds most headers.
