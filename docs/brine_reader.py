@@ -138,13 +138,13 @@ def from_directory(root, pairs):
     files = {n: read(os.path.join(folder, n)) for n in (os.listdir(folder) if os.path.isdir(folder) else []) if n[0] != "."}
     # A commit that was not finished is read as if it were. Older programs have one for the pairs too.
     for at, prefix in [(root, ".brine.kv/" if pairs else "")] + [(folder, "")] * pairs:
-        commit, mine = read(os.path.join(at, ".brine.commit")), lambda n: n.startswith(".brine.kv/") == bool(prefix)
+        commit, mine = read(os.path.join(at, ".brine.commit")), lambda n: n.startswith(prefix or ".brine.") == bool(prefix)
         todo = frame(commit, "brinec1")[0] if commit else {"renames": [], "removes": []}
         for name in filter(mine, todo["removes"]):
             files.pop(name[len(prefix):], None)
-        for i, (name, crc) in enumerate(r for r in todo["renames"] if mine(r[0])):
+        for i, (name, crc, *whole) in enumerate(r for r in todo["renames"] if mine(r[0])):
             data = read(os.path.join(folder, f".brine.tmp.{i}"))
-            if data[-5:] == b"\xce" + crc.to_bytes(4, "big"):
+            if crc32c(data) == crc if whole else data[-5:] == b"\xce" + crc.to_bytes(4, "big"):
                 files[name[len(prefix):]] = data
     for name, data in sorted(files.items()):
         columns, wrong = {"id": name}, None

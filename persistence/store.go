@@ -43,13 +43,14 @@ type Store struct {
 
 	watch columnWatch
 
-	kv      *KV
-	gate    gate
-	life    sync.Mutex // serializes PreFork, PostFork and Reset
-	numbers numbers
-	states  sync.Map // reflect.Type -> *stateField
-	warned  warned
-	shallow shallowHint
+	kv         *KV
+	quarantine conn // for the namespace of what was put away
+	gate       gate
+	life       sync.Mutex // serializes PreFork, PostFork and Reset
+	numbers    numbers
+	states     sync.Map // reflect.Type -> *stateField
+	warned     warned
+	shallow    shallowHint
 }
 
 // importPaths names the package to import for a scheme that is not registered.
@@ -165,6 +166,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 	}
 	s.conn = conn{s: s}
 	s.kv = newKV(s)
+	s.quarantine = conn{s: s, namespace: driver.Quarantine}
 	if n := len(s.extras); n > driver.MaxFields {
 		return nil, fmt.Errorf("%d extra fields, at most %d", n, driver.MaxFields)
 	}

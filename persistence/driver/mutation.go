@@ -25,10 +25,17 @@ const (
 	// SetFields overwrites only the Fields of an existing record, or fails with ErrConflict.
 	// Nothing else changes, not even the revision and Modified.
 	SetFields
+	// Withdraw removes the record, or the stray, whose stored form is Rec.Data, readable or not, or
+	// fails with ErrConflict if it has another form or is gone. It is for a [Salvager].
+	Withdraw
+	// Restore stores a record or stray in the form Rec.Data, which Withdraw has removed, with all
+	// that was stored of it, or fails with ErrExists. It is for a [Salvager].
+	Restore
 )
 
 var opNames = [...]string{
 	Create: "create", Update: "update", Put: "put", Delete: "delete", Check: "check", SetFields: "set fields",
+	Withdraw: "withdraw", Restore: "restore",
 }
 
 // String returns the name of the operation in lower case.
@@ -44,8 +51,10 @@ type Mutation struct {
 	Op        Op
 	Namespace Namespace // of the record; the zero value is the namespace of the objects
 	// Rec is the record. Delete and Check use only its ID, SetFields the ID and the Fields.
-	// Rec.Fields has the length of Schema.Fields.
+	// Rec.Fields has the length of Schema.Fields. Withdraw and Restore use the ID and Data.
 	Rec Record
+	// Stray is for Withdraw and Restore: the key of a stray. Rec.ID is then "".
+	Stray string
 	// IfRev is the revision that the record must have, else ErrConflict; 0 means any. It applies to
 	// Update, Delete, Check and SetFields, and is ignored if there is no revision column.
 	IfRev int64
@@ -80,6 +89,16 @@ func (m *Mutation) check(found *Record) error {
 		}
 		return nil
 	case Put:
+		return nil
+	case Restore:
+		if found != nil {
+			return ErrExists
+		}
+		return nil
+	case Withdraw:
+		if found == nil {
+			return ErrConflict
+		}
 		return nil
 	case Update, Delete, Check, SetFields:
 	default:

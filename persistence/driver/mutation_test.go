@@ -53,7 +53,7 @@ func TestMutationCheck(t *testing.T) {
 			}
 		})
 	}
-	for _, op := range []driver.Op{0, driver.SetFields + 1} {
+	for _, op := range []driver.Op{0, driver.Restore + 1} {
 		if err := (&driver.Mutation{Op: op}).Check(nil); err == nil {
 			t.Errorf("%v must be refused", op)
 		}
@@ -65,7 +65,7 @@ func TestNamesOfOperations(t *testing.T) {
 	for op, want := range map[driver.Op]string{
 		0: "invalid operation 0", driver.Create: "create", driver.Update: "update", driver.Put: "put",
 		driver.Delete: "delete", driver.Check: "check", driver.SetFields: "set fields",
-		driver.SetFields + 1: "invalid operation 7",
+		driver.Withdraw: "withdraw", driver.Restore: "restore", driver.Restore + 1: "invalid operation 9",
 	} {
 		if got := op.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

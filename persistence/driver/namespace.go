@@ -14,6 +14,8 @@ type Namespace string
 const (
 	Objects Namespace = ""   // the objects: Init prepares it; NextIDs and claims apply to it
 	Pairs   Namespace = "kv" // key-value pairs
+
+	Quarantine Namespace = "quarantine" // what was put away
 )
 
 // A Namespacer is a Backend that can keep namespaces besides the objects: in the same database
@@ -22,7 +24,7 @@ const (
 type Namespacer interface {
 	// InitNamespace is Init for another namespace. It is called after Init and before ns is first
 	// used, is idempotent, and obeys the same OpenOptions. Each handle must call it before it uses
-	// ns. NewRefs of a Mutation always refer to objects, whatever its namespace.
+	// ns. If ns is not there and nothing may be created, the error is ErrNotFound. NewRefs of a Mutation always refer to objects, whatever its namespace.
 	InitNamespace(ctx context.Context, ns Namespace, s Schema) error
 }
 

@@ -57,6 +57,7 @@ var subjects = []struct {
 	{"claims", testClaims},
 	{"groups", testGroups},
 	{"namespaces", testNamespaces},
+	{"salvage", testSalvage},
 }
 
 // suite is the state of one Run.

@@ -230,14 +230,14 @@ func (st *store) checkFailure(t failer, want *driver.RecordError, err error, ms 
 
 // describe formats mutations for a message.
 func describe(ms []driver.Mutation) string {
-	names := []string{"?", "Create", "Update", "Put", "Delete", "Check"}
+	names := []string{"?", "Create", "Update", "Put", "Delete", "Check", "SetFields", "Withdraw", "Restore"}
 	var b strings.Builder
 	for i, m := range ms {
 		if i == 12 {
 			fmt.Fprintf(&b, " and %d more", len(ms)-i)
 			break
 		}
-		fmt.Fprintf(&b, "[%s %q", names[min(int(m.Op), 5)], m.Rec.ID)
+		fmt.Fprintf(&b, "[%s %q", names[min(int(m.Op), len(names)-1)], m.Rec.ID)
 		if m.IfRev != 0 {
 			fmt.Fprintf(&b, " if %d", m.IfRev)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -15,6 +16,7 @@ type change struct {
 	file   // the record's
 	remove bool
 	fresh  bool // there is no such file yet
+	raw    bool // data are the whole file; the header is that of a sound record, or zero
 	header header
 	data   []byte
 }
@@ -34,6 +36,12 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		return nil, err
 	}
 	t := &batch{schemas: s, ms: ms}
+	if slices.ContainsFunc(ms, func(m driver.Mutation) bool { return moves(&m) }) {
+		if err := b.applyAlone(ctx, t); err != nil {
+			return nil, err
+		}
+		return t.revs, nil
+	}
 	if err := b.group.Do(ctx, t.bytes(), t); err != nil {
 		return nil, err
 	}
@@ -92,6 +100,9 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 	dir, err := p.in(m.Namespace)
 	if err != nil {
 		return err
+	}
+	if moves(m) {
+		return p.stored(m, s, dir)
 	}
 	id := m.Rec.ID
 	if !storable(id, s.IntegerIDs) {
@@ -251,9 +262,9 @@ func (p *plan) exists(id driver.ID) (bool, error) {
 		p.refs = map[driver.ID]bool{}
 	}
 	switch p.batch[id] {
-	case driver.Create, driver.Update, driver.Put, driver.Check, driver.SetFields:
+	case driver.Create, driver.Update, driver.Put, driver.Check, driver.SetFields, driver.Restore:
 		return true, nil // or that mutation fails
-	case driver.Delete:
+	case driver.Delete, driver.Withdraw:
 		return false, nil
 	}
 	if ok, seen := p.refs[id]; seen {

@@ -153,7 +153,7 @@ func (l *lock) prepare(ctx context.Context, changes []change, t *todo, temps *te
 		if err != nil {
 			return err
 		}
-		t.renames = append(t.renames, rename{c.file, sum})
+		t.renames = append(t.renames, rename{c.file, sum, c.raw})
 		if err := l.b.step("temporary"); err != nil {
 			return err
 		}
@@ -225,7 +225,11 @@ func (l *lock) finishRenames(t *todo, again bool) error {
 	for _, r := range t.renames {
 		temp := temps.next(r.folder)
 		if again {
-			ours, err := temp.endsWith(r.sum)
+			is := temp.endsWith
+			if r.whole {
+				is = temp.hasSum
+			}
+			ours, err := is(r.sum)
 			if err != nil {
 				return err
 			}

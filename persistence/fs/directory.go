@@ -126,9 +126,9 @@ func (d *directory) resolve(fullName string) (file, error) {
 	return f.resolve(name)
 }
 
-// resolve returns the file of that name if it can be a record's.
+// resolve returns the file of that name if it can be a record's, or a stray.
 func (f *folder) resolve(name string) (file, error) {
-	if _, _, ok := idOf(name); !ok {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ownPrefix[:len(ownPrefix)-1]) {
 		return file{}, fmt.Errorf("%q is no record's file", name)
 	}
 	return file{f, name}, nil

@@ -162,7 +162,7 @@ func (l *lock) applied(changes []change) {
 		if c.folder != l.folder {
 			continue // claims are for objects
 		}
-		if c.remove {
+		if c.remove || c.raw && c.header.id == "" {
 			x.Remove(c.name)
 			continue
 		}

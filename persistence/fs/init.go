@@ -185,6 +185,9 @@ func (l *lock) openFolder(ns driver.Namespace) (f *folder, unfinished bool, err 
 		}
 		f, err = l.in(ns)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", driver.ErrNotFound, err)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("the namespace %q: %w", string(ns), err)
 	}

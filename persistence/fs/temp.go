@@ -75,6 +75,9 @@ func (l *lock) discard(temps []file) {
 // writeRecord writes the file of a record under a temporary name and returns its
 // last frame.Checksum. buf is memory for it, kept for the next one.
 func (l *lock) writeRecord(temp file, flush bool, c *change, buf *[]byte) (uint32, error) {
+	if c.raw {
+		return frame.Checksum(c.data), l.writeTemp(temp, flush, c.data)
+	}
 	b, err := appendRecord((*buf)[:0], &c.header)
 	if err != nil {
 		return 0, err

@@ -16,7 +16,8 @@ type todo struct {
 
 type rename struct {
 	file
-	sum uint32 // the last frame.Checksum of the file
+	sum   uint32 // the last frame.Checksum of the file
+	whole bool   // sum is that of the whole file, which need not be a sound record's
 }
 
 // files returns the files that will change.
@@ -33,9 +34,16 @@ func (t *todo) encode(e *frame.Encoder) {
 	e.Text("renames")
 	e.ArrayLen(len(t.renames))
 	for _, r := range t.renames {
-		e.ArrayLen(2)
+		parts := 2
+		if r.whole {
+			parts = 3
+		}
+		e.ArrayLen(parts)
 		e.Text(r.fullName())
 		e.Int(int64(r.sum))
+		if r.whole {
+			e.Bool(true)
+		}
 	}
 	e.Text("removes")
 	e.ArrayLen(len(t.removes))
@@ -78,7 +86,7 @@ func (t *todo) decode(d *frame.Decoder, key string, resolve func(string) (file, 
 	for range n {
 		switch key {
 		case "renames":
-			name, sum, err := decodeRename(d)
+			name, sum, whole, err := decodeRename(d)
 			if err != nil {
 				return err
 			}
@@ -86,7 +94,7 @@ func (t *todo) decode(d *frame.Decoder, key string, resolve func(string) (file, 
 			if err != nil {
 				return err
 			}
-			t.renames = append(t.renames, rename{f, sum})
+			t.renames = append(t.renames, rename{f, sum, whole})
 		case "removes":
 			name, err := d.Text()
 			if err != nil {
@@ -104,13 +112,17 @@ func (t *todo) decode(d *frame.Decoder, key string, resolve func(string) (file, 
 	return nil
 }
 
-func decodeRename(d *frame.Decoder) (name string, sum uint32, err error) {
-	if n, err := d.ArrayLen(); err != nil || n != 2 {
-		return "", 0, errors.Join(errors.New("not a pair"), err)
+func decodeRename(d *frame.Decoder) (name string, sum uint32, whole bool, err error) {
+	parts, err := d.ArrayLen()
+	if err != nil || parts != 2 && parts != 3 {
+		return "", 0, false, errors.Join(errors.New("not a pair"), err)
 	}
 	if name, err = d.Text(); err != nil {
-		return "", 0, err
+		return "", 0, false, err
 	}
 	n, err := d.Uint()
-	return name, uint32(n), err
+	if err == nil && parts == 3 {
+		whole, err = d.Bool()
+	}
+	return name, uint32(n), whole, err
 }

@@ -73,6 +73,15 @@ func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Re
 		rec = &released
 	case driver.SetFields:
 		rec, err = c.refit(m, was)
+	case driver.Withdraw:
+		if err := c.sameForm(was, m); err != nil {
+			return nil, 0, err
+		}
+		return w.remove(root, m.Rec.ID), 0, nil
+	case driver.Restore:
+		if rec, err = c.restored(m); err == nil {
+			return w.put(root, rec), 0, nil
+		}
 	default:
 		rec, err = c.keep(&m.Rec, was)
 	}
@@ -98,9 +107,9 @@ func existsAfter(ms []driver.Mutation, old *node, compare func(a, b driver.ID) i
 			}
 		}
 		switch ops[ref] {
-		case driver.Create, driver.Put:
+		case driver.Create, driver.Put, driver.Restore:
 			return true
-		case driver.Delete:
+		case driver.Delete, driver.Withdraw:
 			return false
 		}
 		return old.get(ref, compare) != nil

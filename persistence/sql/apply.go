@@ -84,6 +84,9 @@ func (t *batch) valid() error {
 
 // valid refuses a mutation for which no statement can be made.
 func (l *layout) valid(m *driver.Mutation) error {
+	if moves(m) {
+		return nil
+	}
 	if m.Op < driver.Create || m.Op > driver.SetFields {
 		return fmt.Errorf("record %q: %v", m.Rec.ID, m.Op)
 	}
@@ -151,7 +154,7 @@ func compareKeys(a, b any) int {
 
 // apply makes the mutations once.
 func (t *batch) apply(ctx context.Context, o *open) error {
-	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && !t.readsOnly(0) {
+	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && !t.readsOnly(0) && !moves(&t.ms[0]) {
 		return t.alone(ctx, o)
 	}
 	return t.b.write(ctx, o, func(c *conn) error { return t.all(ctx, c) })

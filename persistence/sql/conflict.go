@@ -120,7 +120,7 @@ func (t *batch) outsideRefs() []driver.ID {
 			switch inside[ref] {
 			case 0:
 				outside = append(outside, ref)
-			case driver.Delete:
+			case driver.Delete, driver.Withdraw:
 				outside = append(outside, "")
 			}
 		}
@@ -182,7 +182,7 @@ func (t *batch) firstFailure(found map[driver.Namespace]map[driver.ID]version) e
 	after := make(map[driver.ID]bool, len(t.ms))
 	for i := range t.ms {
 		if t.ms[i].Namespace == driver.Objects {
-			after[t.ms[i].Rec.ID] = t.ms[i].Op != driver.Delete
+			after[t.ms[i].Rec.ID] = t.ms[i].Op != driver.Delete && t.ms[i].Op != driver.Withdraw
 		}
 	}
 	for i := range t.ms {

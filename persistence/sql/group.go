@@ -60,7 +60,7 @@ func (e embedded) expire(o *open, err error) {
 func (e embedded) part(ctx context.Context, c *conn, m *groupcommit.Member[*batch]) error {
 	t, quiet := m.Work, undisturbed{m.Context()}
 	// A statement that fails undoes itself. More than one, or a check after it, need a savepoint.
-	single := len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0
+	single := len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && !moves(&t.ms[0])
 	if !single {
 		if err := run(ctx, c, "SAVEPOINT member"); err != nil {
 			return err

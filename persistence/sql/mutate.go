@@ -13,6 +13,9 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 	ctx = c.short(ctx)
 	i := at[0]
 	m := &t.ms[i]
+	if moves(m) {
+		return t.move(ctx, c, i)
+	}
 	if t.keys[i] == nil && !t.readsOnly(i) {
 		return errFailed // no record has such an ID
 	}

@@ -143,7 +143,11 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 		if !in.options.NoCreate {
 			return nil, errIncomplete
 		}
-		return nil, fmt.Errorf("%s has no table %q, and nothing may be created", in.dialect.Location(), in.table)
+		err := fmt.Errorf("%s has no table %q, and nothing may be created", in.dialect.Location(), in.table)
+		if !in.objects {
+			err = fmt.Errorf("%w: %w", driver.ErrNotFound, err)
+		}
+		return nil, err
 	}
 	l, err := in.layout(tab)
 	if err != nil {

@@ -1,0 +1,461 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
+)
+
+// A QuarantinedRecord is a record, a pair or a stray that was put away.
+type QuarantinedRecord struct {
+	// Record is the record or pair, as far as it can be read: an ID at least, unless it is a stray.
+	Record
+	Key    string // of a pair or stray; ID is "" then
+	Reason string // as given to Quarantine
+	Time   time.Time
+	// Stored is what was put away, in the form of the backend: a file, or a row as JSON.
+	Stored []byte
+	Err    error // why the record cannot be read; nil: it can, or it is a stray
+}
+
+// putAway is the value of a record in quarantine.
+type putAway struct {
+	ID     ID
+	Key    string // of a pair or stray
+	Stray  bool
+	Reason string
+	Time   time.Time
+	Stored []byte
+
+	id ID // in quarantine, of one that was read
+}
+
+const putAwayName = "brine.Quarantined"
+
+func init() { Register[putAway](putAwayName) }
+
+// stored returns what was put away as the backend knows it.
+func (p *putAway) stored() driver.Stored {
+	switch {
+	case p.Stray:
+		return driver.Stored{Key: p.Key, Data: p.Stored}
+	case p.Key != "":
+		return driver.Stored{ID: ID(p.Key), Data: p.Stored}
+	}
+	return driver.Stored{ID: p.ID, Data: p.Stored}
+}
+
+// namespace returns where it was.
+func (p *putAway) namespace() driver.Namespace {
+	if p.Key != "" && !p.Stray {
+		return driver.Pairs
+	}
+	return driver.Objects
+}
+
+// mutation returns the change that takes it away or puts it back.
+func (p *putAway) mutation(op driver.Op) driver.Mutation {
+	s := p.stored()
+	return driver.Mutation{Op: op, Namespace: p.namespace(), Rec: driver.Record{ID: s.ID, Data: s.Data}, Stray: s.Key}
+}
+
+// quarantineLimits are those of what is put away: records as they are, whatever the limits of the
+// store.
+var quarantineLimits = codec.Limits{MaxBytes: math.MaxInt64, MaxDepth: defaultMaxDepth}
+
+// Quarantine puts records away, readable or not: byte for byte, with all their columns, revision and
+// claim, the reason and the time. They are then in a table or directory beside the store, and no
+// other call finds them. All are put away in one atomic step, or none is: ErrNotFound names the
+// first that does not exist. What refers to them is left alone, and cannot be loaded until they are
+// put back with [Store.Unquarantine]. A record of a format newer than this program is
+// errors.ErrUnsupported and stays.
+func (s *Store) Quarantine(ctx context.Context, reason string, ids ...ID) error {
+	for _, id := range ids {
+		if id == "" {
+			return s.fail("quarantine", id, ErrNotFound)
+		}
+	}
+	err := s.putAway(ctx, reason, func() ([]putAway, error) { return s.storedRecords(ctx, driver.Objects, ids) })
+	return s.fail("quarantine", "", err)
+}
+
+// QuarantineKeys is [Store.Quarantine] for what a [Finding] names by its Key: pairs, and files or
+// rows that belong to nothing. A key that names both a pair and such a file or row is
+// errors.ErrUnsupported.
+func (s *Store) QuarantineKeys(ctx context.Context, reason string, keys ...string) error {
+	err := s.putAway(ctx, reason, func() ([]putAway, error) { return s.storedKeys(ctx, keys) })
+	return s.fail("quarantine", "", err)
+}
+
+// salvager returns the backend as one that can move what it cannot read.
+func (s *Store) salvager() (driver.Salvager, error) {
+	b, ok := s.backend.(driver.Salvager)
+	if !ok {
+		return nil, fmt.Errorf("quarantine in this backend: %w", errors.ErrUnsupported)
+	}
+	return b, nil
+}
+
+// storedRecords reads records of a namespace as they are stored.
+func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID) ([]putAway, error) {
+	b, err := s.salvager()
+	if err != nil {
+		return nil, err
+	}
+	var found []driver.Stored
+	err = s.call(ctx, func(driver.Backend) error {
+		found, err = b.Stored(ctx, ns, ids, nil)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[ID][]byte, len(found))
+	for _, f := range found {
+		byID[f.ID] = f.Data
+	}
+	var all []putAway
+	for _, id := range ids {
+		data, ok := byID[id]
+		if !ok {
+			return nil, &driver.RecordError{ID: id, Err: ErrNotFound}
+		}
+		if byID[id] == nil {
+			continue // named twice
+		}
+		byID[id] = nil
+		p := putAway{ID: id, Stored: data}
+		if ns == driver.Pairs {
+			p.ID, p.Key = "", string(id)
+		}
+		if err := s.refuseNewer(b, &p); err != nil {
+			return nil, &driver.RecordError{ID: id, Err: err}
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// refuseNewer returns an error for a record of a newer format.
+func (s *Store) refuseNewer(b driver.Salvager, p *putAway) error {
+	rec, err := b.OpenStored(p.namespace(), p.stored())
+	if err == nil {
+		_, err = records.Parse(rec.Data, quarantineLimits)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// storedKeys reads pairs and strays as they are stored.
+func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error) {
+	b, err := s.salvager()
+	if err != nil {
+		return nil, err
+	}
+	// The pairs tell the backend where they are, even if there is none.
+	if err := s.kv.c.call(ctx, func(driver.Backend) error { return nil }); err != nil && !unprepared(err) {
+		return nil, err
+	}
+	var all []putAway
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		var strays []driver.Stored
+		err := s.call(ctx, func(driver.Backend) error {
+			strays, err = b.Stored(ctx, driver.Objects, nil, []string{key})
+			return err
+		})
+		if err != nil {
+			return nil, &driver.RecordError{ID: ID(key), Err: err}
+		}
+		var pairs []putAway
+		if s.kv.c.prepared.Load() && checkKey(key) == nil {
+			if pairs, err = s.storedRecords(ctx, driver.Pairs, []ID{ID(key)}); err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, err
+			}
+		}
+		switch {
+		case len(strays) == 0 && len(pairs) == 0:
+			return nil, &driver.RecordError{ID: ID(key), Err: ErrNotFound}
+		case len(strays) > 0 && len(pairs) > 0:
+			return nil, &driver.RecordError{ID: ID(key), Err: fmt.Errorf("the key names a pair and something that belongs to nothing: %w", errors.ErrUnsupported)}
+		case len(strays) > 0:
+			all = append(all, putAway{Key: key, Stray: true, Stored: strays[0].Data})
+		default:
+			all = append(all, pairs...)
+		}
+	}
+	return all, nil
+}
+
+// putAway puts away what read returns. It reads again if something has changed meanwhile.
+func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAway, error)) error {
+	if !utf8.ValidString(reason) {
+		return fmt.Errorf("the reason %q is no UTF-8: %w", reason, ErrUnstorable)
+	}
+	for range maxAttempts {
+		all, err := read()
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		if err := s.quarantine.call(ctx, func(driver.Backend) error { return nil }); err != nil {
+			return err
+		}
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		var ms []driver.Mutation
+		for i := range all {
+			p := &all[i]
+			p.Reason, p.Time = reason, now
+			rec, err := p.record()
+			if err != nil {
+				return err
+			}
+			ms = append(ms, p.mutation(driver.Withdraw), driver.Mutation{Op: driver.Create, Namespace: driver.Quarantine, Rec: rec})
+		}
+		_, err = s.apply(ctx, ms)
+		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
+			return err
+		}
+	}
+	return fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// record returns the record of what is put away.
+func (p *putAway) record() (driver.Record, error) {
+	enc := records.NewEncoder(quarantineLimits, nil)
+	defer enc.Free()
+	e, err := enc.Encode(p, nil)
+	if err != nil {
+		return driver.Record{}, err
+	}
+	return driver.Record{
+		ID: ID(quarantinePrefix(p.ID, p.Key) + fmt.Sprintf("%020d", p.Time.UnixMicro())), Type: e.Type,
+		Data: slices.Clone(e.Data), Size: int64(len(e.Data)), Created: p.Time, Modified: p.Time,
+	}, nil
+}
+
+// quarantinePrefix returns what the IDs in quarantine of a record, pair or stray begin with. Those of
+// others may begin so too.
+func quarantinePrefix(id ID, key string) string {
+	kind, name := "id:", string(id)
+	if key != "" {
+		kind, name = "key:", key
+	}
+	name = strings.ToValidUTF8(strings.ReplaceAll(name, "\x00", ""), "")
+	const most = 120
+	for len(name) > most || !utf8.ValidString(name) {
+		name = name[:min(len(name)-1, most)]
+	}
+	return kind + name + "@"
+}
+
+// Quarantined streams what was put away, in the order of the IDs and then of the time. An error of
+// ErrCorrupt concerns one entry, which cannot be read itself, and the iteration continues; any other
+// error ends it. A damaged record is no error: Err of what is yielded says what is wrong.
+func (s *Store) Quarantined(ctx context.Context) iter.Seq2[QuarantinedRecord, error] {
+	return func(yield func(QuarantinedRecord, error) bool) {
+		for p, err := range s.entries(ctx, "") {
+			var q QuarantinedRecord
+			if err == nil {
+				q, err = s.quarantined(p)
+			}
+			if err != nil && unprepared(err) && !concernsOneRecord(err) {
+				return // there is no quarantine
+			}
+			if !yield(q, s.fail("quarantined", "", err)) {
+				return
+			}
+		}
+	}
+}
+
+// entries streams what was put away and has an ID in quarantine with a prefix.
+func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[*putAway, error] {
+	type entry struct {
+		p   *putAway
+		err error
+	}
+	q := &driver.Query{Parts: driver.Info | driver.Data}
+	if prefix != "" {
+		q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
+	}
+	return func(yield func(*putAway, error) bool) {
+		for e, err := range stream(&s.quarantine, ctx, "quarantined", dataPage, q, nil, func(rec *driver.Record) entry {
+			p, err := openPutAway(rec)
+			return entry{p, err}
+		}) {
+			if err == nil {
+				err = e.err
+			}
+			if !yield(e.p, err) {
+				return
+			}
+		}
+	}
+}
+
+// openPutAway reads a record of the quarantine.
+func openPutAway(rec *driver.Record) (*putAway, error) {
+	h, err := records.Parse(rec.Data, quarantineLimits)
+	if err == nil && h.Type != putAwayName {
+		err = fmt.Errorf("a %q in quarantine: %w", h.Type, ErrCorrupt)
+	}
+	p := &putAway{id: rec.ID}
+	if err == nil {
+		_, err = records.Decode(h, p, codec.DecodeOptions{Limits: quarantineLimits})
+	}
+	if err != nil {
+		return nil, &driver.RecordError{ID: rec.ID, Err: err}
+	}
+	return p, nil
+}
+
+// quarantined describes what was put away.
+func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
+	q := QuarantinedRecord{Key: p.Key, Reason: p.Reason, Time: p.Time, Stored: p.Stored}
+	q.ID = p.ID
+	if p.Stray {
+		return q, nil
+	}
+	b, err := s.salvager()
+	if err != nil {
+		return q, err
+	}
+	if p.namespace() == driver.Pairs {
+		if err := s.kv.c.call(context.Background(), func(driver.Backend) error { return nil }); err != nil {
+			q.Err = err
+			return q, nil
+		}
+	}
+	var rec driver.Record
+	err = s.call(context.Background(), func(driver.Backend) error {
+		rec, err = b.OpenStored(p.namespace(), p.stored())
+		return err
+	})
+	if err != nil {
+		q.Err = err
+		return q, nil
+	}
+	if p.namespace() == driver.Objects {
+		q.Info = s.info(&rec)
+	} else {
+		q.Info = Info{Type: rec.Type, State: rec.State, Revision: rec.Revision, Size: rec.Size, Created: rec.Created, Modified: rec.Modified}
+	}
+	q.ID, q.Bytes, q.limits = p.ID, rec.Data, s.limits
+	h, err := records.Parse(rec.Data, s.limits)
+	if err == nil {
+		q.Version, q.Refs, q.LazyRefs = h.Version, h.Eager, h.Lazy
+		err = records.Verify(h, s.limits, genericForms)
+	}
+	q.Err = err
+	return q, nil
+}
+
+// Unquarantine puts records back as they were, the latest of each ID; of an ID that no record in
+// quarantine has, the pair or stray with that Key. All are put back in one atomic step, or none is:
+// ErrNotFound names the first that is not in quarantine, ErrExists one whose ID is taken.
+func (s *Store) Unquarantine(ctx context.Context, ids ...ID) error {
+	return s.fail("unquarantine", "", s.unquarantine(ctx, ids))
+}
+
+func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
+	if _, err := s.salvager(); err != nil {
+		return err
+	}
+	var ms []driver.Mutation
+	seen := make(map[ID]bool, len(ids))
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		p, err := s.latest(ctx, id)
+		if err != nil {
+			return &driver.RecordError{ID: id, Err: err}
+		}
+		if p.namespace() == driver.Pairs || p.Stray {
+			if err := s.kv.c.call(ctx, func(driver.Backend) error { return nil }); err != nil && (!p.Stray || !unprepared(err)) {
+				return err
+			}
+		}
+		ms = append(ms, p.mutation(driver.Restore),
+			driver.Mutation{Op: driver.Delete, Namespace: driver.Quarantine, Rec: driver.Record{ID: p.id}})
+	}
+	if len(ms) == 0 {
+		return nil
+	}
+	_, err := s.apply(ctx, ms)
+	return err
+}
+
+// latest returns what was put away last under an ID or, if there is none, under a key.
+func (s *Store) latest(ctx context.Context, id ID) (*putAway, error) {
+	find := func(prefix string, is func(*putAway) bool) (last *putAway, err error) {
+		for p, err := range s.entries(ctx, prefix) {
+			if err != nil && unprepared(err) && !concernsOneRecord(err) {
+				return nil, nil
+			}
+			if err != nil && !concernsOneRecord(err) {
+				return nil, err
+			}
+			if err == nil && is(p) && (last == nil || p.Time.After(last.Time)) {
+				last = p
+			}
+		}
+		return last, nil
+	}
+	p, err := find(quarantinePrefix(id, ""), func(p *putAway) bool { return p.ID == id && p.Key == "" })
+	if err == nil && p == nil && id != "" {
+		p, err = find(quarantinePrefix("", string(id)), func(p *putAway) bool { return p.Key == string(id) })
+	}
+	if err == nil && p == nil {
+		err = fmt.Errorf("not in quarantine: %w", ErrNotFound)
+	}
+	return p, err
+}
+
+// Purge removes for good what was put away before a time, and returns how much that was.
+func (s *Store) Purge(ctx context.Context, before time.Time) (int64, error) {
+	n, err := s.purge(ctx, before)
+	return n, s.fail("purge", "", err)
+}
+
+func (s *Store) purge(ctx context.Context, before time.Time) (n int64, err error) {
+	where := []driver.Cond{{Column: driver.ColCreated, Op: driver.Lt, Values: []any{before.UTC().Truncate(time.Microsecond)}}}
+	for {
+		var ms []driver.Mutation
+		err := s.quarantine.view(ctx, func(r driver.Reader) error {
+			ms = nil
+			for rec, err := range r.Scan(ctx, &driver.Query{Where: where, Limit: idPage}) {
+				if err != nil && !concernsOneRecord(err) {
+					return err
+				}
+				if err == nil {
+					ms = append(ms, driver.Mutation{Op: driver.Delete, Namespace: driver.Quarantine, Rec: driver.Record{ID: rec.ID}})
+				}
+			}
+			return nil
+		})
+		if err != nil && unprepared(err) || err == nil && len(ms) == 0 {
+			return n, nil
+		}
+		if err == nil {
+			_, err = s.apply(ctx, ms)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) { // another Purge was quicker
+			return n, err
+		}
+		if err == nil {
+			n += int64(len(ms))
+		}
+	}
+}

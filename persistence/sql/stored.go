@@ -1,0 +1,284 @@
+package sql
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var _ driver.Salvager = (*Backend)(nil)
+
+// moves reports whether a mutation is about stored forms.
+func moves(m *driver.Mutation) bool { return m.Op == driver.Withdraw || m.Op == driver.Restore }
+
+// Stored implements [driver.Salvager]. The stored form of a record is its row, with all columns that
+// the table has.
+func (b *Backend) Stored(ctx context.Context, ns driver.Namespace, ids []driver.ID, strays []string) (found []driver.Stored, err error) {
+	o, ts, err := b.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.leave()
+	l := ts.of(ns)
+	if l == nil {
+		return nil, fmt.Errorf("%s: the namespace %q is used before InitNamespace", b.dialect.Location(), string(ns))
+	}
+	err = b.view(ctx, o, func(c *conn) error {
+		found = nil
+		tab, err := b.rows(ctx, c, l.name)
+		if err != nil {
+			return err
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			key, ok := l.key(id)
+			if !ok {
+				continue
+			}
+			data, ok, err := tab.row(ctx, c, l.id.expr, key, false)
+			if err != nil {
+				return err
+			}
+			if ok {
+				found = append(found, driver.Stored{ID: id, Data: data})
+			}
+		}
+		for _, key := range strays {
+			data, ok, err := b.strayRow(ctx, c, ts, key, false)
+			if err != nil {
+				return err
+			}
+			if ok {
+				found = append(found, driver.Stored{Key: key, Data: data})
+			}
+		}
+		return nil
+	})
+	return found, b.translate(err)
+}
+
+// rows are those of a table, column by column as the catalogue has them now.
+type rows struct {
+	table   string // quoted
+	name    string
+	columns []Column // those that can be written
+	quoted  []string
+	lock    string // the end of a SELECT that locks
+}
+
+// rows reads from the catalogue what rows a table has.
+func (b *Backend) rows(ctx context.Context, c *conn, table string) (*rows, error) {
+	tab, err := b.dialect.Inspect(ctx, c, table)
+	if err != nil {
+		return nil, err
+	}
+	if tab == nil {
+		return nil, fmt.Errorf("%s has no table %q", b.dialect.Location(), table)
+	}
+	r := &rows{table: quote(b.traits, tab.Name), name: tab.Name}
+	for _, col := range tab.Columns {
+		if !col.Computed {
+			r.columns, r.quoted = append(r.columns, col), append(r.quoted, quote(b.traits, col.Name))
+		}
+	}
+	if c.remote != nil {
+		r.lock = " FOR UPDATE"
+	}
+	return r, nil
+}
+
+// row returns the stored form of the row in which an expression has a value.
+func (r *rows) row(ctx context.Context, c *conn, expr string, key any, lock bool) (data []byte, found bool, err error) {
+	cells, dest := make([]cell, len(r.columns)), make([]any, len(r.columns))
+	for i := range cells {
+		dest[i] = &cells[i]
+	}
+	text := "SELECT " + strings.Join(r.quoted, ", ") + " FROM " + r.table + " WHERE " + expr + " = ?"
+	if lock {
+		text += r.lock
+	}
+	row := make([]driver.NamedValue, len(cells))
+	found, err = c.one(ctx, text, []any{key}, dest...)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	for i := range cells {
+		row[i] = driver.NamedValue{Name: r.columns[i].Name, Value: r.columns[i].plain(cells[i].v, c.remote != nil)}
+	}
+	data, err = driver.EncodeRow(row)
+	return data, err == nil, err
+}
+
+// plain returns the value of a column in one of the types that a stored form has.
+func (c *Column) plain(v any, remote bool) any {
+	switch v := v.(type) {
+	case nil:
+		if !c.Nullable { // some drivers give empty bytes so
+			return []byte{}
+		}
+	case []byte:
+		if remote && c.Type != "bytea" { // drivers of servers give texts and numbers so
+			return string(v)
+		}
+	case float32:
+		return float64(v)
+	case uint64:
+		if n := int64(v); n >= 0 {
+			return n
+		}
+		return fmt.Sprint(v)
+	}
+	return v
+}
+
+// strayRow returns the stored form of a stray.
+func (b *Backend) strayRow(ctx context.Context, c *conn, ts *tables, key string, lock bool) (data []byte, found bool, err error) {
+	r, expr, id, err := b.strayTable(ctx, c, ts, key)
+	if r == nil || err != nil {
+		return nil, false, err
+	}
+	if l := ts.named(r.name); l != nil {
+		if _, ok := l.key(driver.ID(id)); ok && len(id) <= driver.MaxIDLen {
+			return nil, false, nil // a record
+		}
+	} else if tab, err := b.dialect.Inspect(ctx, c, id); tab != nil || err != nil {
+		return nil, false, err // it is about a table that exists
+	}
+	return r.row(ctx, c, expr, id, lock)
+}
+
+// strayTable returns the table of a stray, the expression of its key column, and the key; nil: no
+// stray can have that key.
+func (b *Backend) strayTable(ctx context.Context, c *conn, ts *tables, key string) (r *rows, expr, id string, err error) {
+	table, id, ok := strings.Cut(key, "/")
+	if !ok {
+		return nil, "", "", nil
+	}
+	l := ts.named(table)
+	switch {
+	case l != nil && l.schema.IntegerIDs:
+		return nil, "", "", nil
+	case l != nil:
+		expr = l.id.expr
+	case table == storesTable:
+		if stores, err := b.dialect.Inspect(ctx, c, storesTable); err != nil || stores == nil {
+			return nil, "", "", err
+		}
+		expr = "name"
+	default:
+		return nil, "", "", nil
+	}
+	r, err = b.rows(ctx, c, table)
+	return r, expr, id, err
+}
+
+// named returns the table of that name; nil: it is none of the store's.
+func (ts *tables) named(name string) *layout {
+	if ts.objects.name == name {
+		return ts.objects
+	}
+	for _, l := range ts.others {
+		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// OpenStored implements [driver.Salvager].
+func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Record, error) {
+	b.mu.Lock()
+	l := b.tables.of(ns)
+	b.mu.Unlock()
+	if l == nil {
+		return driver.Record{}, fmt.Errorf("%s: the namespace %q is used before InitNamespace", b.dialect.Location(), string(ns))
+	}
+	row, err := driver.DecodeRow(s.Data)
+	if err != nil {
+		return driver.Record{}, &driver.RecordError{ID: s.ID, Err: fmt.Errorf("%w: %w", driver.ErrCorrupt, err)}
+	}
+	sel := l.selection(driver.Info | driver.Fields | driver.Data)
+	for i, col := range sel.columns {
+		for _, v := range row {
+			if strings.EqualFold(v.Name, col.name) {
+				sel.cells[i].v = v.Value
+			}
+		}
+	}
+	return sel.record()
+}
+
+// move makes mutation i, a Withdraw or Restore.
+func (t *batch) move(ctx context.Context, c *conn, i int) error {
+	m := &t.ms[i]
+	if m.Op == driver.Restore {
+		return t.restore(ctx, c, m, t.layout(i).name)
+	}
+	l := t.layout(i)
+	id, expr, key := m.Rec.ID, l.id.expr, t.keys[i]
+	var r *rows
+	var data []byte
+	var found bool
+	var err error
+	if m.Stray != "" {
+		id = driver.ID(m.Stray)
+		if data, found, err = t.b.strayRow(ctx, c, t.tables, m.Stray, true); err == nil && found {
+			r, expr, key, err = t.b.strayTable(ctx, c, t.tables, m.Stray)
+		}
+	} else if key != nil {
+		if r, err = t.b.rows(ctx, c, l.name); err == nil {
+			data, found, err = r.row(ctx, c, expr, key, true)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if !found || !bytes.Equal(data, m.Rec.Data) {
+		return &driver.RecordError{ID: id, Err: driver.ErrConflict}
+	}
+	_, err = c.exec(ctx, "DELETE FROM "+r.table+" WHERE "+expr+" = ?", key)
+	return err
+}
+
+// restore inserts the row of a stored form. Columns that the table no longer has are left out, with
+// a warning.
+func (t *batch) restore(ctx context.Context, c *conn, m *driver.Mutation, table string) error {
+	id := m.Rec.ID
+	if m.Stray != "" {
+		id = driver.ID(m.Stray)
+		table, _, _ = strings.Cut(m.Stray, "/")
+		if t.tables.named(table) == nil && table != storesTable {
+			return fmt.Errorf("%s: stray %q is of no table of the store", t.b.dialect.Location(), m.Stray)
+		}
+	}
+	row, err := driver.DecodeRow(m.Rec.Data)
+	if err != nil {
+		return &driver.RecordError{ID: id, Err: fmt.Errorf("%w: %w", driver.ErrCorrupt, err)}
+	}
+	r, err := t.b.rows(ctx, c, table)
+	if err != nil {
+		return err
+	}
+	var names, dropped []string
+	var args []any
+	for _, v := range row {
+		at := slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == v.Name })
+		if at < 0 {
+			dropped = append(dropped, v.Name)
+			continue
+		}
+		names, args = append(names, r.quoted[at]), append(args, v.Value)
+	}
+	_, err = c.exec(ctx, "INSERT INTO "+r.table+" ("+strings.Join(names, ", ")+") VALUES (?"+strings.Repeat(", ?", len(names)-1)+")", args...)
+	if m.Stray != "" && t.b.classify(err) == Unique {
+		return &driver.RecordError{ID: id, Err: driver.ErrExists}
+	}
+	if log := t.b.options.Logger; err == nil && len(dropped) > 0 && log != nil {
+		log.Warn("a record was put back without columns that the table no longer has",
+			"table", table, "id", string(id), "columns", strings.Join(dropped, ", "))
+	}
+	return err
+}
