@@ -77,7 +77,7 @@ var registerNew = sync.OnceFunc(func() {
 	persistence.Register[newNumber]("vet.text")
 })
 
-func findings(t *testing.T, s *persistence.Store, q *persistence.Query) (all []string) {
+func vetFindings(t *testing.T, s *persistence.Store, q *persistence.Query) (all []string) {
 	t.Helper()
 	for f, err := range s.Vet(t.Context(), q) {
 		check(t, err)
@@ -102,7 +102,7 @@ func TestVetAndMigrate(t *testing.T) {
 		s := open(t, url, &persistence.Options{ExtraFields: []extrafields.Field{title}})
 		must[persistence.ID](t)(s.Save(ctx, &newJob{Title: "new", State: "NEW"}))
 		ids := list(t, s, nil)
-		all := strings.Join(findings(t, s, nil), "\n")
+		all := strings.Join(vetFindings(t, s, nil), "\n")
 		for _, want := range []string{
 			"OldForm: version 0, and this program has 3",
 			"Unloadable: newJob: UpgradeRecord from version 0: as told, from version 0",
@@ -143,7 +143,7 @@ func TestVetAndMigrate(t *testing.T) {
 		if job.Title != "JOB" || job.Next == nil || job.Next.Title != "NEXT" {
 			t.Errorf("got %+v", job)
 		}
-		rest := findings(t, s, nil)
+		rest := vetFindings(t, s, nil)
 		rest = slices.DeleteFunc(rest, func(f string) bool { return strings.Contains(f, "Unloadable") || strings.Contains(f, "UnknownFields") })
 		if len(rest) > 0 {
 			t.Errorf("left are %q", rest)
