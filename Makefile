@@ -5,6 +5,9 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 300000x
 FUZZPKGS ?= ./...
 FUZZ ?= ^Fuzz
+# Processors that are vetted for besides the one at hand, and what is tested with an int of 32 bits.
+OTHERARCHS = 386 arm arm64 riscv64
+TESTED32 = ./url ./idfactory ./extrafields ./persistence/internal/... ./persistence/mem ./persistence/fs/... ./persistence/sql/sqlite
 
 .DEFAULT_GOAL := help
 # Comment lines over 100 columns, a tab being 4. Directives, as //go:build, may be longer.
@@ -17,10 +20,10 @@ IN_MEMORY = if dir=$$(mktemp -d /dev/shm/brine.XXXXXX 2>/dev/null); then \
 			[ "$$(df -Pk "$$dir" | awk 'NR == 2 { print $$4 }')" -ge 1000000 ]; \
 		then export TMPDIR="$$dir"; fi; fi
 
-.PHONY: help run quick test race lint comments fuzz bench long ci
+.PHONY: help run quick test race vet test32 lint comments fuzz bench long ci
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the main job: a task graph, persisted, run and resumed
 	go run ./examples/taskgraph
@@ -33,6 +36,18 @@ test: ## all tests
 
 race: ## all tests with the race detector
 	go test -race ./...
+
+vet: ## go vet, here and for the other systems and processors
+	go vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+	@set -e; for arch in $(OTHERARCHS); do \
+		echo "GOARCH=$$arch go vet ./..."; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go vet ./...; \
+	done
+
+test32: ## the tests of the codec and of the embedded backends, with an int of 32 bits
+	GOOS=linux GOARCH=386 CGO_ENABLED=0 go test -short $(TESTED32)
 
 lint: ## golangci-lint, the arrows between the packages included
 	go run $(GOLANGCI_LINT) run ./...

@@ -110,8 +110,8 @@ func records() []record {
 		}, func(k *Kinds) bool { return k.P == *k.PP }),
 		of("pointer to a nil pointer", Kinds{PP: &none, PS: new([]int)}),
 		plain("true", true), plain("false", false), plain("empty string", ""),
-		plain("int", []int{0, 127, 128, 255, 256, 65535, 65536, math.MaxUint32, math.MaxUint32 + 1, math.MaxInt64,
-			-1, -32, -33, -128, -129, -32768, -32769, math.MinInt32, math.MinInt32 - 1, math.MinInt64}),
+		plain("int", ints(0, 127, 128, 255, 256, 65535, 65536, math.MaxUint32, math.MaxUint32+1, math.MaxInt64,
+			-1, -32, -33, -128, -129, -32768, -32769, math.MinInt32, math.MinInt32-1, math.MinInt64)),
 		plain("uint64", []uint64{0, 1<<63 - 1, 1 << 63, math.MaxUint64}),
 		plain("float64", []float64{0, math.Copysign(0, -1), 1, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(-1), math.NaN()}),
 		plain("float32", []float32{0, 0.1, math.MaxFloat32, float32(math.Inf(1))}),
@@ -196,4 +196,13 @@ func insert(ctx context.Context, s *persistence.Store) error {
 		}
 	}
 	return nil
+}
+
+// ints returns numbers as ints: where those have 32 bits, as what is left of the greater ones.
+func ints(numbers ...int64) []int {
+	out := make([]int, len(numbers))
+	for i, n := range numbers {
+		out[i] = int(n)
+	}
+	return out
 }

@@ -48,7 +48,8 @@ func workflow() []*Task {
 	t[9].Name = "Größe Ä \\ ' \" ; é"
 	t[10].Due = time.Date(2024, 2, 10, 1, 2, 3, 4, time.FixedZone("", -5400))
 	t[11].Note = strings.Repeat("long ", 300)
-	t[12].Priority, t[13].Priority = 1<<62+1, -1<<63
+	great := ints(1<<62+1, -1<<63)
+	t[12].Priority, t[13].Priority = great[0], great[1]
 	t[14].Weight, t[15].Weight = -1e308, 5e-324
 	t[16].State = "ÜBER-STATE"
 	return tasks

@@ -68,7 +68,7 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *segment, filters []*f
 	var now cell
 	dest := append(slices.Clip(s.dest), &now)
 	n := 0
-	for _, candidates := range [...]int{max(size, size+claimSlack), math.MaxInt64} { // it may overflow
+	for _, candidates := range [...]int{max(size, size+claimSlack), math.MaxInt} { // it may overflow
 		rows, n = nil, 0
 		text := cl.locking(st, s, size, candidates)
 		err = c.query(ctx, text.text, text.args, dest, func() error {

@@ -29,8 +29,8 @@ var libraryColumns = []struct {
 	{driver.ColType, driver.Text, ShortText, "''", ""},
 	{driver.ColRevision, driver.Int, Integer, "1", int64(0)},
 	{colSize, driver.Int, Integer, "0", int64(0)},
-	{driver.ColCreated, driver.Time, Integer, fmt.Sprint(zeroMicros), int64(zeroMicros)},
-	{driver.ColModified, driver.Time, Integer, fmt.Sprint(zeroMicros), int64(zeroMicros)},
+	{driver.ColCreated, driver.Time, Integer, fmt.Sprint(zeroMicros), zeroMicros},
+	{driver.ColModified, driver.Time, Integer, fmt.Sprint(zeroMicros), zeroMicros},
 }
 
 // claimColumns are the columns of claims: NULL where there is none.

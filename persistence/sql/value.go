@@ -14,7 +14,7 @@ import (
 
 // zeroMicros is the zero time in Unix microseconds: what a column of times holds where none is
 // known.
-const zeroMicros = -62135596800000000
+const zeroMicros int64 = -62135596800000000
 
 // toSQL returns what is bound for a value of the driver contract.
 func toSQL(v any) any {

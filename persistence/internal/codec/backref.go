@@ -3,6 +3,7 @@ package codec
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -90,14 +91,21 @@ func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
 			return m.ptr, nil
 		}
 	}
-	i, _ = slices.BinarySearchFunc(d.skipped, int(off), func(s span, off int) int { return cmp.Compare(s.to, off+1) })
-	if i == len(d.skipped) || int(off) < d.skipped[i].from {
-		if int(off) < d.pos-6 && readToken(d.buf[off:]).fam != famInvalid {
+	at := readOffset(d.buf[d.pos-4:])
+	i, _ = slices.BinarySearchFunc(d.skipped, at, func(s span, at int) int { return cmp.Compare(s.to, at+1) })
+	if i == len(d.skipped) || at < d.skipped[i].from {
+		if at < d.pos-6 && readToken(d.buf[at:]).fam != famInvalid {
 			return nil, d.fail(driver.ErrType, "a pointer shared with another of a type that is not %v", pl.typ)
 		}
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
-	return d.decodeLate(pl, int(off))
+	return d.decodeLate(pl, at)
+}
+
+// readOffset reads the offset of a back-reference. One that an int of 32 bits cannot hold leads
+// beyond the end of every record, as what is returned for it does.
+func readOffset(b []byte) int {
+	return int(min(uint64(binary.BigEndian.Uint32(b)), math.MaxInt-1))
 }
 
 // decodeLate decodes the value at off, inside a value that was skipped, and returns what was made

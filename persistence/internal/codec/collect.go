@@ -2,7 +2,6 @@ package codec
 
 import (
 	"cmp"
-	"encoding/binary"
 	"maps"
 	"slices"
 	"unsafe"
@@ -178,7 +177,7 @@ func (rc *rawCollector) target(t token, pos int, offsets *[]int) int {
 		return l.made.end
 	}
 	if t.fam == famExt && t.ext == extBackref && t.n == 4 {
-		off := int(binary.BigEndian.Uint32(rc.d.buf[pos+t.head:]))
+		off := readOffset(rc.d.buf[pos+t.head:])
 		if rc.labels[off] == nil {
 			rc.labels[off] = rc.variable(off)
 			*offsets = append(*offsets, off)
@@ -340,7 +339,7 @@ func (rc *rawCollector) reference(t token, content []byte) (part, error) {
 		if len(content) != 4 {
 			return part{}, d.corrupt("a back-reference of %d bytes", len(content))
 		}
-		return part{ext: extBackref, to: rc.labels[int(binary.BigEndian.Uint32(content))]}, nil
+		return part{ext: extBackref, to: rc.labels[readOffset(content)]}, nil
 	}
 	if len(content) == 0 || len(content) > driver.MaxIDLen {
 		return part{}, d.corrupt("refers to an ID of %d bytes", len(content))

@@ -93,7 +93,7 @@ func (g *genericDecoder) whole(pos int) (t token, end int, err error) {
 	if t.fam == famInvalid || t.payload() > uint64(len(b)-pos-t.head) {
 		return t, 0, g.corrupt("byte %d of the body is no msgpack value, or it is cut off", pos)
 	}
-	if t.fam == famExt && t.ext == extBackref && (t.n != 4 || int(backrefOffset(b[pos:], t)) >= pos) {
+	if t.fam == famExt && t.ext == extBackref && (t.n != 4 || int64(backrefOffset(b[pos:], t)) >= int64(pos)) {
 		return t, 0, g.corrupt("a back-reference at byte %d that does not lead back", pos)
 	}
 	return t, pos + t.head + int(t.payload()), nil
