@@ -53,17 +53,6 @@ type Store struct {
 	shallow    shallowHint
 }
 
-// importPaths names the package to import for a scheme that is not registered.
-var importPaths = map[string]string{
-	"file":   "github.com/brine-go/brine/persistence/fs",
-	"mem":    "github.com/brine-go/brine/persistence/mem",
-	"sqlite": "github.com/brine-go/brine/persistence/sql/sqlite",
-
-	"postgres":   "github.com/brine-go/brine/persistence/sql/postgres",
-	"postgresql": "github.com/brine-go/brine/persistence/sql/postgres",
-	"mysql":      "github.com/brine-go/brine/persistence/sql/mysql",
-}
-
 // MakeStore opens the store that the URL names, with a backend that the program imports for its
 // side effect (persistence/sql/sqlite, persistence/fs, persistence/mem). It creates what is
 // missing unless opts.NoCreate is set. A bare path means file:. (GC3Pie's make_store.)
@@ -71,7 +60,7 @@ var importPaths = map[string]string{
 // An unknown scheme is an error that lists the known ones and names the package to import.
 func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error) {
 	const op = "open"
-	u, err := url.Parse(rawURL)
+	u, err := parseStoreURL(rawURL)
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}
 	}
@@ -119,17 +108,6 @@ func New(ctx context.Context, b driver.Backend, opts *Options) (*Store, error) {
 		return nil, &Error{Op: "open", Err: err}
 	}
 	return s, nil
-}
-
-func unknownScheme(scheme string) error {
-	known := driver.Schemes()
-	if path, ok := importPaths[scheme]; ok {
-		return fmt.Errorf("unknown scheme %q: add import _ %q (known: %s)", scheme, path, strings.Join(known, ", "))
-	}
-	if len(known) == 0 {
-		return fmt.Errorf("unknown scheme %q, and no backend is imported: add import _ %q, say", scheme, importPaths["sqlite"])
-	}
-	return fmt.Errorf("unknown scheme %q: known are %s; add the import of the backend that serves it", scheme, strings.Join(known, ", "))
 }
 
 // configure checks the options, before any I/O.
