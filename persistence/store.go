@@ -172,7 +172,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 
 // start makes b the backend of the store.
 func (s *Store) start(ctx context.Context, b driver.Backend, reindex bool) error {
-	schema := driver.Schema{IntegerIDs: true, AnyIDs: s.ids == nil}
+	schema := driver.Schema{IntegerIDs: true, AnyIDs: s.ids == nil, Recognize: codec.CheckOrigin}
 	if s.ids != nil {
 		schema.IntegerIDs = s.ids.Integral()
 	}

@@ -202,6 +202,10 @@ type Schema struct {
 	// says which it is.
 	AnyIDs bool
 	Fields []Column
+	// Recognize returns an error if data cannot be what the program stores; nil: there is no such
+	// data. Before Init alters a table or directory that has records and no identity, it calls
+	// Recognize with the data of the first record, and returns the error, naming both.
+	Recognize func(data []byte) error
 }
 
 // Meta describes the data of a backend after Init.

@@ -110,10 +110,15 @@ func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.
 // prepareMeta returns the meta file that a schema needs, after writing it if it has changed. On a
 // medium that cannot be written, what is there will do if no column is missing.
 func (l *lock) prepareMeta(ctx context.Context, f *folder, m *meta, s driver.Schema) (*meta, error) {
+	fresh, changed := m == nil, false
+	if fresh {
+		if err := f.recognize(ctx, s); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.clean(f); err != nil {
 		return nil, err
 	}
-	fresh, changed := m == nil, false
 	if fresh {
 		if err := f.checkIDs(ctx, s.IntegerIDs); err != nil {
 			return nil, err

@@ -33,10 +33,15 @@ func (in *initializer) create(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	if err := in.addColumns(ctx, c, l, tab); err != nil {
+	if err := in.readStores(ctx, c, l); err != nil {
 		return err
 	}
-	if err := in.readStores(ctx, c, l); err != nil {
+	if adopted && !l.counter {
+		if err := in.recognize(ctx, c, l); err != nil {
+			return err
+		}
+	}
+	if err := in.addColumns(ctx, c, l, tab); err != nil {
 		return err
 	}
 	if adopted {
@@ -79,6 +84,28 @@ func (in *initializer) addColumns(ctx context.Context, c *conn, l *layout, tab *
 		if err := define(ctx, c, "ALTER TABLE "+l.table+" ADD COLUMN "+def.sql); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// recognize returns an error if a table that is not in the engine's own table has the records of
+// another program: it is not altered then.
+func (in *initializer) recognize(ctx context.Context, c *conn, l *layout) error {
+	if in.schema.Recognize == nil {
+		return nil
+	}
+	var first cell
+	found, err := c.one(ctx, "SELECT "+l.data.quoted+" FROM "+l.table+" ORDER BY "+l.id.quoted+" LIMIT 1", nil, &first)
+	if err != nil || !found {
+		return err
+	}
+	data, err := first.bytes(true)
+	if err == nil {
+		err = in.schema.Recognize(data)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: table %q is of another program, and is not altered: the %s of its first row is %w (#table= or Options.Table names another table; Options.NoCreate opens this one as it is)",
+			in.dialect.Location(), l.name, colData, err)
 	}
 	return nil
 }

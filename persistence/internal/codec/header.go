@@ -46,6 +46,11 @@ func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
 		return Header{}, fmt.Errorf("%s: %w", what, driver.ErrCorrupt)
 	}
 	end := len(data) - sumLen
+	if !hasMark(data) {
+		if kind := looksLike(data); kind != "" {
+			return corrupt("not a record of Brine: it looks like " + kind)
+		}
+	}
 	if end < len(headStart) {
 		return corrupt("too short for a record")
 	}
