@@ -210,7 +210,7 @@ func canonicalFloat(f float64) (any, error) {
 	case f == 0:
 		return 0.0, nil
 	case math.IsInf(f, 0):
-		return nil, errors.New("an infinite number")
+		return nil, fmt.Errorf("%v is infinite", f)
 	}
 	return f, nil
 }

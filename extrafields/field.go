@@ -291,7 +291,7 @@ func (f *Field) checkIndexed(v any) error {
 			return nil
 		}
 		if n := utf8.RuneCountInString(v); n > driver.MaxIndexedTextLen {
-			return fmt.Errorf("text of %d characters in an indexed column: at most %d", n, driver.MaxIndexedTextLen)
+			return fmt.Errorf("text %.10q… of %d characters in an indexed column: at most %d", v, n, driver.MaxIndexedTextLen)
 		}
 	case []byte:
 		if len(v) > driver.MaxIndexedBytesLen {

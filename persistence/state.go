@@ -37,8 +37,8 @@ func (s *Store) readState(obj any, id ID) (state string) {
 	defer func() {
 		if p := recover(); p != nil {
 			state = unknownState
-			s.logger.Warn("the state of an object could not be read: it is stored as "+unknownState,
-				"column", driver.ColState, "type", fmt.Sprintf("%T", obj), "id", string(id), "error", fmt.Sprint(p))
+			s.warnFailure("the state of an object could not be read and is stored as "+unknownState+": correct the method State, or Options.State",
+				driver.ColState, obj, id, fmt.Errorf("panic: %v", p))
 		}
 	}()
 	if s.stateOf != nil {
@@ -191,7 +191,7 @@ func stateText(t reflect.Type) func(reflect.Value) string {
 }
 
 // fields returns the values of the extra columns of obj. A failing extractor results in NULL
-// and a warning.
+// and a warning, once for each mistake and type.
 func (s *Store) fields(obj any, id ID) []any {
 	if len(s.extras) == 0 {
 		return nil
@@ -200,8 +200,8 @@ func (s *Store) fields(obj any, id ID) []any {
 	for i, f := range s.extras {
 		v, err := f.Value(obj)
 		if err != nil {
-			s.logger.Warn("an extra field could not be read: its column becomes NULL",
-				"column", f.Column().Name, "type", fmt.Sprintf("%T", obj), "id", string(id), "error", err)
+			s.warnFailure("an extra field could not be read and its column becomes NULL: correct its path or function, or name the types that it is for with Only",
+				f.Column().Name, obj, id, err)
 			continue
 		}
 		values[i] = v

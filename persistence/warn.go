@@ -18,6 +18,8 @@ type warned struct {
 	mu   sync.Mutex
 	seen map[string]bool
 	last map[string]time.Time // by type: when noneFound looked
+	// failures counts, by kind, those that were logged.
+	failures map[string]int
 }
 
 const maxWarnings = 1000
@@ -33,6 +35,40 @@ func (w *warned) first(what string) bool {
 	}
 	w.seen[what] = true
 	return true
+}
+
+// maxFailures is how many different failures of one kind are logged.
+const maxFailures = 10
+
+// failure reports whether a failure of a kind, which is told by what, is logged: the first of each
+// text is, up to maxFailures of a kind. last says that no more of the kind will be.
+func (w *warned) failure(kind, what string) (log, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failures[kind] >= maxFailures || w.seen[kind+"\x00"+what] || len(w.seen) >= maxWarnings {
+		return false, false
+	}
+	if w.seen == nil {
+		w.seen = make(map[string]bool)
+	}
+	if w.failures == nil {
+		w.failures = make(map[string]int)
+	}
+	w.seen[kind+"\x00"+what] = true
+	w.failures[kind]++
+	return true, w.failures[kind] == maxFailures
+}
+
+// warnFailure logs that a column of an object could not be computed.
+func (s *Store) warnFailure(what, column string, obj any, id ID, err error) {
+	log, last := s.warned.failure(fmt.Sprintf("%s of %T", column, obj), err.Error())
+	if !log {
+		return
+	}
+	if last {
+		what += "; further failures of this column and type are not logged"
+	}
+	s.logger.Warn(what, "column", column, "type", fmt.Sprintf("%T", obj), "id", string(id), "error", err)
 }
 
 // due reports whether noneFound looks for what, for the first time within a minute.

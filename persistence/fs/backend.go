@@ -47,6 +47,7 @@ type Backend struct {
 	path string // absolute
 	opts driver.OpenOptions
 	log  *slog.Logger
+	told driver.Told // damaged records that were logged
 
 	// Tests change these before the first call.
 	window    int                     // how many IDs a scan holds

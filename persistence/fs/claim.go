@@ -250,7 +250,9 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 		h, data, err := l.readRecord(e.Name)
 		switch {
 		case unreadable(err):
-			l.b.log.Warn("the claim of a damaged record cannot be ended", "directory", b.path, "file", e.Name, "error", err)
+			if b.told.First("end " + e.Name) {
+				b.log.Warn("the claim of a damaged record cannot be ended, and the record stays as it is", "directory", b.path, "file", e.Name, "error", err)
+			}
 			x.Remove(e.Name)
 			continue
 		case errors.Is(err, errAbsent), err == nil && (h.id != e.ID || !lapsed(&h.claim)):

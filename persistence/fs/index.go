@@ -141,9 +141,11 @@ func (l *lock) readEntry(x *index, name string) error {
 	return err
 }
 
-// unclaimable says why a record cannot be claimed.
+// unclaimable logs, once, why a record cannot be claimed.
 func (l *lock) unclaimable(name string, err error) {
-	l.b.log.Warn("a damaged record cannot be claimed", "directory", l.b.path, "file", name, "error", err)
+	if l.b.told.First("claim " + name) {
+		l.b.log.Warn("a damaged record cannot be claimed, and stays as it is", "directory", l.b.path, "file", name, "error", err)
+	}
 }
 
 // applied tells the index what this Backend has just committed. Where it does not know all that

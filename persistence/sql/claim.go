@@ -192,7 +192,9 @@ func (cl *claiming) skip(err error) error {
 		return err
 	}
 	cl.skipped = true
-	cl.b.options.Logger.Warn("a record cannot be claimed", "table", cl.l.name, "error", err)
+	if cl.b.told.First(err.Error()) {
+		cl.b.options.Logger.Warn("a damaged record cannot be claimed, and stays as it is", "table", cl.l.name, "error", err)
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 type dialect struct {
 	settings
 	logger *slog.Logger
+	told   driver.Told // what was logged
 }
 
 var _ sql.Dialect = (*dialect)(nil)

@@ -143,7 +143,10 @@ func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, erro
 			return nil, err
 		}
 		if err = probe(ctx, reader); err == nil {
-			d.logger.Warn("sqlite database opened for reading only", "path", d.path, "as", mode, "why", why)
+			if d.told.First(mode) { // not again after each Reset
+				d.logger.Warn("a SQLite database is opened for reading only, and every write will fail: to write, this user needs the right to write the file and its folder",
+					"path", d.path, "as", mode, "why", why)
+			}
 			return &sql.Pools{Writer: reader, Reader: reader, Readers: d.readers, ReadOnly: d.readOnly(why)}, nil
 		}
 		failed = errors.Join(err, reader.Close())
