@@ -142,33 +142,36 @@ func (kv *KV) equal(rec, before *driver.Record, drop bool) (bool, error) {
 	if bytes.Equal(rec.Data, before.Data) {
 		return true, nil
 	}
-	head, err := records.Parse(rec.Data, kv.c.s.limits)
-	if err != nil || !slices.Contains(records.NamesLike(before.Type), head.Type) {
-		return false, nil
-	}
-	t, _, err := records.Resolve(before.Type)
-	if err != nil {
-		return false, nil
-	}
-	ptr := reflect.New(t).Interface()
-	out, err := records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
-	if err != nil || !out.Differs && len(out.Unknown) == 0 && head.Type == before.Type {
-		return false, nil
-	}
-	again, err := kv.encode(string(rec.ID), natural(ptr))
-	if err != nil || !bytes.Equal(again.Data, before.Data) {
-		return false, nil
-	}
-	if drop || kv.c.s.dropUnknown {
-		return true, nil
+	out, ptr, same := kv.reread(rec, before)
+	if !same || drop || kv.c.s.dropUnknown {
+		return same, nil
 	}
 	if v := out.Kept.Newer(); v > 0 {
-		return false, fmt.Errorf("the pair has version %d of %s, and this program has %d: %w", v, before.Type, records.Version(t), ErrUnstorable)
+		return false, fmt.Errorf("the pair has version %d of %s, and this program has %d: %w", v, before.Type, records.Version(reflect.TypeOf(ptr).Elem()), ErrUnstorable)
 	}
 	if i := slices.IndexFunc(out.Unknown, isLostInPair); i >= 0 {
 		return false, fmt.Errorf("%s: the pair holds this field, and the new value would not: %w", out.Unknown[i].Path, ErrUnstorable)
 	}
 	return true, nil
+}
+
+// reread decodes rec and reports whether its value, encoded by this program, is before.
+func (kv *KV) reread(rec, before *driver.Record) (out codec.Outcome, ptr any, same bool) {
+	head, err := records.Parse(rec.Data, kv.c.s.limits)
+	if err != nil || !slices.Contains(records.NamesLike(before.Type), head.Type) {
+		return out, nil, false
+	}
+	t, _, err := records.Resolve(before.Type)
+	if err != nil {
+		return out, nil, false
+	}
+	ptr = reflect.New(t).Interface()
+	out, err = records.Decode(head, ptr, codec.DecodeOptions{Limits: kv.c.s.limits})
+	if err != nil || !out.Differs && len(out.Unknown) == 0 && head.Type == before.Type {
+		return out, nil, false
+	}
+	again, err := kv.encode(string(rec.ID), natural(ptr))
+	return out, ptr, err == nil && bytes.Equal(again.Data, before.Data)
 }
 
 // Range streams the pairs whose keys begin with the prefix, or all if it is "", in the byte

@@ -38,8 +38,7 @@ func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, 
 		f.inside, where = *to, Inside
 	}
 	if where == Aside {
-		var ok bool
-		elem := false
+		var elem, ok bool
 		if f.first, f.second, elem, ok = d.c.placeOf(&k.region, d.path, pl); !ok || elem {
 			where = Lost
 		}
