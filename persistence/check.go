@@ -14,12 +14,13 @@ import (
 
 // The kinds of findings of Check.
 const (
-	// Corrupt: the record or pair is damaged: its checksum, its header, its body or a column. Err is
-	// ErrCorrupt.
+	// Corrupt: the record or pair is damaged: its checksum, its header, its body or a column. Err
+	// is ErrCorrupt.
 	Corrupt FindingKind = iota + StaleColumn + 1
 	// Dangling: the record ID refers to Ref, which does not exist. Err is ErrDangling.
 	Dangling
-	// Mismatch: the columns disagree with the record: its type, its size or, in a directory, its ID.
+	// Mismatch: the columns disagree with the record: its type, its size or, in a directory, its
+	// ID.
 	Mismatch
 	// ExpiredClaim: the claim of the record has lapsed, and nobody has claimed it since.
 	// [Store.ReleaseExpired] ends it.
@@ -39,8 +40,8 @@ type CheckOptions struct {
 
 // Check reads records whole and tells what is wrong with them: the findings of the kinds [Corrupt],
 // [Dangling], [Mismatch], [ExpiredClaim] and [Stray], and [Unloadable] for a record of a format
-// newer than this program or over its [Limits]. It needs no types and changes nothing. What is found
-// can be put away with [Store.Quarantine] and [Store.QuarantineKeys].
+// newer than this program or over its [Limits]. It needs no types and changes nothing. What is
+// found can be put away with [Store.Quarantine] and [Store.QuarantineKeys].
 //
 // It reads page by page, as [Store.List] does, a page with all that it refers to in one view. A
 // damaged record is a Finding and no error; an error ends the iteration. Whether a claim has lapsed

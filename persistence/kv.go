@@ -81,9 +81,9 @@ func (kv *KV) Delete(ctx context.Context, key string) error {
 // equal if their records have equal bytes: equal maps are equal, and so are NaN and NaN, but
 // not int(1) and int64(1), nor a nil and an empty slice.
 //
-// What another version of the program stored is compared as this one reads it. Where it holds fields
-// that the type of this program lacks, or is of a newer version, next would be stored without: that
-// is ErrUnstorable, unless Options.DropUnknown is set.
+// What another version of the program stored is compared as this one reads it. Where it holds
+// fields that the type of this program lacks, or is of a newer version, next would be stored
+// without: that is ErrUnstorable, unless Options.DropUnknown is set.
 func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
 	swapped, err = kv.swap(ctx, key, old, next)
 	return swapped, kv.c.s.fail("kv swap", ID(key), err)
@@ -135,9 +135,9 @@ func (kv *KV) swap(ctx context.Context, key string, old, next any) (bool, error)
 	return false, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
 }
 
-// equal reports whether the value of rec, as this program reads it, is that of before. It is an error
-// if it is and overwriting it would drop what another version of the program stored, unless drop is
-// true. A record that cannot be read equals none.
+// equal reports whether the value of rec, as this program reads it, is that of before. It is an
+// error if it is and overwriting it would drop what another version of the program stored, unless
+// drop is true. A record that cannot be read equals none.
 func (kv *KV) equal(rec, before *driver.Record, drop bool) (bool, error) {
 	if bytes.Equal(rec.Data, before.Data) {
 		return true, nil

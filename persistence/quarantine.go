@@ -72,9 +72,9 @@ func (p *putAway) mutation(op driver.Op) driver.Mutation {
 // store.
 var quarantineLimits = codec.Limits{MaxBytes: math.MaxInt64, MaxDepth: defaultMaxDepth}
 
-// Quarantine puts records away, readable or not: byte for byte, with all their columns, revision and
-// claim, the reason and the time. They are then in a table or directory beside the store, and no
-// other call finds them. All are put away in one atomic step, or none is: ErrNotFound names the
+// Quarantine puts records away, readable or not: byte for byte, with all their columns, revision
+// and claim, the reason and the time. They are then in a table or directory beside the store, and
+// no other call finds them. All are put away in one atomic step, or none is: ErrNotFound names the
 // first that does not exist. What refers to them is left alone, and cannot be loaded until they are
 // put back with [Store.Unquarantine]. A record of a format newer than this program is
 // errors.ErrUnsupported and stays.
@@ -243,8 +243,8 @@ func (p *putAway) record() (driver.Record, error) {
 	}, nil
 }
 
-// quarantinePrefix returns what the IDs in quarantine of a record, pair or stray begin with. Those of
-// others may begin so too.
+// quarantinePrefix returns what the IDs in quarantine of a record, pair or stray begin with. Those
+// of others may begin so too.
 func quarantinePrefix(id ID, key string) string {
 	kind, name := "id:", string(id)
 	if key != "" {
@@ -259,8 +259,8 @@ func quarantinePrefix(id ID, key string) string {
 }
 
 // Quarantined streams what was put away, in the order of the IDs and then of the time. An error of
-// ErrCorrupt concerns one entry, which cannot be read itself, and the iteration continues; any other
-// error ends it. A damaged record is no error: Err of what is yielded says what is wrong.
+// ErrCorrupt concerns one entry, which cannot be read itself, and the iteration continues; any
+// other error ends it. A damaged record is no error: Err of what is yielded says what is wrong.
 func (s *Store) Quarantined(ctx context.Context) iter.Seq2[QuarantinedRecord, error] {
 	return func(yield func(QuarantinedRecord, error) bool) {
 		for p, err := range s.entries(ctx, "") {
@@ -333,7 +333,7 @@ func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
 	if p.namespace() == driver.Pairs {
 		if err := s.kv.c.call(context.Background(), func(driver.Backend) error { return nil }); err != nil {
 			q.Err = err
-			return q, nil
+			return q, nil //nolint:nilerr // it is told of this record
 		}
 	}
 	var rec driver.Record
@@ -343,7 +343,7 @@ func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
 	})
 	if err != nil {
 		q.Err = err
-		return q, nil
+		return q, nil //nolint:nilerr // it is told of this record
 	}
 	if p.namespace() == driver.Objects {
 		q.Info = s.info(&rec)

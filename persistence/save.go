@@ -18,7 +18,8 @@ import (
 // Save reads everything that obj reaches: none of it may change meanwhile. When Save returns an
 // error, nothing was written and no object has changed: ErrConflict (someone else changed or
 // removed a record), ErrUnstorable, ErrDangling, ErrTooLarge, … The exception is ErrUncertain:
-// the records may have been written. (GC3Pie's SqlStore.save.)
+// the records may have been written. A save that would drop what another version of the program
+// stored is ErrUnstorable: see [Unknown]. (GC3Pie's SqlStore.save.)
 func (c *conn) Save(ctx context.Context, obj any) (ID, error) {
 	ids, err := c.save(ctx, saving{op: "save", deep: true}, obj)
 	if err != nil {
@@ -52,8 +53,9 @@ func (c *conn) Insert(ctx context.Context, id ID, obj any) error {
 
 // Replace overwrites the record with obj, and stores the objects it refers to that were never
 // saved. It checks no revision: the last writer wins. It returns ErrNotFound if there is no
-// record with the ID. A persistable object has that ID from then on. (GC3Pie's
-// SqlStore.replace.)
+// record with the ID. A persistable object has that ID from then on. What a loaded obj keeps of
+// another version of the program is written too; a new obj keeps nothing of what it overwrites.
+// (GC3Pie's SqlStore.replace.)
 func (c *conn) Replace(ctx context.Context, id ID, obj any) error {
 	_, err := c.save(ctx, saving{op: "replace", under: id, rootOp: driver.Update}, obj)
 	return err

@@ -93,7 +93,8 @@ var (
 	databases  = []string{".db", ".sqlite", ".sqlite3"} // what names of SQLite databases end with
 )
 
-// checkBarePath returns an error for a text without a scheme that is hardly the path of a directory.
+// checkBarePath returns an error for a text without a scheme that is hardly the path of a
+// directory.
 func checkBarePath(raw string, u url.URL) error {
 	first, _, slashes := strings.Cut(raw, "//")
 	switch {
@@ -118,7 +119,7 @@ func checkBarePath(raw string, u url.URL) error {
 	if i := strings.IndexAny(name, "?#"); i >= 0 {
 		name = name[:i]
 	}
-	why := ""
+	var why string
 	info, err := os.Stat(filepath.FromSlash(u.Path()))
 	switch {
 	case err == nil && info.Mode().IsRegular():

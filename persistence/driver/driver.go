@@ -65,9 +65,9 @@ type Backend interface {
 	View(ctx context.Context, fn func(Reader) error) error
 
 	// Apply makes all the mutations or none, and returns only when they are durable. ms names no
-	// record twice. revs[i] is the new revision of ms[i].Rec (0 for Delete, Withdraw and Restore). Apply does not modify
-	// ms or anything it points to. Writers do not deadlock: Apply orders the writes itself, by
-	// namespace and ID.
+	// record twice. revs[i] is the new revision of ms[i].Rec (0 for Delete, Withdraw and Restore).
+	// Apply does not modify ms or anything it points to. Writers do not deadlock: Apply orders the
+	// writes itself, by namespace and ID.
 	//
 	// If several mutations fail, the RecordError concerns the first of them in the order of ms;
 	// [Mutation.Check] defines the error. If the outcome cannot be determined the error is

@@ -24,7 +24,8 @@ const (
 type Namespacer interface {
 	// InitNamespace is Init for another namespace. It is called after Init and before ns is first
 	// used, is idempotent, and obeys the same OpenOptions. Each handle must call it before it uses
-	// ns. If ns is not there and nothing may be created, the error is ErrNotFound. NewRefs of a Mutation always refer to objects, whatever its namespace.
+	// ns. If ns is not there and nothing may be created, the error is ErrNotFound. NewRefs of a
+	// Mutation always refer to objects, whatever its namespace.
 	InitNamespace(ctx context.Context, ns Namespace, s Schema) error
 }
 

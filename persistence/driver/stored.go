@@ -61,8 +61,8 @@ type storedValue struct {
 // storedBinary is the kind of a text that is no UTF-8.
 const storedBinary = "binary text"
 
-// EncodeRow returns a row as JSON, which [DecodeRow] reads: a stored form for backends whose records
-// are rows.
+// EncodeRow returns a row as JSON, which [DecodeRow] reads: a stored form for backends whose
+// records are rows.
 func EncodeRow(row []NamedValue) ([]byte, error) {
 	stored := make([]storedValue, len(row))
 	for i, c := range row {

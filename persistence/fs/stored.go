@@ -70,8 +70,8 @@ func (b *Backend) Stored(ctx context.Context, ns driver.Namespace, ids []driver.
 	return found, nil
 }
 
-// fileOf returns the file of a record. Where the name is hashed and the file too damaged to tell its
-// ID, Scan gives the name for the ID.
+// fileOf returns the file of a record. Where the name is hashed and the file too damaged to tell
+// its ID, Scan gives the name for the ID.
 func (f *folder) fileOf(id driver.ID) file {
 	if _, hashed, _ := idOf(string(id)); hashed {
 		return file{f, string(id)}

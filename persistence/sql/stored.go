@@ -15,8 +15,8 @@ var _ driver.Salvager = (*Backend)(nil)
 // moves reports whether a mutation is about stored forms.
 func moves(m *driver.Mutation) bool { return m.Op == driver.Withdraw || m.Op == driver.Restore }
 
-// Stored implements [driver.Salvager]. The stored form of a record is its row, with all columns that
-// the table has.
+// Stored implements [driver.Salvager]. The stored form of a record is its row, with all columns
+// that the table has.
 func (b *Backend) Stored(ctx context.Context, ns driver.Namespace, ids []driver.ID, strays []string) (found []driver.Stored, err error) {
 	o, ts, err := b.ready(ctx)
 	if err != nil {

@@ -148,9 +148,9 @@ func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
 }
 
 // placeOf returns the place of a struct of pl, which path leads to and whose own step is the last.
-// A second place, if it has one, names it too: a map may be in another variable by the time that the
-// struct is encoded. placeOf reports false for a struct that moves. elem: it is in a map in an element
-// of a slice, and lasts only as long as the program keeps that map.
+// A second place, if it has one, names it too: a map may be in another variable by the time that
+// the struct is encoded. placeOf reports false for a struct that moves. elem: it is in a map in an
+// element of a slice, and lasts only as long as the program keeps that map.
 func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, elem, ok bool) {
 	w, ok := c.wayTo(r, path[:len(path)-1])
 	if !ok || w.moves {

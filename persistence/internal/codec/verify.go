@@ -60,18 +60,15 @@ func (v *verifier) plain() bool {
 			if len(open) >= d.maxDepth || t.n > uint64(len(b)-end) {
 				return false
 			}
-			if t.fam == famArray && v.inBounds(end) && v.isTime(t) {
-				if decTime(d, unsafe.Pointer(new(time.Time))) != nil {
-					return false
-				}
-				end = d.pos
-				break
+			after, ok := v.time(t, end)
+			switch {
+			case !ok:
+				return false
+			case after > 0:
+				end = after
+			default:
+				open = append(open, containerOf(t))
 			}
-			in := container{left: t.n, isMap: t.fam == famMap}
-			if in.isMap {
-				in.left *= 2
-			}
-			open = append(open, in)
 		}
 		d.pos = end
 		for len(open) > 0 && open[len(open)-1].left == 0 {
@@ -79,6 +76,25 @@ func (v *verifier) plain() bool {
 		}
 	}
 	return d.pos == len(b)
+}
+
+// time returns the end of the time that the array t begins, 0 if it begins none. It reports false for
+// one that is malformed.
+func (v *verifier) time(t token, content int) (end int, ok bool) {
+	if t.fam != famArray || !v.inBounds(content) || !v.isTime(t) {
+		return 0, true
+	}
+	if decTime(&v.d, unsafe.Pointer(new(time.Time))) != nil {
+		return 0, false
+	}
+	return v.d.pos, true
+}
+
+func containerOf(t token) container {
+	if t.fam == famMap {
+		return container{left: 2 * t.n, isMap: true}
+	}
+	return container{left: t.n}
 }
 
 // inBounds reports whether the value at a position is there as far as its head says, as isTime
