@@ -78,8 +78,8 @@ func (v *verifier) plain() bool {
 	return d.pos == len(b)
 }
 
-// time returns the end of the time that the array t begins, 0 if it begins none. It reports false for
-// one that is malformed.
+// time returns the end of the time that the array t begins, 0 if it begins none. It reports false
+// for one that is malformed.
 func (v *verifier) time(t token, content int) (end int, ok bool) {
 	if t.fam != famArray || !v.inBounds(content) || !v.isTime(t) {
 		return 0, true
