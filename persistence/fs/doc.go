@@ -22,7 +22,8 @@
 // The folder of a namespace has the files of its records, its temporaries and a .brine.meta of its
 // own. The lock, the commit file and the number of the last change are those of the directory.
 //
-// Whatever else stands in the directory is not read, altered or removed, and counts as absent: what
+// Whatever else stands in the directory is not altered or removed, unless Strays has named it and it
+// is then put away, and counts as absent: what
 // is no regular file, what no ID is escaped to, what does not begin like a record. A file that does
 // is a record, damaged or not.
 //
