@@ -43,12 +43,13 @@ type CheckOptions struct {
 // newer than this program or over its [Limits]. It needs no types and changes nothing. What is
 // found can be put away with [Store.Quarantine] and [Store.QuarantineKeys].
 //
-// It reads page by page, as [Store.List] does, a page with all that it refers to in one view. A
-// damaged record is a Finding and no error; an error ends the iteration. Whether a claim has lapsed
-// is judged by the clock of this machine.
+// It reads page by page, as [Store.List] does. A reference is given as dangling only if the record
+// that it leads to was missing in the view that has the record that refers to it; one that comes to
+// dangle while Check runs may not be found. A damaged record is a Finding and no error; an error
+// ends the iteration. Whether a claim has lapsed is judged by the clock of this machine.
 func (c *conn) Check(ctx context.Context, o CheckOptions) iter.Seq2[Finding, error] {
 	return func(yield func(Finding, error) bool) {
-		ch := &checker{ctx: ctx, o: &o, yield: yield}
+		ch := &checker{ctx: ctx, o: &o, yield: yield, known: idSets{}}
 		err := ch.run(c)
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(Finding{}, c.s.fail("check", "", err))
@@ -66,6 +67,7 @@ type checker struct {
 	yield func(Finding, error) bool
 
 	done, total int64
+	known       idSets // records that are there, as far as was seen
 }
 
 func (ch *checker) run(c *conn) error {
@@ -119,7 +121,11 @@ func (ch *checker) count(c *conn, q *driver.Query, pairs bool) error {
 // check checks the records of one namespace.
 func (ch *checker) check(c *conn, q *driver.Query) error {
 	q.Parts = driver.Info | driver.Data
-	page := &checkPage{c: c, ctx: ch.ctx}
+	q.Columns = []string{driver.ColType, driver.ColSize, driver.ColClaimUntil}
+	known := &idSet{}
+	ch.known[c.namespace] = known
+	page := &checkPage{c: c, ctx: ch.ctx, known: known}
+	listed := false
 	p := c.newPager(q, dataPage, page, page.refer)
 	for more := true; more; {
 		var err error
@@ -128,6 +134,12 @@ func (ch *checker) check(c *conn, q *driver.Query) error {
 		}
 		for _, err := range p.bad {
 			page.damaged(err)
+		}
+		if more && len(page.refs) > 0 && !listed {
+			if err := ch.list(c, known); err != nil {
+				return err
+			}
+			listed = true
 		}
 		for _, f := range page.findings {
 			if !ch.yield(f, nil) {
@@ -141,6 +153,20 @@ func (ch *checker) check(c *conn, q *driver.Query) error {
 	return nil
 }
 
+// list takes in the IDs that there are, as many as there is room for: references to them need no
+// look.
+func (ch *checker) list(c *conn, known *idSet) error {
+	for id, err := range stream(c, ch.ctx, "check", idPage, &driver.Query{}, nil, func(rec *driver.Record) ID { return rec.ID }) {
+		switch {
+		case err == nil && !known.add(id):
+			return nil
+		case err != nil && !concernsOneRecord(err):
+			return err
+		}
+	}
+	return nil
+}
+
 // strays tells of what belongs to nothing.
 func (ch *checker) strays(c *conn) error {
 	var found []driver.Stray
@@ -149,7 +175,7 @@ func (ch *checker) strays(c *conn) error {
 		if !ok {
 			return nil
 		}
-		for s, err := range finder.Strays(ch.ctx) {
+		for s, err := range finder.Strays(ch.ctx, ch.known.has) {
 			if err != nil {
 				return err
 			}
@@ -174,7 +200,8 @@ type checkPage struct {
 	ctx context.Context
 
 	findings []Finding
-	ids      map[ID]bool // of the records of the page
+	known    *idSet      // records that have been seen
+	ids      map[ID]bool // records that exist, of those that the page is about and that are not known
 	refs     []reference
 	now      time.Time
 }
@@ -198,7 +225,7 @@ func (p *checkPage) row(rec *driver.Record) {
 	if idfactory.Validate(rec.ID, p.c.namespace == driver.Objects && s.ids.Integral()) != nil {
 		return // a stray
 	}
-	p.ids[rec.ID] = true
+	p.known.add(rec.ID)
 	if rec.Claim.Owner != "" && !rec.Claim.Until.After(p.now) {
 		p.add(rec.ID, ExpiredClaim, fmt.Sprintf("the claim of %q has lapsed at %v", rec.Claim.Owner, rec.Claim.Until), nil)
 	}
@@ -233,7 +260,7 @@ func (p *checkPage) row(rec *driver.Record) {
 func (p *checkPage) refer(r driver.Reader) error {
 	var outside []ID
 	for _, ref := range p.refs {
-		if !p.ids[ref.to] {
+		if !p.known.has(ref.to) {
 			outside = append(outside, ref.to)
 		}
 	}
@@ -248,7 +275,7 @@ func (p *checkPage) refer(r driver.Reader) error {
 		}
 	}
 	for _, ref := range p.refs {
-		if !p.ids[ref.to] {
+		if !p.known.has(ref.to) && !p.ids[ref.to] {
 			what := "refers to"
 			if ref.lazy {
 				what = "refers lazily to"
@@ -290,6 +317,7 @@ func (p *checkPage) damaged(err error) {
 	kind, id := Corrupt, ID("")
 	if re, ok := errors.AsType[*driver.RecordError](err); ok {
 		id, err = re.ID, re.Err
+		p.known.add(id)
 	}
 	if errors.Is(err, driver.ErrMismatch) {
 		kind = Mismatch

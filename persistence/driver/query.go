@@ -34,9 +34,12 @@ type Query struct {
 
 	// Columns names the columns to read of Info, Version and Fields, if Parts includes these; nil
 	// means all. Other columns need not be read. Claim.Until and Claim.Token are read together with
-	// the owner.
+	// the owner. [ColSize] may be among them.
 	Columns []string
 }
+
+// ColSize names, in Query.Columns alone, the size of a record.
+const ColSize = "size"
 
 // Wants reports whether q asks for a column, other than the ID.
 func (q *Query) Wants(column string) bool {

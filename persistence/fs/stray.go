@@ -22,10 +22,10 @@ const strayChunk = 1024
 // Strays implements [driver.StrayFinder]. Strays are files that no ID leads to: what is no regular
 // file, what does not begin like a record, a record that is not under the name of its ID, and names
 // that no ID of the namespace has. The Key is the path in the directory. It reads the beginning of
-// every file, with pauses for writers.
-func (b *Backend) Strays(ctx context.Context) iter.Seq2[driver.Stray, error] {
+// every file that was not seen, with pauses for writers.
+func (b *Backend) Strays(ctx context.Context, seen func(driver.Namespace, driver.ID) bool) iter.Seq2[driver.Stray, error] {
 	return func(yield func(driver.Stray, error) bool) {
-		if err := b.eachStray(ctx, yield); err != nil && !errors.Is(err, errEnough) {
+		if err := b.eachStray(ctx, seen, yield); err != nil && !errors.Is(err, errEnough) {
 			yield(driver.Stray{}, err)
 		}
 	}
@@ -34,7 +34,7 @@ func (b *Backend) Strays(ctx context.Context) iter.Seq2[driver.Stray, error] {
 // errEnough: the caller of an iterator has broken off.
 var errEnough = errors.New("iteration was broken off")
 
-func (b *Backend) eachStray(ctx context.Context, yield func(driver.Stray, error) bool) error {
+func (b *Backend) eachStray(ctx context.Context, seen func(driver.Namespace, driver.ID) bool, yield func(driver.Stray, error) bool) error {
 	if err := b.begin(); err != nil {
 		return err
 	}
@@ -50,7 +50,8 @@ func (b *Backend) eachStray(ctx context.Context, yield func(driver.Stray, error)
 		}
 		f, err := d.in(ns)
 		if err == nil {
-			err = b.straysIn(ctx, f, all[ns], yield)
+			known := func(id driver.ID) bool { return seen != nil && seen(ns, id) }
+			err = b.straysIn(ctx, f, all[ns], known, yield)
 		}
 		if err != nil {
 			return err
@@ -60,7 +61,7 @@ func (b *Backend) eachStray(ctx context.Context, yield func(driver.Stray, error)
 }
 
 // straysIn yields the strays of one folder.
-func (b *Backend) straysIn(ctx context.Context, f *folder, s *schema, yield func(driver.Stray, error) bool) error {
+func (b *Backend) straysIn(ctx context.Context, f *folder, s *schema, known func(driver.ID) bool, yield func(driver.Stray, error) bool) error {
 	dir, err := f.root.Open(".")
 	if err != nil {
 		return err
@@ -74,6 +75,10 @@ func (b *Backend) straysIn(ctx context.Context, f *folder, s *schema, yield func
 		if err != nil {
 			return err
 		}
+		names = slices.DeleteFunc(names, func(name string) bool {
+			id, hashed, ok := idOf(name)
+			return ok && !hashed && known(id)
+		})
 		found, err := b.straysAmong(ctx, f, s, names)
 		if err != nil {
 			return err

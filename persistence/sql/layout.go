@@ -13,7 +13,7 @@ import (
 // Names of the columns that no query names.
 const (
 	colData = "data"
-	colSize = "size"
+	colSize = driver.ColSize
 )
 
 // libraryColumns are the columns that every table made by the engine has besides id and data, in

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
 		s.columns = append(s.columns, l.data)
 	}
 	for _, c := range l.told {
-		if c == l.size && q.Parts&driver.Info != 0 && q.Columns == nil || c != l.size && q.Wants(c.name) {
+		if c == l.size && q.Parts&driver.Info != 0 && (q.Columns == nil || slices.Contains(q.Columns, driver.ColSize)) || c != l.size && q.Wants(c.name) {
 			s.columns = append(s.columns, c)
 		}
 	}

@@ -15,7 +15,7 @@ var _ driver.StrayFinder = (*Backend)(nil)
 // Strays implements [driver.StrayFinder]. Strays are rows of the tables of this store whose ID no
 // record can have, and rows of the engine's own table that are about a table that does not exist.
 // The Key of a row is the name of its table, a slash and its ID.
-func (b *Backend) Strays(ctx context.Context) iter.Seq2[driver.Stray, error] {
+func (b *Backend) Strays(ctx context.Context, _ func(driver.Namespace, driver.ID) bool) iter.Seq2[driver.Stray, error] {
 	return func(yield func(driver.Stray, error) bool) {
 		var found []driver.Stray
 		o, ts, err := b.ready(ctx)

@@ -13,7 +13,7 @@ import (
 // Verify checks the body of a record as far as that can be done without its types. Its error is
 // that of [Codec.Generic], nil if Generic can read the body.
 func (c *Codec) Verify(h Header, lim Limits, forms *GenericForms) error {
-	v := verifier{genericDecoder{
+	v := verifier{genericDecoder: genericDecoder{
 		d: decoder{c: c, buf: h.body, maxDepth: genericDepth(lim), version: h.format, root: anyType},
 		h: &h,
 	}}
@@ -25,7 +25,10 @@ func (c *Codec) Verify(h Header, lim Limits, forms *GenericForms) error {
 }
 
 // A verifier makes one pass over a body, and nothing of it.
-type verifier struct{ genericDecoder }
+type verifier struct {
+	genericDecoder
+	at time.Time // of no interest
+}
 
 // A container is an array or map that the pass is inside of.
 type container struct {
@@ -43,11 +46,10 @@ func (v *verifier) plain() bool {
 	var room [24]container
 	open := room[:0]
 	for once := true; once || len(open) > 0; once = false {
-		t := readToken(b[d.pos:])
-		if t.fam == famInvalid || t.payload() > uint64(len(b)-d.pos-t.head) {
+		t, end := v.head()
+		if end < 0 {
 			return false
 		}
-		end := d.pos + t.head + int(t.payload())
 		if k := len(open); k > 0 && !open[k-1].next(t, b[d.pos:end]) {
 			return false
 		}
@@ -60,14 +62,10 @@ func (v *verifier) plain() bool {
 			if len(open) >= d.maxDepth || t.n > uint64(len(b)-end) {
 				return false
 			}
-			after, ok := v.time(t, end)
-			switch {
-			case !ok:
+			if !v.zonedTime(t, end) {
+				open = append(open, contained(t))
+			} else if end = v.timeEnd(); end < 0 {
 				return false
-			case after > 0:
-				end = after
-			default:
-				open = append(open, containerOf(t))
 			}
 		}
 		d.pos = end
@@ -78,23 +76,28 @@ func (v *verifier) plain() bool {
 	return d.pos == len(b)
 }
 
-// time returns the end of the time that the array t begins, 0 if it begins none. It reports false
-// for one that is malformed.
-func (v *verifier) time(t token, content int) (end int, ok bool) {
-	if t.fam != famArray || !v.inBounds(content) || !v.isTime(t) {
-		return 0, true
+func contained(t token) container {
+	in := container{left: t.n, isMap: t.fam == famMap}
+	if in.isMap {
+		in.left *= 2
 	}
-	if decTime(&v.d, unsafe.Pointer(new(time.Time))) != nil {
-		return 0, false
-	}
-	return v.d.pos, true
+	return in
 }
 
-func containerOf(t token) container {
-	if t.fam == famMap {
-		return container{left: 2 * t.n, isMap: true}
+// zonedTime reports whether a container, whose first element is at first, is a time with an offset.
+func (v *verifier) zonedTime(t token, first int) bool {
+	return t.fam == famArray && v.inBounds(first) && v.isTime(t)
+}
+
+// timeEnd returns the end of the time at the position, or -1 if it is malformed.
+func (v *verifier) timeEnd() int {
+	at := v.d.pos
+	err := decTime(&v.d, unsafe.Pointer(&v.at))
+	end := v.d.pos
+	if v.d.pos = at; err != nil {
+		return -1
 	}
-	return container{left: t.n}
+	return end
 }
 
 // inBounds reports whether the value at a position is there as far as its head says, as isTime
@@ -102,6 +105,23 @@ func containerOf(t token) container {
 func (v *verifier) inBounds(pos int) bool {
 	t := readToken(v.d.buf[pos:])
 	return t.payload() <= uint64(len(v.d.buf)-pos-t.head)
+}
+
+// head returns the token at the position, and the end of the value, or of its head if it holds
+// others; -1: it is not there as a whole. It is readToken, but for texts that are short.
+func (v *verifier) head() (token, int) {
+	b := v.d.buf[v.d.pos:]
+	if len(b) > 0 && b[0]&0xe0 == codeFixStr {
+		if n := int(b[0] & 0x1f); n < len(b) {
+			return token{fam: famStr, code: b[0], n: uint64(n), head: 1}, v.d.pos + 1 + n
+		}
+		return token{}, -1
+	}
+	t := readToken(b)
+	if t.fam == famInvalid || t.payload() > uint64(len(b)-t.head) {
+		return token{}, -1
+	}
+	return t, v.d.pos + t.head + int(t.payload())
 }
 
 // next is told of a value in the array or map. It reports false for a key that is no text or does
@@ -125,10 +145,7 @@ func (v *verifier) extension(t token, content []byte) bool {
 		among = v.h.Lazy
 	case extEager:
 	case extTime:
-		at := v.d.pos
-		err := decTime(&v.d, unsafe.Pointer(new(time.Time)))
-		v.d.pos = at
-		return err == nil
+		return v.timeEnd() >= 0
 	default:
 		return false
 	}

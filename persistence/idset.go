@@ -1,0 +1,67 @@
+package persistence
+
+import (
+	"hash/maphash"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// An idSet is a set of IDs of bounded memory: what it has no room for it does not take in. Integers
+// take a bit each where they are dense, other IDs their hash of 64 bits.
+type idSet struct {
+	blocks map[int64]*[idBlock / 64]uint64
+	hashes map[uint64]struct{}
+}
+
+const (
+	idBlock   = 1 << 16 // integers of a block, which has 8 KiB
+	maxBlocks = 512
+	maxHashes = 1 << 17
+)
+
+var idSeed = maphash.MakeSeed()
+
+// add takes in an ID, and reports whether there was room.
+func (s *idSet) add(id ID) bool {
+	n, ok := id.Seq()
+	if !ok || id.Prefix() != "" {
+		if s.hashes == nil {
+			s.hashes = make(map[uint64]struct{})
+		}
+		if len(s.hashes) >= maxHashes {
+			return false
+		}
+		s.hashes[maphash.String(idSeed, string(id))] = struct{}{}
+		return true
+	}
+	at, bit := n/idBlock, uint64(n%idBlock)
+	block := s.blocks[at]
+	if block == nil {
+		if len(s.blocks) >= maxBlocks {
+			return false
+		}
+		if s.blocks == nil {
+			s.blocks = make(map[int64]*[idBlock / 64]uint64)
+		}
+		block = new([idBlock / 64]uint64)
+		s.blocks[at] = block
+	}
+	block[bit/64] |= 1 << (bit % 64)
+	return true
+}
+
+// has reports whether the set has an ID.
+func (s *idSet) has(id ID) bool {
+	n, ok := id.Seq()
+	if !ok || id.Prefix() != "" {
+		_, ok := s.hashes[maphash.String(idSeed, string(id))]
+		return ok
+	}
+	block := s.blocks[n/idBlock]
+	return block != nil && block[uint64(n%idBlock)/64]&(1<<(uint64(n%idBlock)%64)) != 0
+}
+
+// idSets are sets of IDs by namespace.
+type idSets map[driver.Namespace]*idSet
+
+func (s idSets) has(ns driver.Namespace, id ID) bool { return s[ns] != nil && s[ns].has(id) }
