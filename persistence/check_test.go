@@ -90,7 +90,7 @@ func (m *medium) store(t *testing.T, id persistence.ID, data []byte) {
 	m.exec(t, fmt.Sprintf("UPDATE store SET data = %s WHERE id = %s", literal, id))
 }
 
-func findings(t *testing.T, s *persistence.Store, o persistence.CheckOptions) (all []persistence.Finding) {
+func checked(t *testing.T, s *persistence.Store, o persistence.CheckOptions) (all []persistence.Finding) {
 	t.Helper()
 	for f, err := range s.Check(t.Context(), o) {
 		check(t, err)
@@ -128,7 +128,7 @@ func TestCheckFindsNothingInASoundStore(t *testing.T) {
 		must[[]*persistence.Claim](t)(s.Claim(ctx, nil, persistence.ClaimOptions{Owner: "me", Lease: time.Hour, Limit: 3}))
 		check(t, s.KV().Set(ctx, "a key", "a value"))
 		var done, total int64
-		got := findings(t, s, persistence.CheckOptions{Progress: func(d, n int64) { done, total = d, n }})
+		got := checked(t, s, persistence.CheckOptions{Progress: func(d, n int64) { done, total = d, n }})
 		if len(got) != 0 {
 			t.Errorf("found in a sound store: %+v", got)
 		}
@@ -156,7 +156,7 @@ func TestCheckFindsEveryFlippedByte(t *testing.T) {
 			spoilt := bytes.Clone(whole)
 			spoilt[i] ^= 1 << (i % 8)
 			m.store(t, bad, spoilt)
-			got := findings(t, s, persistence.CheckOptions{})
+			got := checked(t, s, persistence.CheckOptions{})
 			if len(got) != 1 || got[0].ID != bad && got[0].Key != string(bad) {
 				t.Fatalf("byte %d of %d: %+v", i, len(whole), got)
 			}
@@ -168,7 +168,7 @@ func TestCheckFindsEveryFlippedByte(t *testing.T) {
 			}
 		}
 		m.store(t, bad, whole)
-		if got := findings(t, s, persistence.CheckOptions{}); len(got) != 0 {
+		if got := checked(t, s, persistence.CheckOptions{}); len(got) != 0 {
 			t.Errorf("the record is whole again: %+v", got)
 		}
 	})
@@ -215,7 +215,7 @@ func TestCheckFindsEachKindMadeByHand(t *testing.T) {
 				"Corrupt key bad", "Mismatch key bad", "Mismatch key good", "Stray key brine_stores/dropped", "Stray key store_kv/"}
 		}
 		got := map[string]bool{}
-		for _, text := range short(findings(t, s, persistence.CheckOptions{})) {
+		for _, text := range short(checked(t, s, persistence.CheckOptions{})) {
 			got[text] = true
 		}
 		for _, text := range want {
@@ -227,7 +227,7 @@ func TestCheckFindsEachKindMadeByHand(t *testing.T) {
 		if len(got) > 0 {
 			t.Errorf("found besides: %v", got)
 		}
-		one := short(findings(t, s, persistence.CheckOptions{Query: &persistence.Query{Where: []persistence.Cond{persistence.Eq("id", 6)}}}))
+		one := short(checked(t, s, persistence.CheckOptions{Query: &persistence.Query{Where: []persistence.Cond{persistence.Eq("id", 6)}}}))
 		if d := cmp.Diff([]string{"ExpiredClaim 6"}, one); d != "" {
 			t.Errorf("with a query: %s", d)
 		}

@@ -165,7 +165,7 @@ func TestQuarantineOfWhatCannotBeRead(t *testing.T) {
 		var bad []persistence.ID
 		keys := strays
 		before := map[string][]any{}
-		for _, f := range findings(t, s, persistence.CheckOptions{}) {
+		for _, f := range checked(t, s, persistence.CheckOptions{}) {
 			switch {
 			case f.Kind == persistence.Corrupt && f.ID != "":
 				bad = append(bad, f.ID)
@@ -181,7 +181,7 @@ func TestQuarantineOfWhatCannotBeRead(t *testing.T) {
 		wantIs(t, s.QuarantineKeys(ctx, "no such", "nothing"), persistence.ErrNotFound, "nothing")
 		check(t, s.Quarantine(ctx, "damaged", bad...))
 		check(t, s.QuarantineKeys(ctx, "damaged or stray", keys...))
-		if got := findings(t, s, persistence.CheckOptions{}); len(got) != 0 {
+		if got := checked(t, s, persistence.CheckOptions{}); len(got) != 0 {
 			t.Errorf("still found: %+v", got)
 		}
 		if n := must[int64](t)(s.Count(ctx, nil)); n != 4 {
@@ -210,7 +210,7 @@ func TestQuarantineOfWhatCannotBeRead(t *testing.T) {
 				t.Errorf("%s came back as another: %s", key, d)
 			}
 		}
-		if got := findings(t, s, persistence.CheckOptions{}); len(got) != 5 {
+		if got := checked(t, s, persistence.CheckOptions{}); len(got) != 5 {
 			t.Errorf("found when they are back: %+v", got)
 		}
 	})
@@ -277,7 +277,7 @@ func TestARecordIsInOnePlaceWhenTheProcessIsKilled(t *testing.T) {
 		if !bytes.Equal(m.stored(t, ids[2]), data) {
 			t.Error("the damaged record has changed on its way")
 		}
-		if got := findings(t, s, persistence.CheckOptions{}); len(got) != 1 {
+		if got := checked(t, s, persistence.CheckOptions{}); len(got) != 1 {
 			t.Errorf("found: %+v", got)
 		}
 	})
