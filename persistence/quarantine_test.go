@@ -3,8 +3,10 @@ package persistence_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -212,6 +214,29 @@ func TestQuarantineOfWhatCannotBeRead(t *testing.T) {
 		}
 		if got := checked(t, s, persistence.CheckOptions{}); len(got) != 5 {
 			t.Errorf("found when they are back: %+v", got)
+		}
+	})
+}
+
+func TestARecordOfANewerFormatIsNoDamageAndNotPutAway(t *testing.T) {
+	media(t, func(t *testing.T, m *medium) {
+		if m.dir != "" {
+			t.Skip("package fs tests newer files")
+		}
+		s, ctx := open(t, m.url, nil), t.Context()
+		must[persistence.ID](t)(s.Save(ctx, &Task{Name: "newer"}))
+		data := m.stored(t, "1")
+		end := len(data) - 4
+		data[7] = 0x7f // the version
+		binary.BigEndian.PutUint32(data[end:], crc32.Checksum(data[:end-1], castagnoli))
+		m.store(t, "1", data)
+		got := checked(t, s, persistence.CheckOptions{})
+		if len(got) != 1 || got[0].Kind != persistence.Unloadable || got[0].ID != "1" || !errors.Is(got[0].Err, errors.ErrUnsupported) {
+			t.Errorf("found: %+v", got)
+		}
+		wantIs(t, s.Quarantine(ctx, "why not", "1"), errors.ErrUnsupported, `"1"`, "newer")
+		if !bytes.Equal(m.stored(t, "1"), data) {
+			t.Error("it has changed")
 		}
 	})
 }

@@ -70,6 +70,16 @@ func TestAFileOfANewerVersion(t *testing.T) {
 	if now, err := os.ReadFile(path); err != nil || string(now) != string(file) {
 		t.Errorf("the file has changed: %v", err)
 	}
+	for stray, err := range b.Strays(t.Context(), nil) {
+		t.Errorf("a stray %v, %v", stray, err)
+	}
+	forms, err := b.Stored(t.Context(), driver.Objects, []driver.ID{"b"}, nil)
+	if err != nil || len(forms) != 1 {
+		t.Fatalf("%d stored forms, %v", len(forms), err)
+	}
+	if _, err := b.OpenStored(driver.Objects, forms[0]); !errors.Is(err, errors.ErrUnsupported) || errors.Is(err, driver.ErrCorrupt) {
+		t.Errorf("its stored form is %v", err)
+	}
 	file[size-1]++ // a wrong checksum
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)

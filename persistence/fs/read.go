@@ -149,17 +149,26 @@ func (r *recordFile) data() ([]byte, error) {
 // newerVersion returns the version in the mark of a file that begins with b, if that is newer than
 // this package and the header is intact; else 0.
 func newerVersion(f *os.File, b []byte) byte {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return newerThan(f, info.Size(), b)
+}
+
+// newerThan is newerVersion for a file of a size that r reads.
+func newerThan(r io.ReaderAt, length int64, b []byte) byte {
 	const last = len(recordMark) - 1
 	if len(b) < frame.HeadLen || string(b[:last]) != recordMark[:last] || b[last] <= recordMark2[last] || b[last] > '9' {
 		return 0
 	}
 	mark := string(b[:frame.MarkLen])
 	size, err := frame.Len(mark, b)
-	if info, serr := f.Stat(); err != nil || serr != nil || size > info.Size() {
+	if err != nil || size > length {
 		return 0
 	}
 	whole := make([]byte, size)
-	if _, err := f.ReadAt(whole, 0); err != nil {
+	if _, err := r.ReadAt(whole, 0); err != nil && !errors.Is(err, io.EOF) {
 		return 0
 	}
 	if _, err := frame.Open(mark, whole); err != nil {

@@ -150,8 +150,11 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 	if err == nil {
 		err = sameID(s.ID, h.id)
 	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		err = damaged(err)
+	}
 	if err != nil {
-		return driver.Record{}, &driver.RecordError{ID: s.ID, Err: damaged(err)}
+		return driver.Record{}, &driver.RecordError{ID: s.ID, Err: err}
 	}
 	rec.Data = data
 	return rec, nil
@@ -161,6 +164,9 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 func parseFile(b []byte) (header, []byte, error) {
 	n, err := frame.Len(markOf(b), b)
 	if err != nil {
+		if v := newerThan(bytes.NewReader(b), int64(len(b)), b); v > 0 {
+			err = fmt.Errorf("header version %c: %w", v, errors.ErrUnsupported)
+		}
 		return header{}, nil, err
 	}
 	if n > int64(len(b)) {

@@ -130,13 +130,13 @@ func (f file) stray(s *schema, buf []byte) (what string, err error) {
 		return f.foreign(named)
 	case errors.Is(err, errAbsent): // removed meanwhile
 		return "", nil
-	case err != nil && !errors.Is(err, driver.ErrCorrupt):
+	case err != nil && !unreadable(err):
 		return "", err
 	case !named:
 		return "its name is that of no ID", nil
-	case err != nil: // a damaged record
+	case err != nil: // a damaged record, or a newer one
 		if !hashed && !storable(id, s.IntegerIDs) {
-			return fmt.Sprintf("damaged, and %q is no ID of this store", id), nil
+			return fmt.Sprintf("it cannot be read, and %q is no ID of this store", id), nil
 		}
 		return "", nil
 	case !storable(r.id, s.IntegerIDs):
