@@ -27,7 +27,7 @@ func Validate(id ID, integer bool) error {
 		return fmt.Errorf("ID %q holds a NUL", s)
 	case integer:
 		if _, ok := parseDecimal(s); !ok {
-			return fmt.Errorf("ID %q is not a canonical decimal of 64 bits", s)
+			return fmt.Errorf("ID %q is not a canonical decimal of 64 bits, and the store has integer IDs (Options.IDs chooses others for a new store)", s)
 		}
 	}
 	return nil

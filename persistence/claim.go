@@ -133,7 +133,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 	for _, id := range slices.SortedFunc(maps.Keys(bad), s.values.CompareIDs) {
 		errs = append(errs, s.fail("claim", id, bad[id]))
 	}
-	return claims, errors.Join(errs...)
+	return claims, joined(errs...)
 }
 
 func (s *Store) newClaim(rec *driver.Record) *Claim {

@@ -214,7 +214,7 @@ func (sv *saver) present() error {
 	}
 	for _, id := range ids {
 		if !there[id] {
-			return &driver.RecordError{ID: id, Err: ErrConflict}
+			return &driver.RecordError{ID: id, Err: errRemoved}
 		}
 	}
 	return nil
@@ -238,7 +238,11 @@ func (sv *saver) explain(err error) error {
 	}
 	switch {
 	case errors.Is(err, ErrNotFound) && !it.force:
-		return &driver.RecordError{ID: re.ID, Err: ErrConflict} // removed since, in a table without revisions
+		return &driver.RecordError{ID: re.ID, Err: errRemoved} // in a table without revisions
+	case errors.Is(err, driver.ErrRemoved):
+		return &driver.RecordError{ID: re.ID, Err: errRemoved}
+	case errors.Is(err, ErrConflict) && !errors.Is(err, driver.ErrClaimLost):
+		return &driver.RecordError{ID: re.ID, Err: fmt.Errorf("%w: load it again and repeat the change", re.Err)}
 	case errors.Is(err, ErrDangling) && it.op == driver.Create && !it.force:
 		return &Error{Op: sv.saving.op, URL: sv.s.url,
 			Err: fmt.Errorf("new %s refers to %q: %w", it.typ, re.Ref, re.Err)}

@@ -3,6 +3,7 @@ package persistence
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -46,6 +47,71 @@ var (
 	ErrReadOnly = driver.ErrReadOnly
 )
 
+// errRemoved is the ErrConflict of an object whose record is no longer there.
+var errRemoved = fmt.Errorf("%w: Insert under its ID stores it again", driver.ErrRemoved)
+
+// several are errors that mostly concern one record each. The text is that of the first, with the
+// number of the others and the first of their IDs; errors.Is and errors.As find all.
+type several []error
+
+const maxNamed = 10
+
+func (e several) Error() string {
+	text := e[0].Error()
+	if one, ok := e[0].(*Error); ok { //nolint:errorlint // the outermost, whose URL what wraps e has too
+		text = one.Err.Error()
+		if one.ID != "" {
+			text = fmt.Sprintf("record %q: %s", one.ID, text)
+		}
+	}
+	if len(e) == 1 {
+		return text
+	}
+	more := "errors"
+	if len(e) == 2 {
+		more = "error"
+	}
+	text += fmt.Sprintf(" (and %d more %s", len(e)-1, more)
+	var ids []string
+	for _, err := range e[1:min(len(e), maxNamed+1)] {
+		if id := recordOf(err); id != "" {
+			ids = append(ids, fmt.Sprintf("%q", id))
+		}
+	}
+	if len(ids) > 0 {
+		text += ", of " + strings.Join(ids, ", ")
+		if len(e)-1 > maxNamed {
+			text += ", …"
+		}
+	}
+	return text + ")"
+}
+
+// recordOf returns the ID of the record that an error concerns, if it concerns one.
+func recordOf(err error) ID {
+	if e, ok := errors.AsType[*Error](err); ok && e.ID != "" {
+		return e.ID
+	}
+	if e, ok := errors.AsType[*driver.RecordError](err); ok {
+		return e.ID
+	}
+	return ""
+}
+
+func (e several) Unwrap() []error { return e }
+
+// joined returns the errors that are not nil as one.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return several(errs)
+}
+
 // An Error is what a Store returns: an operation, the record concerned, the
 // store, and the cause.
 type Error struct {
@@ -63,12 +129,33 @@ func (e *Error) Error() string {
 	if e.ID != "" {
 		fmt.Fprintf(&b, " %q", string(e.ID))
 	}
+	cause := e.Err.Error()
 	if u := e.URL.String(); u != "" {
-		b.WriteString(" (" + u + ")")
+		for _, place := range placesOf(e.URL) {
+			cause = strings.TrimPrefix(cause, place+": ")
+		}
+		if place, rest, ok := strings.Cut(cause, ": "); ok && (strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "mysql:")) {
+			cause = rest
+		}
+		if !slices.ContainsFunc(placesOf(e.URL), func(place string) bool { return strings.Contains(cause, place) }) {
+			b.WriteString(" (" + u + ")")
+		}
 	}
 	b.WriteString(": ")
-	b.WriteString(e.Err.Error())
+	b.WriteString(cause)
 	return b.String()
+}
+
+// placesOf returns what the errors of the backends call the place of a URL, the longest first.
+func placesOf(u url.URL) []string {
+	path := u.Path()
+	switch {
+	case u.Scheme() != "sqlite" && u.Scheme() != "file":
+		return []string{u.String()}
+	case len(path) < 2 || path == ":memory:" || !strings.HasPrefix(path, "/"):
+		return []string{u.String()}
+	}
+	return []string{u.String(), u.Scheme() + ":" + path, path}
 }
 
 // Unwrap returns the cause.

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -37,7 +38,7 @@ func (g *gate) enter(ctx context.Context) error {
 		select {
 		case <-paused:
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("the store waits for PostFork since PreFork was called: %w", ctx.Err())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/idfactory"
@@ -176,7 +177,12 @@ func anyOf(names []string) []any {
 func (s *Store) checkColumn(name string) error {
 	if _, ok := s.columns[name]; !ok && name != driver.ColID {
 		known := append(slices.Sorted(maps.Keys(s.columns)), driver.ColID)
-		return fmt.Errorf("query: unknown column %q: did you mean %q?", name, driver.Nearest(name, known))
+		slices.Sort(known)
+		guess := ""
+		if like := driver.Similar(name, known); like != "" {
+			guess = fmt.Sprintf("did you mean %q? ", like)
+		}
+		return fmt.Errorf("query: unknown column %q: %scolumns are %s; Options.ExtraFields adds more", name, guess, strings.Join(known, ", "))
 	}
 	if slices.Contains(s.missing, name) {
 		return fmt.Errorf("query: the table has no column %q: %w", name, errors.ErrUnsupported)

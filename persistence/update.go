@@ -228,8 +228,5 @@ func (c *conn) inChunks(ctx context.Context, q *Query, fn func(*driver.Query, []
 
 // join joins err, which may be nil, with errors of single records.
 func join(err error, others []error) error {
-	if len(others) == 0 {
-		return err
-	}
-	return errors.Join(append([]error{err}, others...)...)
+	return joined(append([]error{err}, others...)...)
 }

@@ -35,8 +35,10 @@ type item struct {
 // enlistRoot adds root i to the worklist.
 func (sv *saver) enlistRoot(i int, obj any) error {
 	t := typeOf(obj)
-	if v := reflect.ValueOf(obj); t == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+	if v := reflect.ValueOf(obj); t == nil {
 		return fmt.Errorf("nil is no object: %w", ErrUnstorable)
+	} else if v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("a nil %T is no object: %w", obj, ErrUnstorable)
 	}
 	if _, err := records.TypeName(t); err != nil {
 		return err

@@ -44,7 +44,7 @@ type Claiming struct {
 func (c *Claiming) Check() error {
 	switch {
 	case c.Owner == "":
-		return errors.New("a claim without an owner")
+		return errors.New("a claim without an owner: set Owner")
 	case utf8.RuneCountInString(c.Owner) > MaxOwnerLen:
 		return fmt.Errorf("the owner of the claim has %d characters, at most %d: %w", utf8.RuneCountInString(c.Owner), MaxOwnerLen, ErrTooLarge)
 	case !utf8.ValidString(c.Owner) || strings.IndexByte(c.Owner, 0) >= 0:

@@ -108,10 +108,25 @@ func (m *Mutation) check(found *Record) error {
 	switch {
 	case found == nil && unconditional:
 		return ErrNotFound
-	case found == nil,
-		m.IfRev != 0 && found.Revision != 0 && m.IfRev != found.Revision,
-		m.Token != 0 && m.Token != found.Claim.Token:
-		return ErrConflict
+	case found == nil:
+		return ErrRemoved
+	case m.Token != 0 && m.Token != found.Claim.Token:
+		return ErrClaimLost
+	case m.IfRev != 0 && found.Revision != 0 && m.IfRev != found.Revision:
+		return &conflict{fmt.Sprintf("record was changed since it was read: revision %d was expected, and it has revision %d", m.IfRev, found.Revision)}
 	}
 	return nil
 }
+
+// A conflict is an ErrConflict that says what is in conflict.
+type conflict struct{ text string }
+
+func (c *conflict) Error() string { return c.text }
+
+func (c *conflict) Unwrap() error { return ErrConflict }
+
+// ErrRemoved is the ErrConflict of a record that is no longer there.
+var ErrRemoved error = &conflict{"record was removed since it was read"}
+
+// ErrClaimLost is the ErrConflict of a claim that is not the one that the record has.
+var ErrClaimLost error = &conflict{"the claim is over: it was released, or its lease ended and the record was claimed again"}

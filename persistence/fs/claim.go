@@ -183,7 +183,7 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 		Op: driver.Check, Rec: driver.Record{ID: id}, Token: token,
 	}}}
 	if token == 0 { // which a Mutation takes for any
-		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrClaimLost}
 	}
 	if err := p.check(ctx); err != nil {
 		return time.Time{}, err

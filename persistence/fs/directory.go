@@ -152,6 +152,9 @@ func makeDirs(path string) error {
 	var todo []string
 	for p := path; ; p = filepath.Dir(p) {
 		info, err := os.Stat(p)
+		if err == nil && p == path && info.Mode().IsRegular() {
+			return fmt.Errorf("%s is a file, not a directory (%w): write sqlite: for a database in a file", path, syscall.ENOTDIR)
+		}
 		if err == nil && !info.IsDir() {
 			return &os.PathError{Op: "mkdir", Path: p, Err: syscall.ENOTDIR}
 		}

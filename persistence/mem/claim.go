@@ -90,7 +90,7 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	err = b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
 		was := root.get(id, cols.CompareIDs)
 		if was == nil || was.Claim.Owner == "" || was.Claim.Token != token {
-			return nil, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+			return nil, &driver.RecordError{ID: id, Err: driver.ErrClaimLost}
 		}
 		rec := *was
 		until = now().Add(lease).Truncate(time.Microsecond)

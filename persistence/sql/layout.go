@@ -167,9 +167,9 @@ func (l *layout) check(tab *Table) error {
 	id := tab.column(driver.ColID)
 	switch {
 	case l.schema.IntegerIDs && !id.Integers:
-		return fmt.Errorf("table %q keeps text IDs (its column id is %s): integer IDs do not fit", tab.Name, id.Type)
+		return fmt.Errorf("table %q keeps text IDs (its column id is %s): integer IDs do not fit: Options.IDs has to make texts, or be nil", tab.Name, id.Type)
 	case !l.schema.IntegerIDs && !id.Texts:
-		return fmt.Errorf("table %q keeps integer IDs (its column id is %s): text IDs do not fit", tab.Name, id.Type)
+		return fmt.Errorf("table %q keeps integer IDs (its column id is %s): text IDs do not fit: Options.IDs has to make integers, or be nil", tab.Name, id.Type)
 	}
 	for _, x := range tab.Indexes {
 		if x.Unique && !x.Partial && len(x.Columns) == 1 && strings.EqualFold(x.Columns[0], driver.ColID) && (l.schema.IntegerIDs || x.Binary) {

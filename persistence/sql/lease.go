@@ -37,7 +37,7 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 	case err != nil:
 		return time.Time{}, b.translate(err)
 	case !extended:
-		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrConflict}
+		return time.Time{}, &driver.RecordError{ID: id, Err: driver.ErrClaimLost}
 	}
 	return time.UnixMicro(until).UTC(), nil
 }

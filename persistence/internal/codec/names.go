@@ -310,6 +310,12 @@ func (n *names) of(t reflect.Type, registered bool, depth int) (string, error) {
 		}
 		return "map[" + key + "]" + elem, nil
 	}
+	switch t.Kind() {
+	case reflect.Func, reflect.Chan, reflect.UnsafePointer, reflect.Uintptr:
+		if registered {
+			return "", fmt.Errorf("a %v cannot be stored: leave it out, or tag the field msgpack:\"-\": %w", t, driver.ErrUnstorable)
+		}
+	}
 	if registered {
 		return "", fmt.Errorf("type %v behind an interface needs Register: %w", t, driver.ErrUnstorable)
 	}

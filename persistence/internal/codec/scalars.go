@@ -266,7 +266,7 @@ func (d *decoder) float32(p *uint32) error {
 func buildNilOnly(pl *plan) {
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		if *(*unsafe.Pointer)(p) != nil {
-			return e.fail(driver.ErrUnstorable, "a %v that is not nil", pl.typ)
+			return e.fail(driver.ErrUnstorable, "a %v that is not nil cannot be stored: tag the field msgpack:\"-\" to leave it out", pl.typ)
 		}
 		e.buf = append(e.buf, codeNil)
 		return nil

@@ -69,7 +69,7 @@ func (d *dialect) prepareFile(create bool) (readOnly, err error) {
 	info, err := os.Stat(d.path)
 	switch {
 	case err == nil && info.IsDir():
-		return nil, fmt.Errorf("%s is a folder, not a SQLite database", d.path)
+		return nil, fmt.Errorf("%s is a folder, not a SQLite database: write file: for a store in a folder", d.path)
 	case err == nil && !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file", d.path)
 	case errors.Is(err, fs.ErrNotExist) && !create:
@@ -216,6 +216,13 @@ func primaryCode(err error) int {
 func (d *dialect) explain(err error) error {
 	if primaryCode(err) == sqlite3.SQLITE_NOTADB {
 		return fmt.Errorf("%s is not a SQLite database: %w", d.path, err)
+	}
+	if primaryCode(err) == sqlite3.SQLITE_CANTOPEN { // SQLite does not say why
+		f, why := os.Open(d.path)
+		if why != nil {
+			return fmt.Errorf("%w: %w", why, err)
+		}
+		_ = f.Close()
 	}
 	return err
 }

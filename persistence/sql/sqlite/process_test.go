@@ -23,6 +23,7 @@ var children = map[string]func() int{
 	"writer":   writerChild,
 	"batches":  batchesChild,
 	"readonly": readOnlyChild,
+	"refused":  refusedChild,
 }
 
 // child starts this test binary as another process. Its standard output is read line by line.
@@ -239,6 +240,16 @@ func TestKilledWritersLeaveWholeBatches(t *testing.T) {
 }
 
 // readOnlyChild uses a database that it may only read.
+// refusedChild prints why a database does not open.
+func refusedChild() int {
+	b, err := openInChild(childArgs()[0])
+	if err == nil {
+		return fail(errors.Join(errors.New("opened"), b.Close()))
+	}
+	fmt.Println(err)
+	return 0
+}
+
 func readOnlyChild() int {
 	ctx := context.Background()
 	b, err := openInChild(childArgs()[0])

@@ -4,10 +4,12 @@ package sqlite_test
 
 import (
 	stdsql "database/sql"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -80,6 +82,50 @@ func TestWhatCannotBeWrittenIsRead(t *testing.T) {
 			_, _ = io.Copy(io.Discard, out)
 			if err := cmd.Wait(); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// SQLite says of a file that it cannot read no more than that it is unable to open it. The test is
+// not parallel: a process that is started meanwhile would keep the copy of the binary open.
+func TestWhatCannotBeReadSaysWhy(t *testing.T) {
+	for name, tt := range map[string]struct{ folder, file os.FileMode }{
+		"file":             {0o777, 0},
+		"file, write only": {0o777, 0o222},
+		"folder":           {0, 0o666},
+		"folder and file":  {0o555, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "brine-unreadable")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			folder := filepath.Join(dir, "data")
+			path := filepath.Join(folder, "test.db")
+			b, err := openBackend(fileURL(path), driver.OpenOptions{})
+			if err == nil {
+				_, err = b.Init(t.Context(), integers)
+			}
+			if err = errors.Join(err, b.Close()); err != nil {
+				t.Fatal(err)
+			}
+			binary := filepath.Join(dir, "child")
+			copyFile(t, os.Args[0], binary, 0o755)
+			chmod(t, path, tt.file)
+			chmod(t, dir, 0o755)
+			chmod(t, folder, tt.folder)
+			t.Cleanup(func() { chmod(t, folder, 0o755) })
+			cmd := exec.CommandContext(t.Context(), binary)
+			cmd.SysProcAttr, cmd.Dir = nobody(), "/"
+			_, out := start(t, cmd, "refused", path)
+			text, err := io.ReadAll(out)
+			if err = errors.Join(err, cmd.Wait()); err != nil {
+				t.Fatal(err)
+			}
+			if got := string(text); !strings.Contains(got, "permission denied") || !strings.Contains(got, path) {
+				t.Errorf("said: %s", got)
 			}
 		})
 	}
