@@ -22,8 +22,8 @@ type Stray struct {
 type StrayFinder interface {
 	// Strays yields the strays of the namespaces that this handle has prepared, in no order. It
 	// need not see one state of them, but each was a stray at some moment of the call. An error is
-	// the last thing yielded. seen reports IDs under which the caller has just read a record, damaged
-	// or not: they need not be looked at. nil: none.
+	// the last thing yielded. seen reports IDs under which the caller has just read a record,
+	// damaged or not: they need not be looked at. nil: none.
 	Strays(ctx context.Context, seen func(Namespace, ID) bool) iter.Seq2[Stray, error]
 }
 

@@ -22,10 +22,9 @@
 // The folder of a namespace has the files of its records, its temporaries and a .brine.meta of its
 // own. The lock, the commit file and the number of the last change are those of the directory.
 //
-// Whatever else stands in the directory is not altered or removed, unless Strays has named it and it
-// is then put away, and counts as absent: what
-// is no regular file, what no ID is escaped to, what does not begin like a record. A file that does
-// is a record, damaged or not.
+// Whatever else stands in the directory is not altered or removed, unless Strays has named it and
+// it is then put away, and counts as absent: what is no regular file, what no ID is escaped to,
+// what does not begin like a record. A file that does is a record, damaged or not.
 //
 // A file is a stream of msgpack values that any msgpack tool can read: a format mark, the length of
 // the header, the header (a map), the CRC-32C of all this, the data as they are (package
