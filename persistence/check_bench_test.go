@@ -89,6 +89,9 @@ func sumRows(b *testing.B, db *sql.DB) (n int) {
 		}
 		n++
 	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
 	return n
 }
 
