@@ -22,6 +22,15 @@ type conn struct {
 // self makes a *Store a [Reader].
 func (c *conn) self() *conn { return c }
 
+// self is that of the conn, for functions that take a [Reader] or [Writer]. A nil *Store is a
+// mistake that is to be told from others.
+func (s *Store) self() *conn {
+	if s == nil {
+		panic("persistence: the *Store is nil: look at the error of MakeStore or New first")
+	}
+	return &s.conn
+}
+
 // call runs fn with the backend. PreFork, Reset and Close wait for it to return.
 func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	if err := c.s.gate.enter(ctx); err != nil {

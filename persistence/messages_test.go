@@ -294,3 +294,26 @@ func TestMessagesOfMistakes(t *testing.T) {
 		})
 	}
 }
+
+// The typed functions say that a store is nil.
+func TestNilStorePanicsClearly(t *testing.T) {
+	var s *persistence.Store
+	for name, call := range map[string]func(){
+		"Load": func() { _, _ = persistence.Load[Task](t.Context(), s, "1") },
+		"All": func() {
+			for range persistence.All[Task](t.Context(), s, nil) {
+				break
+			}
+		},
+		"Update": func() { _, _ = persistence.Update(t.Context(), s, nil, func(*Task) error { return nil }) },
+	} {
+		func() {
+			defer func() {
+				if p := fmt.Sprint(recover()); !strings.Contains(p, "the *Store is nil") {
+					t.Errorf("%s: panic %s", name, p)
+				}
+			}()
+			call()
+		}()
+	}
+}
