@@ -23,6 +23,9 @@ func (d *decoder) wrapped(elem *plan) error {
 // oneForSlice reports whether the value at pos stands for a slice of one elem. In a slice of slices
 // none does.
 func (d *decoder) oneForSlice(elem *plan) bool {
+	if d.pos < len(d.buf) && d.buf[d.pos]&0xf0 == codeFixArray {
+		return false
+	}
 	t := readToken(d.buf[d.pos:])
 	return t.fam != famArray && d.exact == 0 && !d.inElements() &&
 		elem.kind != kindMap && elem.kind != kindBytes && elem.kind != kindInterface && elem.takes(t)

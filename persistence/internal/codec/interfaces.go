@@ -197,8 +197,10 @@ func (d *decoder) typed(t token) (any, error) {
 	if err != nil {
 		return nil, &pathError{path: d.where(), errs: []error{err}}
 	}
-	if current, err := d.c.wireName(pl); err != nil || current != string(name) {
-		d.old = true // an alias, or composed of one
+	if d.c.names.aliased.Load() {
+		if current, err := d.c.wireName(pl); err != nil || current != string(name) {
+			d.old = true // an alias, or composed of one
+		}
 	}
 	// No value has such a type, and it would be depth that nobody counts.
 	if pl.kind == kindInterface {

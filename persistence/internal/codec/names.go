@@ -26,6 +26,7 @@ type names struct {
 	aliases map[reflect.Type][]string // further names, which are in byName too
 	inUse   map[string]reflect.Type   // types in use, by default name; nil: several have it
 	wire    atomic.Pointer[map[string]*plan]
+	aliased atomic.Bool     // there are aliases
 	made    map[string]bool // composed types made because some bytes named them
 }
 
@@ -104,6 +105,7 @@ func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
 		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
 	}
 	n.byName[name] = t
+	n.aliased.Store(true)
 	if !slices.Contains(n.aliases[t], name) {
 		n.aliases[t] = append(n.aliases[t], name)
 	}

@@ -150,7 +150,10 @@ func (d *decoder) signed(bits int) (int64, error) {
 		d.pos++
 		return int64(d.buf[d.pos-1]), nil
 	}
-	t := d.integer()
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famInt {
+		t = d.integer(t)
+	}
 	if t.fam != famInt {
 		return 0, d.mismatch("an integer")
 	}
@@ -168,7 +171,10 @@ func (d *decoder) unsigned(bits int) (uint64, error) {
 		d.pos++
 		return uint64(d.buf[d.pos-1]), nil
 	}
-	t := d.integer()
+	t := readToken(d.buf[d.pos:])
+	if t.fam != famInt {
+		t = d.integer(t)
+	}
 	if t.fam != famInt {
 		return 0, d.mismatch("an integer")
 	}
@@ -179,9 +185,9 @@ func (d *decoder) unsigned(bits int) (uint64, error) {
 	return t.n, nil
 }
 
-// integer reads the next token. A float that is a whole number is given as the integer.
-func (d *decoder) integer() token {
-	t := readToken(d.buf[d.pos:])
+// integer returns the next token, which is t and no integer. A float that is a whole number is given
+// as the integer.
+func (d *decoder) integer(t token) token {
 	if t.fam == famArray && d.unwrap() {
 		t = readToken(d.buf[d.pos:])
 	}
