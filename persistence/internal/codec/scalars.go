@@ -185,8 +185,8 @@ func (d *decoder) unsigned(bits int) (uint64, error) {
 	return t.n, nil
 }
 
-// integer returns the next token, which is t and no integer. A float that is a whole number is given
-// as the integer.
+// integer returns the next token, which is t and no integer. A float that is a whole number is
+// given as the integer.
 func (d *decoder) integer(t token) token {
 	if t.fam == famArray && d.unwrap() {
 		t = readToken(d.buf[d.pos:])
