@@ -57,7 +57,8 @@ func (c *Codec) Regeneric(h Header, v any, lim Limits, forms *GenericForms, o *O
 	}
 	e.eager.sort(&e.sorter)
 	e.lazy.sort(&e.sorter)
-	h.Eager, h.Lazy = slices.Clone(e.eager.list), slices.Clone(e.lazy.list)
+	// An encoder that was used before has empty lists, where Parse gives nil.
+	h.Eager, h.Lazy = append([]driver.ID(nil), e.eager.list...), append([]driver.ID(nil), e.lazy.list...)
 	h.body, h.format = bytes.Clone(e.buf[e.base:]), e.version
 	return h, nil
 }
