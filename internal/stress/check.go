@@ -10,8 +10,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// Check reads the journals of all clients that ever worked on the store, none of which may still
-// run, and the store, and tells what in the store is not as the journals say: an acknowledged
+// Check reads the store and the journals of all clients that ever worked on it. No client may still
+// run. It tells what in the store is not as the journals say: an acknowledged
 // object that is not there, one that nobody made or that was removed, an update lost or made twice,
 // an ID given twice, a graph whose parts were saved only in part.
 func Check(ctx context.Context, s *persistence.Store, journals ...string) (*Report, error) {

@@ -177,7 +177,7 @@ func (h *hold) last() int64 {
 	return h.until
 }
 
-// CheckClaims reads the journals of all claimants, none of which may still run, and the store, and
+// CheckClaims reads the store and the journals of all claimants. No claimant may still run. It
 // tells what is wrong: a task that is not done or was done twice, a token given twice, two who held
 // the same task at the same time.
 func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals ...string) (*ClaimReport, error) {

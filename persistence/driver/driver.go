@@ -223,6 +223,6 @@ type Meta struct {
 	Missing []string
 	// TextIDs says, if Schema.AnyIDs was set, that the data have text IDs.
 	TextIDs bool
-	// Catalog is that of a [Cataloger]; nil: nothing is recorded.
+	// Catalog is what the data has recorded of its extra columns: see [Cataloger]. nil: nothing.
 	Catalog *Catalog
 }

@@ -117,7 +117,7 @@ func testClaimChanges(t *testing.T, k *kit) {
 	if claim.Owner != "me" || claim.Token != 3 || got[0].Revision != 3 {
 		t.Errorf("the claim must have its owner and the new revision, 3, for token, not %+v at revision %d", claim, got[0].Revision)
 	}
-	// The clock may be that of another machine.
+	// The backend may read the clock of another machine.
 	if lasts := claim.Until.Sub(begin); lasts < long-time.Minute || lasts > long+time.Minute || claim.Until.Location() != time.UTC ||
 		!claim.Until.Equal(claim.Until.Truncate(time.Microsecond)) {
 		t.Errorf("the claim must hold for an hour, in UTC and whole microseconds, not until %v at %v", claim.Until, begin)

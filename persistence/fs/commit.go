@@ -258,8 +258,9 @@ func (f *folder) unfinished() (bool, error) {
 	return err == nil, err
 }
 
-// recover finishes the commit that a crashed writer left in a folder: the directory's own, or, by
-// an older version of this package, that of a namespace. The lock is exclusive.
+// recover finishes the commit that a crashed writer left in a folder. The folder is the directory
+// itself or, where the writer was an older version of this package, the folder of a namespace. The
+// lock is exclusive.
 func (l *lock) recover(in *folder) error {
 	b, err := in.readOwn(commitName)
 	if err != nil {

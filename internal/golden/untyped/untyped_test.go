@@ -56,7 +56,7 @@ func TestRecordsOfEveryKindOfValueAsJSON(t *testing.T) {
 	compare(t, "records.jsonl", got.String())
 }
 
-// compare holds lines against those of a file, of which very long ones are cut off.
+// compare compares lines with the lines of a file. Very long lines are cut off first.
 func compare(t *testing.T, name, got string) {
 	t.Helper()
 	var lines []string

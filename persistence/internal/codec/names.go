@@ -77,8 +77,8 @@ func (c *Codec) Register(name string, t reflect.Type) error {
 	n := &c.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if other, ok := n.byName[name]; ok && other != t {
-		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
+	if err := n.free(name, t); err != nil {
+		return err
 	}
 	if other, ok := n.byType[t]; ok && other != name {
 		return fmt.Errorf("register %v as %q: it has the name %q already", t, name, other)
@@ -101,8 +101,8 @@ func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
 	n := &c.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if other, ok := n.byName[name]; ok && other != t {
-		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
+	if err := n.free(name, t); err != nil {
+		return err
 	}
 	n.byName[name] = t
 	n.aliased.Store(true)
@@ -110,6 +110,14 @@ func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
 		n.aliases[t] = append(n.aliases[t], name)
 	}
 	c.gen.Add(1)
+	return nil
+}
+
+// free returns an error if the name belongs to another type than t. The lock is held.
+func (n *names) free(name string, t reflect.Type) error {
+	if other, ok := n.byName[name]; ok && other != t {
+		return fmt.Errorf("register %v as %q: the name belongs to %v", t, name, other)
+	}
 	return nil
 }
 
