@@ -107,8 +107,8 @@ func (ld *loader) unread(wave []*node, referrers map[ID]*node) (ids []ID) {
 	return ids
 }
 
-// readWave reads the records with the IDs; referrers has a referrer of each. Some may be absent. That
-// matters only if an object needs them.
+// readWave reads the records with the IDs; referrers has a referrer of each. Some may be absent.
+// That matters only if an object needs them.
 func (ld *loader) readWave(ctx context.Context, r driver.Reader, ids []ID, referrers map[ID]*node) error {
 	recs, err := r.Get(ctx, ids, loadParts)
 	if err != nil {

@@ -94,8 +94,8 @@ type Order struct {
 	Desc   bool
 }
 
-// A Cursor is a position in the order of a Query. It is the position of a record that has this ID and
-// these values in the columns of Query.Order (nil for NULL).
+// A Cursor is a position in the order of a Query. It is the position of a record that has this ID
+// and these values in the columns of Query.Order (nil for NULL).
 type Cursor struct {
 	Values []any
 	ID     ID

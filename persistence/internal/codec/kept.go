@@ -71,7 +71,7 @@ type region struct {
 	boxed *region        // not nil: the region that holds the interface
 }
 
-// boxed returns the region of the value that the interface variable at p, inside r, holds.
+// box returns the region of the value that the interface variable at p, inside r, holds.
 func (r *region) box(p unsafe.Pointer, depth int) region {
 	outer := *r
 	return region{at: p, depth: depth, boxed: &outer}
