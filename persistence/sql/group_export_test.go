@@ -55,13 +55,24 @@ func Together(b driver.Backend, ctxs []context.Context, batches [][]driver.Mutat
 				revs[i] = t.revs
 			}
 		}()
-		for g.Waiting() == waiting && !left.Load() {
+		// One whose context has ended enters the queue and leaves it by itself.
+		for !left.Load() && (g.Waiting() == waiting || ended(ctxs[i])) {
 			runtime.Gosched()
 		}
 	}
 	close(release)
 	wg.Wait()
 	return revs, errs, commits, int(byThemselves.Load())
+}
+
+// ended reports whether ctx has ended, without a call of its Err, which tests count.
+func ended(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Hold keeps every Apply from committing, until release.
