@@ -300,7 +300,7 @@ func (s *Store) noteQuery(ctx context.Context, q *driver.Query, columns ...strin
 	}
 	columns = append(slices.Clip(columns), q.Columns...)
 	for _, c := range q.Where {
-		columns = append(columns, c.Column)
+		columns = slices.AppendSeq(columns, c.Columns())
 	}
 	for _, o := range q.Order {
 		columns = append(columns, o.Column)

@@ -374,3 +374,32 @@ func ExampleStore_SaveOnly() {
 	// Output:
 	// test "RUNNING", compile ""
 }
+
+func ExampleStore_StatPage() {
+	ctx := context.Background()
+	store := openExample(ctx)
+	defer store.Close()
+	for i := range 5 {
+		if _, err := store.Save(ctx, &Stage{Name: fmt.Sprint("task ", i), State: []string{"NEW", "DONE"}[i%2]}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	q := &persistence.Query{Order: []persistence.Order{persistence.Desc("state")}, Limit: 2}
+	for token := ""; ; {
+		page, next, err := store.StatPage(ctx, q, token)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, info := range page {
+			fmt.Printf("%s %s;", info.ID, info.State)
+		}
+		fmt.Println()
+		if token = next; token == "" {
+			break
+		}
+	}
+	// Output:
+	// 1 NEW;3 NEW;
+	// 5 NEW;2 DONE;
+	// 4 DONE;
+}

@@ -70,30 +70,40 @@ type query struct {
 }
 
 type condition struct {
-	op     string
+	op     string // "or" has nothing but any
 	column string
 	values []any
+	any    []condition
 }
 
 func (q *query) query() *persistence.Query {
-	out := &persistence.Query{Order: q.order, Limit: q.limit}
-	for _, c := range q.where {
+	return &persistence.Query{Order: q.order, Limit: q.limit, Where: conds(q.where)}
+}
+
+func conds(list []condition) (out []persistence.Cond) {
+	for _, c := range list {
 		make1 := map[string]func(string, any) persistence.Cond{
 			"=": persistence.Eq, "!": persistence.Ne, "<": persistence.Lt, "<=": persistence.Le, ">": persistence.Gt, ">=": persistence.Ge,
 		}
 		switch c.op {
 		case "in":
-			out.Where = append(out.Where, persistence.In(c.column, c.values...))
+			out = append(out, persistence.In(c.column, c.values...))
 		case "!in":
-			out.Where = append(out.Where, persistence.NotIn(c.column, c.values...))
+			out = append(out, persistence.NotIn(c.column, c.values...))
 		case "null":
-			out.Where = append(out.Where, persistence.IsNull(c.column))
+			out = append(out, persistence.IsNull(c.column))
 		case "!null":
-			out.Where = append(out.Where, persistence.NotNull(c.column))
+			out = append(out, persistence.NotNull(c.column))
 		case "prefix":
-			out.Where = append(out.Where, persistence.HasPrefix(c.column, c.values[0].(string)))
+			out = append(out, persistence.HasPrefix(c.column, c.values[0].(string)))
+		case "suffix":
+			out = append(out, persistence.HasSuffix(c.column, c.values[0].(string)))
+		case "contains":
+			out = append(out, persistence.Contains(c.column, c.values[0].(string)))
+		case "or":
+			out = append(out, persistence.Or(conds(c.any)...))
 		default:
-			out.Where = append(out.Where, make1[c.op](c.column, c.values[0]))
+			out = append(out, make1[c.op](c.column, c.values[0]))
 		}
 	}
 	return out
@@ -312,6 +322,9 @@ func compareAny(a, b any) int {
 }
 
 func (m *model) holds(id persistence.ID, c condition) bool {
+	if c.op == "or" {
+		return slices.ContainsFunc(c.any, func(c condition) bool { return m.holds(id, c) })
+	}
 	v := m.value(id, c.column)
 	among := slices.ContainsFunc(c.values, func(w any) bool { return v != nil && compareAny(v, w) == 0 })
 	switch c.op {
@@ -323,6 +336,10 @@ func (m *model) holds(id persistence.ID, c condition) bool {
 		return (v == nil) == (c.op == "null")
 	case "prefix":
 		return v != nil && strings.HasPrefix(v.(string), c.values[0].(string))
+	case "suffix":
+		return v != nil && strings.HasSuffix(v.(string), c.values[0].(string))
+	case "contains":
+		return v != nil && strings.Contains(v.(string), c.values[0].(string))
 	}
 	if v == nil {
 		return false
@@ -497,7 +514,7 @@ var (
 		}
 		ops := []string{"=", "!", "<", "<=", ">", ">=", "in", "!in", "null", "!null"}
 		if c.column != "prio" && c.column != "score" {
-			ops = append(ops, "prefix")
+			ops = append(ops, "prefix", "suffix", "contains")
 		}
 		c.op = rapid.SampledFrom(ops).Draw(t, "op")
 		switch c.op {
@@ -511,8 +528,14 @@ var (
 		}
 		return c
 	})
+	eitherCond = rapid.Custom(func(t *rapid.T) condition {
+		if rapid.IntRange(0, 3).Draw(t, "or") > 0 {
+			return someCond.Draw(t, "condition")
+		}
+		return condition{op: "or", any: rapid.SliceOfN(someCond, 0, 3).Draw(t, "any")}
+	})
 	someQuery = rapid.Custom(func(t *rapid.T) *query {
-		q := &query{limit: rapid.IntRange(0, 3).Draw(t, "limit"), where: rapid.SliceOfN(someCond, 0, 2).Draw(t, "where")}
+		q := &query{limit: rapid.IntRange(0, 3).Draw(t, "limit"), where: rapid.SliceOfN(eitherCond, 0, 2).Draw(t, "where")}
 		for _, column := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"state", "prio", "host", "score", "type"}), 0, 2, rapid.ID).Draw(t, "order") {
 			if rapid.Bool().Draw(t, "descending") {
 				q.order, q.by = append(q.order, persistence.Desc(column)), append(q.by, "-"+column)

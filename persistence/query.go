@@ -19,13 +19,14 @@ import (
 // created, modified and those of Options.ExtraFields. Every backend gives the same result.
 //
 // An unknown column, a value of the wrong kind, or more than 500 conditions, those of Type and
-// State included, are an error before any I/O. A list of In or NotIn may have any length.
+// State included and those in an Or counted one by one, are an error before any I/O. A list of In
+// or NotIn may have any length.
 type Query struct {
 	Type  string   // name of a type, or an alias of it: all its names are meant; "" means any
 	State []string // any of these; nil means any
 	Where []Cond   // all must hold
 	Order []Order  // ties are ordered by ascending ID; NULL comes last, ascending or descending
-	After ID       // only IDs after this one; an error together with Order
+	After ID       // only IDs after this one; an error together with Order: see [Store.StatPage]
 	Limit int      // the maximum number of records; 0 means no limit
 }
 
@@ -54,40 +55,72 @@ type Cond struct {
 	column string
 	op     driver.CmpOp
 	values []any
+	any    []Cond // of an Or; none of them is an Or
 }
 
 // Eq holds where the column equals v.
-func Eq(column string, v any) Cond { return Cond{column, driver.Eq, []any{v}} }
+func Eq(column string, v any) Cond { return Cond{column: column, op: driver.Eq, values: []any{v}} }
 
 // Ne holds where the column differs from v or is NULL (as jobman's filters do).
-func Ne(column string, v any) Cond { return Cond{column, driver.Ne, []any{v}} }
+func Ne(column string, v any) Cond { return Cond{column: column, op: driver.Ne, values: []any{v}} }
 
 // Lt holds where the column is less than v.
-func Lt(column string, v any) Cond { return Cond{column, driver.Lt, []any{v}} }
+func Lt(column string, v any) Cond { return Cond{column: column, op: driver.Lt, values: []any{v}} }
 
 // Le holds where the column is at most v.
-func Le(column string, v any) Cond { return Cond{column, driver.Le, []any{v}} }
+func Le(column string, v any) Cond { return Cond{column: column, op: driver.Le, values: []any{v}} }
 
 // Gt holds where the column is greater than v.
-func Gt(column string, v any) Cond { return Cond{column, driver.Gt, []any{v}} }
+func Gt(column string, v any) Cond { return Cond{column: column, op: driver.Gt, values: []any{v}} }
 
 // Ge holds where the column is at least v.
-func Ge(column string, v any) Cond { return Cond{column, driver.Ge, []any{v}} }
+func Ge(column string, v any) Cond { return Cond{column: column, op: driver.Ge, values: []any{v}} }
 
 // IsNull holds where the column is NULL.
-func IsNull(column string) Cond { return Cond{column, driver.IsNull, nil} }
+func IsNull(column string) Cond { return Cond{column: column, op: driver.IsNull} }
 
 // NotNull holds where the column is not NULL.
-func NotNull(column string) Cond { return Cond{column, driver.NotNull, nil} }
+func NotNull(column string) Cond { return Cond{column: column, op: driver.NotNull} }
 
 // HasPrefix holds where the text column, or the ID, starts with the prefix, taken literally.
-func HasPrefix(column, prefix string) Cond { return Cond{column, driver.HasPrefix, []any{prefix}} }
+func HasPrefix(column, prefix string) Cond {
+	return Cond{column: column, op: driver.HasPrefix, values: []any{prefix}}
+}
+
+// HasSuffix holds where the text column, or the ID, ends in the suffix, taken literally. No index
+// serves it.
+func HasSuffix(column, suffix string) Cond {
+	return Cond{column: column, op: driver.HasSuffix, values: []any{suffix}}
+}
+
+// Contains holds where the text column, or the ID, has the text anywhere in it, taken literally. No
+// index serves it.
+func Contains(column, text string) Cond {
+	return Cond{column: column, op: driver.Contains, values: []any{text}}
+}
 
 // In holds where the column equals one of vs. Without vs it never holds.
-func In(column string, vs ...any) Cond { return Cond{column, driver.In, slices.Clone(vs)} }
+func In(column string, vs ...any) Cond {
+	return Cond{column: column, op: driver.In, values: slices.Clone(vs)}
+}
 
 // NotIn holds where the column equals none of vs or is NULL. Without vs it always holds.
-func NotIn(column string, vs ...any) Cond { return Cond{column, driver.NotIn, slices.Clone(vs)} }
+func NotIn(column string, vs ...any) Cond {
+	return Cond{column: column, op: driver.NotIn, values: slices.Clone(vs)}
+}
+
+// Or holds where one of conds holds, each of which may be another Or. Without conds it never holds.
+func Or(conds ...Cond) Cond {
+	or := Cond{op: driver.Or}
+	for _, c := range conds {
+		if c.op == driver.Or {
+			or.any = append(or.any, c.any...)
+			continue
+		}
+		or.any = append(or.any, c)
+	}
+	return or
+}
 
 // An Order sorts by a column; make it with [Asc] or [Desc].
 type Order struct {
@@ -133,7 +166,7 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 	dq.Limit = q.Limit
 	if q.After != "" {
 		if len(q.Order) > 0 {
-			return nil, errors.New("query: After goes with the order of IDs, not with Order")
+			return nil, errors.New("query: After goes with the order of IDs, not with Order: StatPage goes on in any order")
 		}
 		if err := idfactory.Validate(q.After, s.ids.Integral()); err != nil {
 			return nil, fmt.Errorf("query: After: %w: %w", ErrInvalidID, err)
@@ -141,8 +174,12 @@ func (s *Store) compile(q *Query) (*driver.Query, error) {
 		dq.After = &driver.Cursor{ID: q.After}
 	}
 	conds := q.conds()
-	if len(conds) > maxConds {
-		return nil, fmt.Errorf("query: %d conditions, at most %d: use In for many values of a column", len(conds), maxConds)
+	n := len(conds)
+	for _, c := range conds {
+		n += len(c.any)
+	}
+	if n > maxConds {
+		return nil, fmt.Errorf("query: %d conditions, at most %d: use In for many values of a column", n, maxConds)
 	}
 	if names := records.NamesLike(q.Type); len(names) > 1 {
 		conds[len(q.Where)] = In(driver.ColType, anyOf(names)...) // instead of the condition for q.Type
@@ -194,21 +231,32 @@ func (s *Store) compileCond(c Cond) (driver.Cond, error) {
 	if c.op == 0 {
 		return driver.Cond{}, errors.New("query: empty condition: make conditions with Eq and its like")
 	}
+	if c.op == driver.Or {
+		or := driver.Cond{Op: driver.Or}
+		for _, part := range c.any {
+			dc, err := s.compileCond(part)
+			if err != nil {
+				return driver.Cond{}, err
+			}
+			or.Any = append(or.Any, dc)
+		}
+		return or, nil
+	}
 	if err := s.checkColumn(c.column); err != nil {
 		return driver.Cond{}, err
 	}
 	dc := driver.Cond{Column: c.column, Op: c.op}
 	kind := s.columns[c.column]
-	if c.op == driver.HasPrefix {
+	if c.op.IsText() {
 		if c.column != driver.ColID && kind != driver.Text {
-			return dc, fmt.Errorf("query: column %q is of kind %s: HasPrefix is for text", c.column, kind)
+			return dc, fmt.Errorf("query: column %q is of kind %s: %q is for text", c.column, kind, c.op)
 		}
 		kind = driver.Text
 	}
 	for _, v := range c.values {
 		var cv any
 		var err error
-		if c.column == driver.ColID && c.op != driver.HasPrefix {
+		if c.column == driver.ColID && !c.op.IsText() {
 			cv, err = s.idValue(v)
 		} else {
 			cv, err = canonicalValue(kind, v)

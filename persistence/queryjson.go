@@ -21,10 +21,11 @@ import (
 //	 "order_by": [{"field": "priority", "direction": "DESC"}],
 //	 "limit": 100}
 //
-// The operators are =, !=, <, <=, >, >=, IN, !IN, PREFIX, IS NULL and IS NOT NULL, in any
-// letter case. A space may follow the "!". The operators with "!" also match NULL. With the
-// argument null, = means IS NULL and != means IS NOT NULL. A direction is ASC, the default, or
-// DESC. "after" may give an ID.
+// The operators are =, !=, <, <=, >, >=, IN, !IN, PREFIX, SUFFIX, CONTAINS, IS NULL and IS NOT
+// NULL, in any letter case. A space may follow the "!". The operators with "!" also match NULL.
+// With the argument null, = means IS NULL and != means IS NOT NULL. A filter may be {"or": [...]},
+// a list of filters of which one must hold. A direction is ASC, the default, or DESC. "after" may
+// give an ID.
 //
 // An argument is a string, a number, true or false. A column of times accepts RFC 3339 texts
 // and Unix seconds, a column of bytes accepts base64. The names of the form's own fields are
@@ -83,7 +84,7 @@ func FormatQuery(q *Query) ([]byte, error) {
 	for _, c := range q.conds() {
 		f, err := c.filter()
 		if err != nil {
-			return nil, fmt.Errorf("query: column %q: %w", c.column, err)
+			return nil, fmt.Errorf("query: %w", err)
 		}
 		form.Filters = append(form.Filters, f)
 	}
@@ -105,9 +106,10 @@ type jsonQuery struct {
 }
 
 type jsonFilter struct {
-	Field string `json:"field"`
-	Op    string `json:"op"`
-	Arg   any    `json:"arg,omitempty"`
+	Field string        `json:"field,omitempty"`
+	Op    string        `json:"op,omitempty"`
+	Arg   any           `json:"arg,omitempty"`
+	Or    *[]jsonFilter `json:"or,omitempty"` // then the others are empty
 }
 
 type jsonOrder struct {
@@ -117,18 +119,21 @@ type jsonOrder struct {
 
 var jsonOps = map[string]driver.CmpOp{
 	"=": driver.Eq, "!=": driver.Ne, "<": driver.Lt, "<=": driver.Le, ">": driver.Gt, ">=": driver.Ge,
-	"IN": driver.In, "!IN": driver.NotIn, "PREFIX": driver.HasPrefix,
+	"IN": driver.In, "!IN": driver.NotIn, "PREFIX": driver.HasPrefix, "SUFFIX": driver.HasSuffix, "CONTAINS": driver.Contains,
 	"IS NULL": driver.IsNull, "IS NOT NULL": driver.NotNull,
 }
 
 func (f jsonFilter) cond() (Cond, error) {
+	if f.Or != nil {
+		return f.or()
+	}
 	if f.Field == "" {
 		return Cond{}, errors.New("it names no field")
 	}
 	name := strings.ToUpper(strings.Join(strings.Fields(f.Op), " "))
 	op, ok := jsonOps[strings.Replace(name, "! ", "!", 1)]
 	if !ok {
-		return Cond{}, fmt.Errorf("field %q: unknown operator %q: want =, !=, <, <=, >, >=, IN, !IN, PREFIX, IS NULL or IS NOT NULL", f.Field, f.Op)
+		return Cond{}, fmt.Errorf("field %q: unknown operator %q: want =, !=, <, <=, >, >=, IN, !IN, PREFIX, SUFFIX, CONTAINS, IS NULL or IS NOT NULL", f.Field, f.Op)
 	}
 	c := Cond{column: f.Field, op: op}
 	bad := func() (Cond, error) {
@@ -159,11 +164,27 @@ func (f jsonFilter) cond() (Cond, error) {
 	case !isScalar(f.Arg):
 		return bad()
 	}
-	if _, text := f.Arg.(string); op == driver.HasPrefix && !text {
+	if _, text := f.Arg.(string); op.IsText() && !text {
 		return bad()
 	}
 	c.values = []any{jsonValue{f.Arg}}
 	return c, nil
+}
+
+// or returns the condition of a filter that is a list of others.
+func (f jsonFilter) or() (Cond, error) {
+	if f.Field != "" || f.Op != "" || f.Arg != nil {
+		return Cond{}, errors.New(`"or" stands beside "field", "op" or "arg"`)
+	}
+	var conds []Cond
+	for i, part := range *f.Or {
+		c, err := part.cond()
+		if err != nil {
+			return Cond{}, fmt.Errorf("or %d: %w", i+1, err)
+		}
+		conds = append(conds, c)
+	}
+	return Or(conds...), nil
 }
 
 func isScalar(v any) bool {
@@ -176,6 +197,16 @@ func isScalar(v any) bool {
 
 // filter returns the JSON form of a condition.
 func (c Cond) filter() (jsonFilter, error) {
+	if c.op == driver.Or {
+		parts := make([]jsonFilter, len(c.any))
+		for i, part := range c.any {
+			var err error
+			if parts[i], err = part.filter(); err != nil {
+				return jsonFilter{}, err
+			}
+		}
+		return jsonFilter{Or: &parts}, nil
+	}
 	f := jsonFilter{Field: c.column}
 	for name, op := range jsonOps {
 		if op == c.op {
@@ -189,7 +220,7 @@ func (c Cond) filter() (jsonFilter, error) {
 	for i, v := range c.values {
 		var err error
 		if values[i], err = formatValue(v); err != nil {
-			return f, err
+			return f, fmt.Errorf("column %q: %w", c.column, err)
 		}
 	}
 	switch {

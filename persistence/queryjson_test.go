@@ -44,24 +44,29 @@ func TestQueriesFromJSONSelectAsJobmansDo(t *testing.T) {
 			`{"filters": [{"field": "state", "op": "=", "arg": "DONE"}]}`:  "1 3 5 7 9",
 			`{"filters": [{"field": "state", "op": "!=", "arg": "DONE"}]}`: "2 4 6 8 10 11",
 			// NULL too.
-			`{"filters": [{"field": "prio", "op": "!=", "arg": 3}]}`:                                                         "1 2 3 5 6 7 8 9 10 11",
-			`{"filters": [{"field": "prio", "op": "! =", "arg": 3}, {"field": "prio", "op": "!in", "arg": [4, 5, 6.0]}]}`:    "1 2 3 8 9 10 11",
-			`{"filters": [{"field": "prio", "op": "! IN", "arg": []}]}`:                                                      "1 2 3 4 5 6 7 8 9 10 11",
-			`{"filters": [{"field": "prio", "op": "IN", "arg": []}]}`:                                                        "",
-			`{"filters": [{"field": "prio", "op": "IN", "arg": [1, 2]}], "order_by": [{"field": "id", "direction":"desc"}]}`: "3 2",
-			`{"filters": [{"field": "prio", "op": "=", "arg": null}]}`:                                                       "11",
-			`{"filters": [{"field": "prio", "op": "!=", "arg": null}], "limit": 2}`:                                          "1 2",
-			`{"filters": [{"field": "name", "op": "is  null"}]}`:                                                             "11",
-			`{"filters": [{"field": "name", "op": "prefix", "arg": "task 1"}]}`:                                              "2",
-			`{"filters": [{"field": "cost", "op": ">", "arg": 3}]}`:                                                          "8 9 10",
-			`{"filters": [{"field": "even", "op": "=", "arg": true}, {"field": "prio", "op": "<=", "arg": 4}]}`:              "1 3 5",
-			`{"filters": [{"field": "raw", "op": "=", "arg": "Aw=="}]}`:                                                      "4",
-			`{"filters": [{"field": "due", "op": ">=", "arg": 1000000003.5}]}`:                                               "8 9 10",
-			`{"filters": [{"field": "due", "op": "<", "arg": "2001-09-09T03:46:41+02:00"}]}`:                                 "1 2",
-			`{"filters": [{"field": "id", "op": ">", "arg": 9}]}`:                                                            "10 11",
-			`{"filters": [{"field": "id", "op": "IN", "arg": ["9", 2]}]}`:                                                    "2 9",
-			`{"order_by": [{"field": "prio", "direction": "DESC"}], "limit": 3}`:                                             "10 9 8",
-			`{"order_by": [{"field": "state"}, {"field": "prio", "direction": "DESC"}], "limit": 3}`:                         "9 7 5",
+			`{"filters": [{"field": "prio", "op": "!=", "arg": 3}]}`:                                                          "1 2 3 5 6 7 8 9 10 11",
+			`{"filters": [{"field": "prio", "op": "! =", "arg": 3}, {"field": "prio", "op": "!in", "arg": [4, 5, 6.0]}]}`:     "1 2 3 8 9 10 11",
+			`{"filters": [{"field": "prio", "op": "! IN", "arg": []}]}`:                                                       "1 2 3 4 5 6 7 8 9 10 11",
+			`{"filters": [{"field": "prio", "op": "IN", "arg": []}]}`:                                                         "",
+			`{"filters": [{"field": "prio", "op": "IN", "arg": [1, 2]}], "order_by": [{"field": "id", "direction":"desc"}]}`:  "3 2",
+			`{"filters": [{"field": "prio", "op": "=", "arg": null}]}`:                                                        "11",
+			`{"filters": [{"field": "prio", "op": "!=", "arg": null}], "limit": 2}`:                                           "1 2",
+			`{"filters": [{"field": "name", "op": "is  null"}]}`:                                                              "11",
+			`{"filters": [{"field": "name", "op": "prefix", "arg": "task 1"}]}`:                                               "2",
+			`{"filters": [{"field": "name", "op": "SUFFIX", "arg": "k 1"}]}`:                                                  "2",
+			`{"filters": [{"field": "name", "op": "Contains", "arg": "k"}], "limit": 2}`:                                      "1 2",
+			`{"filters": [{"or": [{"field": "prio", "op": "=", "arg": 3}, {"field": "name", "op": "is null"}]}]}`:             "4 11",
+			`{"filters": [{"or": [{"or": [{"field": "prio", "op": "<", "arg": 2}]}, {"field": "id", "op": "=", "arg": 9}]}]}`: "1 2 9",
+			`{"filters": [{"or": []}]}`:                             "",
+			`{"filters": [{"field": "cost", "op": ">", "arg": 3}]}`: "8 9 10",
+			`{"filters": [{"field": "even", "op": "=", "arg": true}, {"field": "prio", "op": "<=", "arg": 4}]}`: "1 3 5",
+			`{"filters": [{"field": "raw", "op": "=", "arg": "Aw=="}]}`:                                         "4",
+			`{"filters": [{"field": "due", "op": ">=", "arg": 1000000003.5}]}`:                                  "8 9 10",
+			`{"filters": [{"field": "due", "op": "<", "arg": "2001-09-09T03:46:41+02:00"}]}`:                    "1 2",
+			`{"filters": [{"field": "id", "op": ">", "arg": 9}]}`:                                               "10 11",
+			`{"filters": [{"field": "id", "op": "IN", "arg": ["9", 2]}]}`:                                       "2 9",
+			`{"order_by": [{"field": "prio", "direction": "DESC"}], "limit": 3}`:                                "10 9 8",
+			`{"order_by": [{"field": "state"}, {"field": "prio", "direction": "DESC"}], "limit": 3}`:            "9 7 5",
 			`{"after": "9"}`: "10 11",
 		} {
 			q, err := persistence.ParseQuery([]byte(text))
@@ -112,6 +117,11 @@ func TestQueriesFromJSONThatAreRefused(t *testing.T) {
 		`{"filters": [{"field": "state", "op": "<", "arg": null}]}`:          "does not go",
 		`{"filters": [{"field": "state", "op": "IS NULL", "arg": 1}]}`:       "does not go",
 		`{"filters": [{"field": "state", "op": "PREFIX", "arg": 1}]}`:        "does not go",
+		`{"filters": [{"field": "state", "op": "CONTAINS", "arg": true}]}`:   "does not go",
+		`{"filters": [{"field": "state", "op": "SUFFIX"}]}`:                  "does not go",
+		`{"filters": [{"or": [{"op": "="}]}]}`:                               "or 1: it names no field",
+		`{"filters": [{"or": [], "field": "state"}]}`:                        "stands beside",
+		`{"filters": [{"or": {"field": "state"}}]}`:                          "or",
 		`{"order_by": [{"direction": "ASC"}]}`:                               "no field",
 		`{"order_by": [{"field": "id", "direction": "DESC; DROP TABLE x"}]}`: "direction",
 	} {
@@ -186,7 +196,8 @@ func TestQueriesSelectTheSameThroughJSON(t *testing.T) {
 			case 2:
 				q.Where = append(q.Where, rapid.SampledFrom(lists).Draw(rt, "op")(column, rapid.SliceOfN(v, 0, 3).Draw(rt, "values")...))
 			default:
-				q.Where = append(q.Where, persistence.IsNull(column), persistence.HasPrefix("name", "task"))
+				q.Where = append(q.Where, persistence.Or(persistence.IsNull(column), persistence.HasPrefix("name", "task"),
+					persistence.Contains("state", "N"), persistence.Or(), persistence.HasSuffix("name", "1")))
 			}
 		}
 		if rapid.Bool().Draw(rt, "states") {

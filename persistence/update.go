@@ -169,7 +169,9 @@ func (c *conn) loadMatching(ctx context.Context, dq *driver.Query, ids []ID, wan
 // matching returns the records with the IDs that dq selects, in the order of ids.
 func (c *conn) matching(ctx context.Context, r driver.Reader, dq *driver.Query, ids []ID, parts driver.Parts) ([]driver.Record, error) {
 	for _, c := range dq.Where {
-		parts |= driver.PartOf(c.Column)
+		for column := range c.Columns() {
+			parts |= driver.PartOf(column)
+		}
 	}
 	recs, err := r.Get(ctx, ids, parts)
 	if err != nil {

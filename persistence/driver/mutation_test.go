@@ -74,7 +74,8 @@ func TestNamesOfOperations(t *testing.T) {
 	for op, want := range map[driver.CmpOp]string{
 		0: "invalid comparison 0", driver.Eq: "=", driver.Ne: "!=", driver.Lt: "<", driver.Le: "<=", driver.Gt: ">",
 		driver.Ge: ">=", driver.IsNull: "is null", driver.NotNull: "is not null", driver.HasPrefix: "has prefix",
-		driver.In: "in", driver.NotIn: "not in", driver.NotIn + 1: "invalid comparison 12",
+		driver.In: "in", driver.NotIn: "not in", driver.Contains: "contains",
+		driver.HasSuffix: "has suffix", driver.Or: "or", driver.Or + 1: "invalid comparison 15",
 	} {
 		if got := op.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -66,11 +67,17 @@ const (
 	HasPrefix
 	In    // any number of values; without values it matches nothing
 	NotIn // any number of values; without values it matches everything
+	// Contains and HasSuffix are like HasPrefix, for any place in the text and for its end.
+	Contains
+	HasSuffix
+	// Or matches what one of [Cond.Any] matches, none of which is an Or itself; without any it
+	// matches nothing. It has neither column nor values.
+	Or
 )
 
 var cmpNames = [...]string{
 	Eq: "=", Ne: "!=", Lt: "<", Le: "<=", Gt: ">", Ge: ">=", IsNull: "is null", NotNull: "is not null",
-	HasPrefix: "has prefix", In: "in", NotIn: "not in",
+	HasPrefix: "has prefix", In: "in", NotIn: "not in", Contains: "contains", HasSuffix: "has suffix", Or: "or",
 }
 
 // String returns the comparison as SQL or English writes it.
@@ -81,11 +88,27 @@ func (op CmpOp) String() string {
 	return cmpNames[op]
 }
 
-// A Cond is a condition on one column.
+// A Cond is a condition on one column, or an Or of such conditions.
 type Cond struct {
 	Column string
 	Op     CmpOp
-	Values []any // none, one or any number, as Op requires; never nil values
+	Values []any  // none, one or any number, as Op requires; never nil values
+	Any    []Cond // of an Or
+}
+
+// Columns yields the columns that the condition names, those of an Or one by one.
+func (c *Cond) Columns() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if c.Op != Or {
+			yield(c.Column)
+			return
+		}
+		for i := range c.Any {
+			if !yield(c.Any[i].Column) {
+				return
+			}
+		}
+	}
 }
 
 // An Order sorts by one column.
@@ -208,14 +231,27 @@ func rank(b bool) int {
 // Match reports whether r satisfies every condition of q. It ignores q.After and q.Limit.
 func (c *Columns) Match(q *Query, r *Record) bool {
 	for i := range q.Where {
-		if !c.holds(&q.Where[i], c.Value(r, q.Where[i].Column)) {
+		if !c.matches(&q.Where[i], r) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *Columns) holds(cond *Cond, v any) bool {
+func (c *Columns) matches(cond *Cond, r *Record) bool {
+	if cond.Op != Or {
+		return c.Holds(cond, c.Value(r, cond.Column))
+	}
+	for i := range cond.Any {
+		if c.Holds(&cond.Any[i], c.Value(r, cond.Any[i].Column)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Holds reports whether a value of the column of cond, which is no Or, satisfies it; nil is NULL.
+func (c *Columns) Holds(cond *Cond, v any) bool {
 	null := v == nil
 	switch cond.Op {
 	case IsNull:
@@ -231,12 +267,11 @@ func (c *Columns) holds(cond *Cond, v any) bool {
 	if null {
 		return false
 	}
-	if cond.Op == HasPrefix {
-		prefix := cond.Values[0].(string)
+	if cond.Op.IsText() {
 		if id, ok := v.(ID); ok {
-			return strings.HasPrefix(string(id), prefix)
+			v = string(id)
 		}
-		return strings.HasPrefix(v.(string), prefix)
+		return textTests[cond.Op](v.(string), cond.Values[0].(string))
 	}
 	n := c.compareValues(v, cond.Values[0])
 	switch cond.Op {
@@ -253,6 +288,13 @@ func (c *Columns) holds(cond *Cond, v any) bool {
 	}
 	return false
 }
+
+var textTests = map[CmpOp]func(text, part string) bool{
+	HasPrefix: strings.HasPrefix, Contains: strings.Contains, HasSuffix: strings.HasSuffix,
+}
+
+// IsText reports whether op is for text alone, with a text as its value.
+func (op CmpOp) IsText() bool { return op == HasPrefix || op == Contains || op == HasSuffix }
 
 // Cursor returns the position of r in the order of q.
 func (c *Columns) Cursor(q *Query, r *Record) *Cursor {

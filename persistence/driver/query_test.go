@@ -35,6 +35,14 @@ func TestConditions(t *testing.T) {
 		{"text", driver.HasPrefix, []any{""}, true, false},
 		{"text", driver.HasPrefix, []any{"a%"}, false, false},
 		{"id", driver.HasPrefix, []any{"task."}, true, true},
+		{"text", driver.HasSuffix, []any{"bc"}, true, false},
+		{"text", driver.HasSuffix, []any{""}, true, false},
+		{"text", driver.HasSuffix, []any{"BC"}, false, false},
+		{"text", driver.Contains, []any{"b"}, true, false},
+		{"text", driver.Contains, []any{""}, true, false},
+		{"text", driver.Contains, []any{"_"}, false, false},
+		{"id", driver.HasSuffix, []any{"9"}, true, false},
+		{"id", driver.Contains, []any{"k.1"}, false, true},
 		{"id", driver.Lt, []any{driver.ID("task.9")}, false, true}, // text by bytes
 		{"int", driver.Lt, []any{int64(8)}, true, false},
 		{"int", driver.Le, []any{int64(7)}, true, false},
@@ -67,6 +75,36 @@ func TestConditions(t *testing.T) {
 		if got := cols.Match(q, null); got != tt.null {
 			t.Errorf("%s %v %v: got %v of the one of NULLs", tt.column, tt.op, tt.values, got)
 		}
+	}
+}
+
+func TestOrHoldsWhereOneConditionDoes(t *testing.T) {
+	t.Parallel()
+	cols := driver.NewColumns(driver.Schema{Fields: []driver.Column{{Name: "int", Kind: driver.Int}}})
+	rec := &driver.Record{ID: "a", State: "NEW", Fields: []any{int64(7)}}
+	yes := driver.Cond{Column: "int", Op: driver.Eq, Values: []any{int64(7)}}
+	no := driver.Cond{Column: "int", Op: driver.IsNull}
+	also := driver.Cond{Column: driver.ColState, Op: driver.Ne, Values: []any{"DONE"}}
+	for _, tt := range []struct {
+		any  []driver.Cond
+		want bool
+	}{
+		{nil, false}, {[]driver.Cond{no}, false}, {[]driver.Cond{no, no}, false},
+		{[]driver.Cond{yes}, true}, {[]driver.Cond{no, also}, true}, {[]driver.Cond{yes, no}, true},
+	} {
+		or := driver.Cond{Op: driver.Or, Any: tt.any}
+		for _, all := range [][]driver.Cond{{or}, {or, also}, {yes, or}} {
+			if got := cols.Match(&driver.Query{Where: all}, rec); got != tt.want {
+				t.Errorf("%v: got %v", all, got)
+			}
+		}
+		if cols.Match(&driver.Query{Where: []driver.Cond{or, no}}, rec) {
+			t.Errorf("%v and a condition that does not hold", or)
+		}
+	}
+	or := driver.Cond{Op: driver.Or, Any: []driver.Cond{yes, also}}
+	if got := slices.Collect(or.Columns()); !slices.Equal(got, []string{"int", driver.ColState}) {
+		t.Error(got)
 	}
 }
 

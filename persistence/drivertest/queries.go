@@ -146,14 +146,25 @@ func (q *queried) isText(column string) bool {
 }
 
 var opNames = map[driver.CmpOp]string{driver.Eq: "=", driver.Ne: "<>", driver.Lt: "<", driver.Le: "<=", driver.Gt: ">", driver.Ge: ">=",
-	driver.IsNull: "is NULL", driver.NotNull: "is not NULL", driver.HasPrefix: "has the prefix", driver.In: "in", driver.NotIn: "not in"}
+	driver.IsNull: "is NULL", driver.NotNull: "is not NULL", driver.HasPrefix: "has the prefix", driver.In: "in", driver.NotIn: "not in",
+	driver.Contains: "contains", driver.HasSuffix: "has the suffix"}
+
+var textOps = []driver.CmpOp{driver.HasPrefix, driver.Contains, driver.HasSuffix}
 
 // text formats a query for a message.
 func text(q *driver.Query) string {
 	var b strings.Builder
 	b.WriteString("the query")
 	for i, c := range q.Where {
-		fmt.Fprintf(&b, "%s %s %s %.300q", []string{" where", " and"}[min(i, 1)], c.Column, opNames[c.Op], c.Values)
+		fmt.Fprintf(&b, "%s ", []string{" where", " and"}[min(i, 1)])
+		if c.Op != driver.Or {
+			fmt.Fprintf(&b, "%s %s %.300q", c.Column, opNames[c.Op], c.Values)
+			continue
+		}
+		b.WriteString("one of:")
+		for _, c := range c.Any {
+			fmt.Fprintf(&b, " (%s %s %.300q)", c.Column, opNames[c.Op], c.Values)
+		}
 	}
 	for i, o := range q.Order {
 		fmt.Fprintf(&b, "%s %s%s", []string{" by", ","}[min(i, 1)], o.Column, map[bool]string{true: " descending"}[o.Desc])
@@ -233,15 +244,37 @@ func testComparisons(t *testing.T, k *kit) {
 		}
 		if q.isText(column) {
 			for _, v := range vs {
-				run(column, driver.HasPrefix, fmt.Sprint(v))
+				for _, op := range textOps {
+					run(column, op, fmt.Sprint(v))
+				}
 			}
 		}
 	}
+	testOr(t, q)
 	// All conditions must hold.
 	q.compare(t, &driver.Query{Where: []driver.Cond{
 		{Column: "order", Op: driver.Ge, Values: []any{int64(-9)}}, {Column: "order", Op: driver.Lt, Values: []any{int64(10)}},
 		{Column: "done", Op: driver.Ne, Values: []any{true}}, {Column: driver.ColState, Op: driver.In, Values: []any{"NEW", "DONE", ""}},
 	}})
+}
+
+// testOr runs conditions of which one must hold.
+func testOr(t *testing.T, q *queried) {
+	or := func(conds ...driver.Cond) driver.Cond { return driver.Cond{Op: driver.Or, Any: conds} }
+	isNew := driver.Cond{Column: driver.ColState, Op: driver.Eq, Values: []any{"NEW"}}
+	noName := driver.Cond{Column: "name", Op: driver.IsNull}
+	notTwo := driver.Cond{Column: "order", Op: driver.Ne, Values: []any{int64(2)}}
+	first := driver.Cond{Column: driver.ColID, Op: driver.In, Values: q.values[driver.ColID][:2]}
+	never := driver.Cond{Column: driver.ColID, Op: driver.In}
+	for _, where := range [][]driver.Cond{
+		{or()}, {or(), notTwo}, {or(never)}, {or(isNew)}, {or(isNew, noName)}, {or(never, first, isNew)},
+		{or(isNew, isNew, notTwo), first}, {or(first, noName), or(isNew, notTwo)}, {or(first, first)},
+	} {
+		for _, order := range [][]driver.Order{nil, {{Column: "name", Desc: true}}, {{Column: "order"}}} {
+			q.compare(t, &driver.Query{Where: where, Order: order})
+			q.compareCount(t, &driver.Query{Where: where, Order: order})
+		}
+	}
 }
 
 func testOrders(t *testing.T, k *kit) {
@@ -276,19 +309,25 @@ func testRandomQueries(t *testing.T, k *kit) {
 		c := driver.Cond{Column: column.Draw(t, "column")}
 		ops := []driver.CmpOp{driver.Ne, driver.NotNull, driver.Le, driver.Ge, driver.Lt, driver.Gt, driver.NotIn, driver.In, driver.Eq, driver.IsNull}
 		if q.isText(c.Column) {
-			ops = append(ops, driver.HasPrefix)
+			ops = append(ops, textOps...)
 		}
 		value := rapid.SampledFrom(q.values[c.Column])
 		switch c.Op = rapid.SampledFrom(ops).Draw(t, "op"); c.Op {
 		case driver.IsNull, driver.NotNull:
 		case driver.In, driver.NotIn:
 			c.Values = rapid.SliceOfN(value, 0, 4).Draw(t, "values")
-		case driver.HasPrefix:
+		case driver.HasPrefix, driver.Contains, driver.HasSuffix:
 			c.Values = []any{fmt.Sprint(value.Draw(t, "value"))}
 		default:
 			c.Values = []any{value.Draw(t, "value")}
 		}
 		return c
+	})
+	either := rapid.Custom(func(t *rapid.T) driver.Cond {
+		if rapid.IntRange(0, 3).Draw(t, "or") > 0 {
+			return cond.Draw(t, "condition")
+		}
+		return driver.Cond{Op: driver.Or, Any: rapid.SliceOfN(cond, 0, 3).Draw(t, "any")}
 	})
 	order := rapid.Custom(func(t *rapid.T) driver.Order {
 		return driver.Order{Column: column.Draw(t, "column"), Desc: rapid.Bool().Draw(t, "descending")}
@@ -296,7 +335,7 @@ func testRandomQueries(t *testing.T, k *kit) {
 	everyID := idsOf(q.model.scan(&driver.Query{}))
 	rapid.Check(t, func(t *rapid.T) {
 		query := &driver.Query{
-			Where: rapid.SliceOfN(cond, 0, 3).Draw(t, "where"),
+			Where: rapid.SliceOfN(either, 0, 3).Draw(t, "where"),
 			Order: rapid.SliceOfNDistinct(order, 0, 3, func(o driver.Order) string { return o.Column }).Draw(t, "order"),
 		}
 		if rapid.Bool().Draw(t, "after") { // a position in the order, with or without a record
@@ -345,10 +384,14 @@ func testPrefixes(t *testing.T, k *kit) {
 	_, _ = m.apply(ms)
 	q := &queried{store: st, model: m}
 	for _, column := range []string{driver.ColID, driver.ColType, driver.ColState, "name", "select"} {
-		for _, prefix := range append(texts, "b", "日本語x", "a%c") {
-			query := &driver.Query{Where: []driver.Cond{{Column: column, Op: driver.HasPrefix, Values: []any{prefix}}}}
-			q.compare(t, query)
-			q.compareCount(t, query)
+		for _, part := range append(texts, "b", "日本語x", "a%c", "本") {
+			for _, op := range textOps {
+				query := &driver.Query{Where: []driver.Cond{{Column: column, Op: op, Values: []any{part}}}}
+				q.compare(t, query)
+				if op == driver.HasPrefix {
+					q.compareCount(t, query)
+				}
+			}
 		}
 	}
 }
@@ -368,6 +411,12 @@ func testLists(t *testing.T, k *kit) {
 	ids := list(driver.ColID, func(i int) any { return k.id(i * 3) })
 	ids.Op = driver.NotIn
 	q.compareLong(t, &driver.Query{Where: []driver.Cond{ids}})
+	either := driver.Cond{Op: driver.Or, Any: []driver.Cond{
+		{Column: driver.ColID, Op: driver.In, Values: ids.Values}, {Column: "name", Op: driver.IsNull},
+		{Column: driver.ColID, Op: driver.Le, Values: []any{k.id(3)}},
+	}}
+	q.compareLong(t, &driver.Query{Where: []driver.Cond{either}})
+	q.compareLong(t, &driver.Query{Where: []driver.Cond{ids, either}, Order: []driver.Order{{Column: "name"}}})
 	if !k.integer {
 		return // the rest does not depend on the kind of the IDs
 	}

@@ -180,7 +180,9 @@ func (r *reader) selection(q *driver.Query) *selection {
 			continue
 		}
 		s.rest.Where = append(s.rest.Where, c)
-		need(c.Column)
+		for column := range c.Columns() {
+			need(column)
+		}
 	}
 	for _, o := range q.Order {
 		need(o.Column)

@@ -73,7 +73,7 @@ func (cl *claiming) lock(ctx context.Context, c *conn, st *segment, filters []*f
 		text := cl.locking(st, s, size, candidates)
 		err = c.query(ctx, text.text, text.args, dest, func() error {
 			n++
-			row, err := s.claimed(len(cl.order), len(filters))
+			row, err := s.claimed(len(cl.order), len(filterColumns(filters)))
 			if row.unreadable = err != nil; err != nil {
 				if err = cl.skip(err); err != nil || row.place == nil {
 					return err

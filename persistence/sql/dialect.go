@@ -105,6 +105,12 @@ type Expressions struct {
 	// Binary makes an expression of a text column that is not compared by bytes (see Column.Binary)
 	// compare so.
 	Binary func(expr string) string
+	// Contains makes the condition that a text, compared by bytes, has another one in it, which is
+	// the parameter and not empty.
+	Contains func(expr string) string
+	// HasSuffix makes the condition that a text, compared by bytes, ends in another one, which is
+	// not empty, and the values of its parameters.
+	HasSuffix func(expr, suffix string) (cond string, args []any)
 	// GroupKey makes of a long value what tells it from others in GROUP BY; nil: the value does.
 	GroupKey func(expr string) string
 }

@@ -78,7 +78,8 @@ func (l *layout) ranges(q *driver.Query) ([]span, error) {
 func excludesNull(conds []driver.Cond, column string) bool {
 	return slices.ContainsFunc(conds, func(c driver.Cond) bool {
 		switch c.Op {
-		case driver.Eq, driver.Lt, driver.Le, driver.Gt, driver.Ge, driver.HasPrefix, driver.NotNull:
+		case driver.Eq, driver.Lt, driver.Le, driver.Gt, driver.Ge, driver.NotNull,
+			driver.HasPrefix, driver.Contains, driver.HasSuffix:
 			return c.Column == column
 		}
 		return false

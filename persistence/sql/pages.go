@@ -117,7 +117,7 @@ func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*f
 				rows = append(rows, scanned{rec, err})
 			}
 			if n++; n == size || bytes >= maxPageBytes {
-				if next, err = s.cursor(len(order), len(filters)); err == nil {
+				if next, err = s.cursor(len(order), len(filterColumns(filters))); err == nil {
 					err = errStop
 				}
 			}

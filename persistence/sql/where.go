@@ -3,6 +3,7 @@ package sql
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -34,55 +35,6 @@ func and(cs ...clause) clause {
 	return all
 }
 
-// A filter is an In or NotIn of more values than a statement can have: it is evaluated here, row by
-// row.
-type filter struct {
-	column *column
-	values map[any]struct{}
-	not    bool
-}
-
-func (f *filter) matches(v any) bool {
-	if v == nil && f.column.zero != nil {
-		v = f.column.zero
-	}
-	if v == nil {
-		return f.not
-	}
-	value, err := fromSQL(f.column.kind, v)
-	if err != nil {
-		return false
-	}
-	_, found := f.values[hashable(toSQL(value))]
-	return found != f.not
-}
-
-func hashable(v any) any {
-	if b, ok := v.([]byte); ok {
-		return string(b)
-	}
-	return v
-}
-
-func filterColumns(fs []*filter) []*column {
-	var cols []*column
-	for _, f := range fs {
-		cols = append(cols, f.column)
-	}
-	return cols
-}
-
-// passes reports whether the row in the cells, the last of which are the filters' columns,
-// satisfies them.
-func (s *selection) passes(fs []*filter) bool {
-	for i, f := range fs {
-		if !f.matches(s.cells[len(s.cells)-len(fs)+i].v) {
-			return false
-		}
-	}
-	return true
-}
-
 // maxListed is how many values of In and NotIn conditions a statement has at most, all together;
 // the rest of its parameters are for everything else.
 func (l *layout) maxListed() int { return l.traits.MaxParams * 3 / 4 }
@@ -98,25 +50,19 @@ func (l *layout) whereWithin(conds []driver.Cond, room int) (clause, []*filter, 
 	var filters []*filter
 	for i := range conds {
 		c := &conds[i]
-		col := l.columns[c.Column]
-		if col == nil {
-			return clause{}, nil, unsupported(l, c.Column)
-		}
-		if (c.Op == driver.In || c.Op == driver.NotIn) && listed(len(c.Values)) > room {
-			f := &filter{column: col, values: make(map[any]struct{}, len(c.Values)), not: c.Op == driver.NotIn}
-			for _, v := range c.Values {
-				if bound, ok := l.bind(col, v); ok {
-					f.values[hashable(bound)] = struct{}{}
-				}
+		if tooLong(c, room) {
+			f, err := l.filter(c)
+			if err != nil {
+				return clause{}, nil, err
 			}
 			filters = append(filters, f)
 			continue
 		}
-		part, err := l.cond(col, c)
+		part, err := l.cond(c)
 		if err != nil {
 			return clause{}, nil, err
 		}
-		if c.Op == driver.In || c.Op == driver.NotIn {
+		if c.Op == driver.In || c.Op == driver.NotIn || c.Op == driver.Or {
 			room -= len(part.args)
 		}
 		parts = append(parts, part)
@@ -137,14 +83,42 @@ var operators = map[driver.CmpOp]string{
 	driver.Eq: "=", driver.Ne: "<>", driver.Lt: "<", driver.Le: "<=", driver.Gt: ">", driver.Ge: ">=",
 }
 
-func (l *layout) cond(col *column, c *driver.Cond) (clause, error) {
+// cond translates a condition.
+func (l *layout) cond(c *driver.Cond) (clause, error) {
+	if c.Op != driver.Or {
+		return l.comparison(c)
+	}
+	if len(c.Any) == 0 {
+		return clause{text: "1 = 0"}, nil
+	}
+	var either clause
+	for i := range c.Any {
+		part, err := l.comparison(&c.Any[i])
+		if err != nil {
+			return clause{}, err
+		}
+		if i > 0 {
+			either.text += " OR "
+		}
+		either.add(part.text, part.args...)
+	}
+	either.text = "(" + either.text + ")"
+	return either, nil
+}
+
+// comparison translates a condition on one column.
+func (l *layout) comparison(c *driver.Cond) (clause, error) {
+	col := l.columns[c.Column]
+	if col == nil {
+		return clause{}, unsupported(l, c.Column)
+	}
 	values := make([]any, 0, len(c.Values))
 	for _, v := range c.Values {
 		bound, ok := l.bind(col, v)
 		switch {
 		case ok:
 			values = append(values, bound)
-		case c.Op != driver.Eq && c.Op != driver.Ne && c.Op != driver.In && c.Op != driver.NotIn && c.Op != driver.HasPrefix:
+		case c.Op != driver.Eq && c.Op != driver.Ne && c.Op != driver.In && c.Op != driver.NotIn && !c.Op.IsText():
 			return clause{}, fmt.Errorf("table %q: %q is no ID of it", l.name, v)
 		}
 	}
@@ -179,8 +153,8 @@ func (l *layout) cond(col *column, c *driver.Cond) (clause, error) {
 			test.text = "(" + expr.text + " IS NULL OR " + test.text + ")"
 		}
 		return test, nil
-	case driver.HasPrefix:
-		return l.hasPrefix(col, expr, c.Values[0].(string)), nil
+	case driver.HasPrefix, driver.Contains, driver.HasSuffix:
+		return l.textTest(col, expr, c.Op, c.Values[0].(string)), nil
 	}
 	op, ok := operators[c.Op]
 	if !ok {
@@ -203,17 +177,27 @@ func (l *layout) operand(col *column, op driver.CmpOp, values []any) clause {
 	return clause{text: "coalesce(" + col.expr + ", ?)", args: []any{col.zero}}
 }
 
-// hasPrefix is a range: text is compared by bytes, so what begins with the prefix stands together.
-func (l *layout) hasPrefix(col *column, expr clause, prefix string) clause {
+// textTest translates a condition on a part of a text.
+func (l *layout) textTest(col *column, expr clause, op driver.CmpOp, part string) clause {
 	if col == l.id && l.schema.IntegerIDs {
 		expr.text = l.traits.AsText(expr.text)
 	}
-	if prefix == "" {
-		if col.nullable && col.zero == nil {
-			return clause{text: expr.text + " IS NOT NULL"}
-		}
+	switch {
+	case part == "" && col.nullable && col.zero == nil:
+		return clause{text: expr.text + " IS NOT NULL"}
+	case part == "":
 		return clause{text: "1 = 1"}
+	case op == driver.Contains:
+		return clause{text: l.traits.Contains(expr.text), args: append(expr.args, part)}
+	case op == driver.HasSuffix:
+		text, args := l.traits.HasSuffix(expr.text, part)
+		return clause{text: text, args: append(expr.args, args...)}
 	}
+	return hasPrefix(expr, part)
+}
+
+// hasPrefix is a range: text is compared by bytes, so what begins with the prefix stands together.
+func hasPrefix(expr clause, prefix string) clause {
 	next, ok := successor(prefix)
 	if !ok {
 		expr.add(" >= ?", prefix)
@@ -224,6 +208,13 @@ func (l *layout) hasPrefix(col *column, expr clause, prefix string) clause {
 		clause{text: expr.text + " < ?", args: append(slices.Clone(expr.args), next)},
 	)
 }
+
+// LikeSuffix is [Expressions.HasSuffix] where LIKE compares as = does.
+func LikeSuffix(expr, suffix string) (cond string, args []any) {
+	return expr + " LIKE ? ESCAPE '!'", []any{"%" + likeEscaper.Replace(suffix)}
+}
+
+var likeEscaper = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
 // successor returns the least text that is greater than every text with the prefix; false: there is
 // none.

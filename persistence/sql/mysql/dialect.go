@@ -59,7 +59,9 @@ func newTraits() sql.Traits {
 			Binary: func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
 			// Where groups are made by sorting, only the first max_sort_length bytes of a value
 			// count.
-			GroupKey: func(expr string) string { return "sha2(" + expr + ", 256)" },
+			Contains:  func(expr string) string { return "instr(" + expr + ", ?) > 0" },
+			HasSuffix: sql.LikeSuffix,
+			GroupKey:  func(expr string) string { return "sha2(" + expr + ", 256)" },
 		},
 		Limits: sql.Limits{
 			MaxParams: 65535,

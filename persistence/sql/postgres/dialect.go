@@ -51,8 +51,10 @@ var traits = sql.Traits{
 		InsertShapes: []int{1, 8, 64, 512},
 	},
 	Expressions: sql.Expressions{
-		AsText: func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
-		Binary: func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
+		AsText:    func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
+		Contains:  func(expr string) string { return "strpos(" + expr + ", ?) > 0" },
+		HasSuffix: sql.LikeSuffix,
+		Binary:    func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
 	},
 	Limits: sql.Limits{MaxParams: 65535, MaxValue: maxValue},
 	ServerTraits: sql.ServerTraits{

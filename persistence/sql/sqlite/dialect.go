@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
@@ -37,8 +38,12 @@ var traits = sql.Traits{
 		PartialIndexes: true,
 	},
 	Expressions: sql.Expressions{
-		AsText: func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
-		Binary: func(expr string) string { return expr + " COLLATE BINARY" },
+		AsText:   func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
+		Binary:   func(expr string) string { return expr + " COLLATE BINARY" },
+		Contains: func(expr string) string { return "instr(" + expr + ", ?) > 0" },
+		HasSuffix: func(expr, suffix string) (string, []any) { // LIKE ignores the case of letters
+			return "substr(" + expr + ", ?) = ?", []any{-utf8.RuneCountInString(suffix), suffix}
+		},
 	},
 	Limits:         sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
 	EmbeddedTraits: sql.EmbeddedTraits{FreshBytes: true, DenseRun: 16, AnyText: true},
