@@ -16,6 +16,7 @@ import (
 // columns and indexes in the same database, and plain database/sql over one connection of the
 // same driver with the same settings.
 type onServer struct {
+	name   string
 	s      *persistence.Store
 	db     *sql.DB
 	number func(n int) string // the nth placeholder
@@ -34,7 +35,7 @@ func onServers(b *testing.B, bench func(b *testing.B, h *onServer)) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			h := &onServer{s: open(b, raw, nil)}
+			h := &onServer{name: name, s: open(b, raw, nil)}
 			create := "CREATE TABLE hand (LIKE store INCLUDING ALL)"
 			if name == "postgres" {
 				h.db, err = sql.Open("postgres", raw+"&binary_parameters=yes")
@@ -196,6 +197,59 @@ func BenchmarkServerLoadGraph10000(b *testing.B) {
 			}
 			if err := rows.Err(); err != nil || len(all) != 10_000 {
 				b.Fatal(err, len(all))
+			}
+		})
+	})
+}
+
+func BenchmarkServerList100000(b *testing.B) {
+	onServers(b, func(b *testing.B, h *onServer) {
+		jobs, rows := make([]any, 100_000), make([]*JobRow, 100_000)
+		for i := range jobs {
+			jobs[i], rows[i] = &Job{JobData: jobData(i)}, row(i, 0)
+		}
+		must[[]persistence.ID](b)(h.s.SaveAll(b.Context(), jobs...))
+		if err := h.insertAll(rows); err != nil {
+			b.Fatal(err)
+		}
+		for _, table := range []string{"store", "hand"} { // as servers do it by themselves, a minute later
+			analyze := map[string]string{"postgres": "ANALYZE ", "mariadb": "ANALYZE TABLE "}[h.name]
+			if _, err := h.db.Exec(analyze + table); err != nil {
+				b.Fatal(err)
+			}
+		}
+		st, err := h.db.Prepare("SELECT id FROM hand ORDER BY id")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer st.Close()
+		compare(b, rounds, func(int) {
+			n := 0
+			for id, err := range h.s.List(b.Context(), nil) {
+				if err != nil || id == "" {
+					b.Fatal(err)
+				}
+				n++
+			}
+			if n != len(jobs) {
+				b.Fatal(n)
+			}
+		}, func(int) {
+			rows, err := st.QueryContext(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer rows.Close()
+			var ids []string
+			for rows.Next() {
+				var id string
+				if err := rows.Scan(&id); err != nil {
+					b.Fatal(err)
+				}
+				ids = append(ids, id)
+			}
+			if err := rows.Err(); err != nil || len(ids) != len(jobs) {
+				b.Fatal(err, len(ids))
 			}
 		})
 	})

@@ -277,7 +277,7 @@ func (c *Claim) Release(ctx context.Context) error {
 func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 	q := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}, Parts: driver.Info | driver.Fields}
 	_, err := s.claimer()
-	return stream(&s.conn, ctx, "claims", idPage, q, err, s.newClaim)
+	return stream(&s.conn, ctx, "claims", infoPage, q, err, s.newClaim)
 }
 
 // ReleaseExpired ends the claims that have lapsed and returns their number. It is never

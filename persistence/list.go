@@ -30,17 +30,17 @@ func (c *conn) StatAll(ctx context.Context, q *Query, columns ...string) iter.Se
 		err = c.s.checkColumn(columns[i])
 	}
 	if err != nil {
-		return stream(c, ctx, "list", idPage, nil, err, c.s.info)
+		return stream(c, ctx, "list", infoPage, nil, err, c.s.info)
 	}
 	if len(columns) == 0 {
 		dq.Parts = driver.Info | driver.Fields
-		return stream(c, ctx, "list", idPage, dq, nil, c.s.info)
+		return stream(c, ctx, "list", infoPage, dq, nil, c.s.info)
 	}
 	for _, name := range columns {
 		dq.Parts |= driver.PartOf(name)
 	}
 	dq.Columns = slices.Clone(columns)
-	return stream(c, ctx, "list", idPage, dq, nil, func(rec *driver.Record) Info { return c.s.infoOf(rec, dq.Columns) })
+	return stream(c, ctx, "list", infoPage, dq, nil, func(rec *driver.Record) Info { return c.s.infoOf(rec, dq.Columns) })
 }
 
 // stream runs a query page by page and yields what of returns for each record. q.Parts says

@@ -42,7 +42,7 @@ func (c *conn) statPage(ctx context.Context, q *Query, token string) ([]Info, st
 	dq.Parts = driver.Info | driver.Fields
 	c.s.wantOrder(dq)
 	into := &statPage{limit: dq.Limit, s: c.s, q: dq}
-	size := idPage
+	size := infoPage
 	if dq.Limit > 0 {
 		dq.Limit++ // tells whether there is another page
 		size = dq.Limit

@@ -12,22 +12,24 @@ import (
 // reading all of them takes few round trips.
 const (
 	firstPage = 128
-	idPage    = 4096
+	idPage    = 65536 // of nothing but IDs
+	infoPage  = 4096
 	dataPage  = 512
-	// A page holds up to pageBytes of data, plus one record. This is no more than a
-	// driver.SingleReader reads in one state.
+	// A page holds up to pageBytes of data, plus one record. This is, like infoPage, no more than a
+	// driver.SingleReader reads in one state, which records that are loaded must be of.
 	pageBytes = 8 << 20
 )
 
 // A pager runs a query page by page, each page in its own view.
 type pager struct {
-	c     *conn
-	query driver.Query // for the next page
-	limit int          // of the whole query; 0 means none
-	next  int          // the size of the next page
-	size  int          // of the largest one
-	into  sink
-	more  func(driver.Reader) error // reads further in the view of a page that has records; nil: nothing to read
+	c      *conn
+	query  driver.Query // for the next page
+	limit  int          // of the whole query; 0 means none
+	next   int          // the size of the next page
+	size   int          // of the largest one
+	growth int          // how many times the last page the next one is
+	into   sink
+	more   func(driver.Reader) error // reads further in the view of a page that has records; nil: nothing to read
 
 	// The last page:
 	n, bytes int
@@ -46,7 +48,10 @@ type sink interface {
 }
 
 func (c *conn) newPager(q *driver.Query, size int, into sink, more func(driver.Reader) error) *pager {
-	p := &pager{c: c, query: *q, limit: q.Limit, next: min(firstPage, size), size: size, into: into, more: more}
+	p := &pager{c: c, query: *q, limit: q.Limit, next: min(firstPage, size), size: size, growth: 4, into: into, more: more}
+	if size == idPage {
+		p.growth = 32 // a page costs more than the IDs in it
+	}
 	if p.limit == 0 || p.limit > p.next || q.Parts&driver.Data != 0 { // there may be a second page
 		c.s.wantOrder(&p.query)
 	}
@@ -104,7 +109,7 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 		p.limit -= p.n
 	}
 	p.query.After = p.c.s.values.Cursor(&p.query, &p.last)
-	p.next = min(4*p.next, p.size)
+	p.next = min(p.growth*p.next, p.size)
 	return true, nil
 }
 

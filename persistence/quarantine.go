@@ -435,7 +435,7 @@ func (s *Store) purge(ctx context.Context, before time.Time) (n int64, err error
 		var ms []driver.Mutation
 		err := s.quarantine.view(ctx, func(r driver.Reader) error {
 			ms = nil
-			for rec, err := range r.Scan(ctx, &driver.Query{Where: where, Limit: idPage}) {
+			for rec, err := range r.Scan(ctx, &driver.Query{Where: where, Limit: infoPage}) {
 				if err != nil && !concernsOneRecord(err) {
 					return err
 				}

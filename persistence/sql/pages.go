@@ -13,6 +13,7 @@ import (
 const (
 	firstPage    = 256
 	largestPage  = 4096
+	largestIDs   = 65536   // of a page of nothing but IDs
 	maxPageBytes = 8 << 20 // of data; then a page ends early, and the next ones become smaller
 )
 
@@ -22,6 +23,41 @@ type scanned struct {
 	err error
 }
 
+// A page is the rows that a statement gave: IDs where nothing else was asked for, since a record is
+// twenty times as large, and rows.
+type page struct {
+	ids   []driver.ID
+	rows  []scanned
+	bytes int            // of data
+	next  *driver.Cursor // the place of the last row if the page is full, so that more may follow
+}
+
+// each calls yield for each record of the page.
+func (p *page) each(yield func(driver.Record, error) bool) bool {
+	for _, id := range p.ids {
+		if !yield(driver.Record{ID: id}, nil) {
+			return false
+		}
+	}
+	for i := range p.rows {
+		if !yield(p.rows[i].rec, p.rows[i].err) {
+			return false
+		}
+	}
+	return true
+}
+
+// add takes the row in the cells of s.
+func (p *page) add(s *selection, onlyIDs bool) {
+	rec, err := s.record()
+	if onlyIDs && err == nil {
+		p.ids = append(p.ids, rec.ID)
+		return
+	}
+	p.bytes += len(rec.Data)
+	p.rows = append(p.rows, scanned{rec, err})
+}
+
 // scanPages is scan on a server. What yield does with the reader finds its connection free.
 func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driver.Record, error) bool) error {
 	order, err := r.l.ordering(q.Order)
@@ -29,24 +65,28 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 		return err
 	}
 	left := q.Limit
-	give := func(rows []scanned) error {
-		for _, row := range rows {
-			if !yield(row.rec, row.err) {
-				return errStop
+	give := func(p *page) error {
+		whole := p.each(func(rec driver.Record, err error) bool {
+			if !yield(rec, err) {
+				return false
 			}
-			if row.err != nil {
-				continue
+			if err == nil {
+				left--
 			}
-			if left--; left == 0 {
-				return errStop
-			}
+			return left != 0 || err != nil
+		})
+		if !whole {
+			return errStop
 		}
 		return nil
 	}
 	rest := *q
-	size, filtered := firstPage, false
+	size, most, filtered := firstPage, largestPage, false
+	if q.Parts == 0 {
+		most = largestIDs
+	}
 	if q.Limit > 0 {
-		size = min(q.Limit, largestPage) // who says how much is wanted wants it all
+		size = min(q.Limit, most) // who says how much is wanted wants it all
 	}
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
@@ -63,13 +103,14 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 		if size, more, err = r.pages(ctx, &rest, sh, size, give); err != nil {
 			return err
 		}
+		size = min(size, most)
 	}
 	return nil
 }
 
 // pages reads a page of each statement of a query until one is full. Then there may be more to
 // read: rest.After is set to the place, and next is the size of the page to come.
-func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size int, give func([]scanned) error) (next int, more bool, err error) {
+func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size int, give func(*page) error) (next int, more bool, err error) {
 	if len(sh.statements) > 1 || len(sh.filters) > 0 {
 		if err := r.whole(ctx); err != nil {
 			return 0, false, err
@@ -77,16 +118,16 @@ func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size i
 	}
 	rest.After = nil
 	for _, st := range sh.statements {
-		rows, place, bytes, err := r.page(ctx, st, sh.selection, sh.filters, rest.Order, size)
+		p, err := r.page(ctx, st, sh.selection, sh.filters, rest, size)
 		if err == nil {
-			err = give(rows)
+			err = give(p)
 		}
 		if err != nil {
 			return 0, false, err
 		}
-		if place != nil {
-			rest.After = place
-			return nextSize(size, bytes), true, nil
+		if p.next != nil {
+			rest.After = p.next
+			return nextSize(size, p.bytes), true, nil
 		}
 	}
 	return size, false, nil
@@ -100,24 +141,27 @@ func nextSize(size, bytes int) int {
 	if bytes > maxPageBytes/4 {
 		return size
 	}
-	return min(size*4, largestPage)
+	return size * 4
 }
 
-// page reads the rows of one statement. next is the place of the last row where the page is full,
-// so that more may follow.
-func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*filter, order []driver.Order, size int) (rows []scanned, next *driver.Cursor, bytes int, err error) {
-	rows = make([]scanned, 0, min(size, 128))
-	err = r.read(ctx, func() error {
-		rows, next, bytes = rows[:0], nil, 0
+// page reads the rows of one statement of q.
+func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*filter, q *driver.Query, size int) (*page, error) {
+	var p page
+	order, tested := len(q.Order), len(filterColumns(filters))
+	err := r.read(ctx, func() error {
+		p = page{ids: p.ids[:0], rows: p.rows[:0]}
+		if p.ids == nil && q.Parts == 0 {
+			p.ids = make([]driver.ID, 0, min(size, 1024))
+		} else if p.rows == nil {
+			p.rows = make([]scanned, 0, min(size, 128))
+		}
 		n := 0
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() (err error) {
 			if s.passes(filters) {
-				rec, err := s.record()
-				bytes += len(rec.Data)
-				rows = append(rows, scanned{rec, err})
+				p.add(s, q.Parts == 0)
 			}
-			if n++; n == size || bytes >= maxPageBytes {
-				if next, err = s.cursor(len(order), len(filterColumns(filters))); err == nil {
+			if n++; n == size || p.bytes >= maxPageBytes {
+				if p.next, err = s.cursor(order, tested); err == nil {
 					err = errStop
 				}
 			}
@@ -129,7 +173,7 @@ func (r *reader) page(ctx context.Context, st clause, s *selection, filters []*f
 		return err
 	})
 	r.given = r.given || err == nil
-	return rows, next, bytes, err
+	return &p, err
 }
 
 // cursor returns the place of the row in the cells. The columns of the order stand before those of
