@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,15 +27,15 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	cl := &claiming{Claiming: c, b: b, l: l, q: driver.Query{Where: q.Where, Order: q.Order}}
-	steps, err := cl.wantsSteps()
+	cl := &claiming{Claiming: c, b: b, l: l, q: driver.Query{Where: q.Where, Order: q.Order, Parts: c.Parts}}
+	plan, err := cl.plan()
 	inSteps := func(c *conn) error { return cl.inSteps(ctx, c) }
 	switch {
 	case err != nil:
-	case steps:
+	case plan.steps:
 		err = b.write(ctx, o, inSteps)
 	default:
-		err = b.autocommit(ctx, o, cl.atOnce)
+		err = b.autocommit(ctx, o, func(ctx context.Context, c *conn) error { return cl.atOnce(ctx, c, plan) })
 		if first := cl.got; err == nil && cl.skipped && len(first) < cl.Limit {
 			// Steps find their way past records that cannot be read.
 			cl.Limit -= len(first)
@@ -69,11 +68,16 @@ func (l *layout) claimable() error {
 }
 
 // now returns the clock as an operand.
-func (b *Backend) now() clause {
+func (b *Backend) now() clause { return clockOperand(b, nowMicros()) }
+
+func nowMicros() int64 { return time.Now().UnixMicro() }
+
+// clockOperand returns the database's clock, or an operand that is bound to now.
+func clockOperand(b *Backend, now any) clause {
 	if b.traits.Now != "" {
 		return clause{text: b.traits.Now}
 	}
-	return clause{text: "?", args: []any{time.Now().UnixMicro()}}
+	return clause{text: "?", args: []any{now}}
 }
 
 // A claiming is one Claim.
@@ -111,68 +115,6 @@ func (cl *claiming) records() []driver.Record {
 func (cl *claiming) sort(list []claimed) {
 	columns := driver.NewColumns(cl.l.schema)
 	slices.SortFunc(list, func(a, b claimed) int { return columns.Compare(&cl.q, a.place, b.place) })
-}
-
-// wantsSteps reports whether one statement does not do.
-func (cl *claiming) wantsSteps() (bool, error) {
-	l := cl.l
-	changes := false // claiming changes a column of the order
-	for _, o := range cl.q.Order {
-		col := l.columns[o.Column]
-		if col == nil {
-			return false, unsupported(l, o.Column)
-		}
-		cl.order = append(cl.order, col)
-		changes = changes || col == l.claimOwner || col == l.claimUntil || col == l.claimToken
-	}
-	segments, filters, err := cl.segments(&cl.q)
-	return cl.b.traits.LastInsertID != nil || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0, err
-}
-
-// claimedID names the IDs of a subquery, unlike any column.
-const claimedID = "brine_claimed_id"
-
-// atOnce claims with one statement, which is a transaction of its own.
-func (cl *claiming) atOnce(ctx context.Context, c *conn) error {
-	cl.got, cl.skipped = nil, false
-	s := cl.l.selection(driver.Info|cl.Parts, cl.order...)
-	st, err := cl.statement(s)
-	if err != nil {
-		return err
-	}
-	return c.query(ctx, st.text, st.args, s.dest, func() error {
-		row, err := s.claimed(len(cl.order), 0)
-		if err != nil {
-			return cl.skip(err)
-		}
-		cl.got = append(cl.got, row)
-		return nil
-	})
-}
-
-// statement returns the statement that claims, and gives the columns of s.
-func (cl *claiming) statement(s *selection) (clause, error) {
-	l := cl.l
-	segments, _, err := cl.segments(&cl.q)
-	if err != nil {
-		return clause{}, err
-	}
-	inner := segments[0].text("SELECT " + l.id.quoted + " AS " + claimedID + " FROM " + l.table)
-	inner.add(" LIMIT " + strconv.Itoa(cl.Limit))
-	until := cl.b.now()
-	until.add(" + ?", cl.Lease.Microseconds())
-	set := clause{text: l.claimSet(until.text), args: append([]any{cl.Owner}, until.args...)}
-	var st clause
-	if skip := cl.b.traits.SkipLocked; skip != "" {
-		st.add("WITH c AS MATERIALIZED ("+inner.text+" "+skip+") ", inner.args...)
-		st.add(set.text, set.args...)
-		st.add(" FROM c WHERE " + l.table + "." + l.id.quoted + " = " + claimedID)
-	} else {
-		st.add(set.text, set.args...)
-		st.add(" WHERE "+l.id.quoted+" IN ("+inner.text+")", inner.args...)
-	}
-	st.add(" RETURNING " + s.list())
-	return st, nil
 }
 
 // claimed makes a record, and its place in the order, of the row in the cells: the place alone
@@ -221,12 +163,12 @@ func (s *segment) text(head string) clause {
 }
 
 // segments returns what to select from, one after the other, and the conditions that are left to be
-// looked at.
-func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
+// looked at. A claim is free if it has lapsed by now.
+func (cl *claiming) segments(q *driver.Query, now clause) ([]segment, []*filter, error) {
 	l := cl.l
-	conds, first := q.Where, ""
+	conds, first, equal := q.Where, "", clause{}
 	if q.After == nil {
-		conds, first = l.preferIndex(q)
+		conds, first, equal = l.preferIndex(q)
 	}
 	room := l.maxListed()
 	if l.traits.LockRows != nil {
@@ -236,12 +178,12 @@ func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	where = and(where, equal)
 	spans, err := l.ranges(q)
 	if err != nil {
 		return nil, nil, err
 	}
 	free := clause{text: "(" + l.claimUntil.quoted + " IS NULL OR " + l.claimUntil.quoted + " <= "}
-	now := cl.b.now()
 	free.add(now.text+")", now.args...)
 	segments := make([]segment, len(spans))
 	for i, sp := range spans {
@@ -254,12 +196,13 @@ func (cl *claiming) segments(q *driver.Query) ([]segment, []*filter, error) {
 // preferIndex keeps planners from reading the records in the order of the key, those that do not
 // match too, as they do when they expect most records to match. Where a column equals a value, an
 // index on it serves in the order of the key too; written as a range of the column, in the order of
-// both, nothing else does.
-func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string) {
+// both, nothing else does. It returns that range, the beginning of the order, and the other
+// conditions.
+func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string, equal clause) {
 	desc := ""
 	for i, o := range q.Order {
 		if i > 0 || o.Column != driver.ColID {
-			return q.Where, ""
+			return q.Where, "", clause{}
 		}
 		if o.Desc {
 			desc = " DESC"
@@ -267,14 +210,17 @@ func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string
 	}
 	for i, c := range q.Where {
 		col := l.columns[c.Column]
-		equal := c.Op == driver.Eq || c.Op == driver.In && len(c.Values) == 1
-		if !equal || col == nil || !col.keyed || col == l.id || col.nullable && col.zero != nil {
+		single := c.Op == driver.Eq || c.Op == driver.In && len(c.Values) == 1
+		if !single || col == nil || !col.keyed || col == l.id || col.nullable && col.zero != nil {
 			continue
 		}
-		conds = slices.Concat(q.Where[:i], q.Where[i+1:], []driver.Cond{
-			{Column: c.Column, Op: driver.Ge, Values: c.Values}, {Column: c.Column, Op: driver.Le, Values: c.Values},
-		})
-		return conds, col.expr + desc + ", "
+		value, _ := l.bind(col, c.Values[0])
+		operand := "?"
+		if col.kind == driver.Text && l.traits.HiddenText != "" {
+			operand = l.traits.HiddenText
+		}
+		equal.add(col.expr+" >= "+operand+" AND "+col.expr+" <= "+operand, value, value)
+		return slices.Concat(q.Where[:i], q.Where[i+1:]), col.expr + desc + ", ", equal
 	}
-	return q.Where, ""
+	return q.Where, "", clause{}
 }

@@ -23,7 +23,7 @@ const (
 func (cl *claiming) inSteps(ctx context.Context, c *conn) error {
 	cl.got = nil
 	for q := cl.q; ; {
-		segments, filters, err := cl.segments(&q)
+		segments, filters, err := cl.segments(&q, cl.b.now())
 		if err != nil {
 			return err
 		}

@@ -74,6 +74,10 @@ type StatementTraits struct {
 	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
 	// parameters is needed.
 	Array func(keys any) any
+	// HiddenText is an operand with the placeholder of a text in it, such that plans do not depend on
+	// the text. A server that plans a statement anew for each text spends more on that than on a
+	// claim. "": "?" does.
+	HiddenText string
 	// GetShapes are the numbers of IDs that one SELECT asks for, in ascending order from 1; lesser
 	// numbers of IDs repeat the last one. nil: 1, 8, 64, 512.
 	GetShapes []int

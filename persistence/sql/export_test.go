@@ -25,16 +25,15 @@ func Short(b driver.Backend, q *driver.Query) (bool, error) {
 func ClaimStatement(b driver.Backend, q *driver.Query, c driver.Claiming) (text string, args []any, err error) {
 	be := b.(*Backend)
 	cl := &claiming{Claiming: c, b: be, l: be.tables.objects, q: *q}
-	steps, err := cl.wantsSteps()
+	p, err := cl.newPlan()
 	if err != nil {
 		return "", nil, err
 	}
-	s := be.tables.objects.selection(driver.Info, cl.order...)
-	if !steps {
-		st, err := cl.statement(s)
-		return sqlx.Rebind(be.traits.BindType, st.text), st.args, err
+	if !p.steps {
+		return sqlx.Rebind(be.traits.BindType, p.statement.text), cl.bind(p.statement.args), nil
 	}
-	segments, _, err := cl.segments(&cl.q)
+	s := be.tables.objects.selection(driver.Info, cl.order...)
+	segments, _, err := cl.segments(&cl.q, be.now())
 	if err != nil {
 		return "", nil, err
 	}

@@ -97,6 +97,7 @@ type layout struct {
 
 	inserts map[int]string // by number of rows
 	shapes  shapes
+	claims  claimPlans
 }
 
 func quote(t *Traits, name string) string { return string(t.Quote) + name + string(t.Quote) }

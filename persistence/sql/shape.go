@@ -49,15 +49,10 @@ func (l *layout) selects(q *driver.Query, limit int, paged bool, extra ...*colum
 	sh := l.shapes.known[string(key)]
 	l.shapes.mu.RUnlock()
 	if sh == nil {
-		slotted := *q
-		slotted.Where = slices.Clone(q.Where)
-		for i, c := range q.Where {
-			if len(c.Values) > 0 {
-				slotted.Where[i].Values = []any{slot(i)}
-			}
-		}
+		template := *q
+		template.Where = slotted(q.Where)
 		var err error
-		if sh, err = l.shape(&slotted, limit, paged, extra); err != nil {
+		if sh, err = l.shape(&template, limit, paged, extra); err != nil {
 			return shape{}, err
 		}
 		l.shapes.mu.Lock()
@@ -85,6 +80,17 @@ func (l *layout) selects(q *driver.Query, limit int, paged bool, extra ...*colum
 	}
 	bound.statements = statements
 	return bound, nil
+}
+
+// slotted returns conditions with slots in place of their values.
+func slotted(where []driver.Cond) []driver.Cond {
+	conds := slices.Clone(where)
+	for i, c := range conds {
+		if len(c.Values) > 0 {
+			conds[i].Values = []any{slot(i)}
+		}
+	}
+	return conds
 }
 
 // cacheable reports whether the text of the statements of q does not depend on the values in it.
