@@ -162,6 +162,9 @@ func (t *batch) apply(ctx context.Context, o *open) error {
 
 // all makes the mutations inside a transaction.
 func (t *batch) all(ctx context.Context, c *conn) error {
+	if err := c.tune(ctx, t); err != nil {
+		return err
+	}
 	for i := 0; i < len(t.order); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -183,6 +186,9 @@ func (t *batch) readsOnly(i int) bool { return t.ms[i].Op == driver.Check && !t.
 // alone makes one mutation, which is a transaction of its own.
 func (t *batch) alone(ctx context.Context, o *open) error {
 	return t.b.autocommit(ctx, o, func(ctx context.Context, c *conn) error {
+		if err := c.tune(ctx, t); err != nil {
+			return err
+		}
 		t.at = t.order
 		return t.mutate(ctx, c, t.at)
 	})

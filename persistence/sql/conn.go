@@ -25,6 +25,8 @@ type conn struct {
 
 	pool       *pool
 	born, used time.Time
+	bulk       bool          // BulkWrites is in force
+	singles    int           // batches since the last large one, while bulk is true
 	grace      time.Duration // what a statement gets instead of cancelGrace, if it is more
 	remote     *remote       // nil: the database runs inside this process
 }

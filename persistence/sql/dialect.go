@@ -74,8 +74,8 @@ type StatementTraits struct {
 	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
 	// parameters is needed.
 	Array func(keys any) any
-	// HiddenText is an operand with the placeholder of a text in it, such that plans do not depend on
-	// the text. A server that plans a statement anew for each text spends more on that than on a
+	// HiddenText is an operand with the placeholder of a text in it, such that plans do not depend
+	// on the text. A server that plans a statement anew for each text spends more on that than on a
 	// claim. "": "?" does.
 	HiddenText string
 	// GetShapes are the numbers of IDs that one SELECT asks for, in ascending order from 1; lesser
@@ -132,6 +132,9 @@ type EmbeddedTraits struct {
 	// DenseRun is the number of successive integers from which on a SELECT of the range is quicker
 	// than one of a list; 0: it never is, as where it costs a round trip.
 	DenseRun int
+	// BulkWrites is run on the connection of the writer before large batches, and SingleWrites when
+	// they are over. "": nothing is.
+	BulkWrites, SingleWrites string
 	// AnyText: a text that is longer than an ID may be, no UTF-8, or has a NUL can be looked up. On
 	// others it is an error.
 	AnyText bool

@@ -45,8 +45,12 @@ var traits = sql.Traits{
 			return "substr(" + expr + ", ?) = ?", []any{-utf8.RuneCountInString(suffix), suffix}
 		},
 	},
-	Limits:         sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
-	EmbeddedTraits: sql.EmbeddedTraits{FreshBytes: true, DenseRun: 16, AnyText: true},
+	Limits: sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
+	EmbeddedTraits: sql.EmbeddedTraits{
+		FreshBytes: true, DenseRun: 16, AnyText: true,
+		BulkWrites:   fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", bulkPages),
+		SingleWrites: fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walPages),
+	},
 }
 
 func (d *dialect) Traits() *sql.Traits { return &traits }

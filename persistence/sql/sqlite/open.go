@@ -21,10 +21,12 @@ import (
 
 var errNoRows = stdsql.ErrNoRows
 
-// How connections are tuned; measured. The log may grow to some 40 MB before it is folded into
-// the file, which spares bulk writers most of that work.
+// How connections are tuned; measured. While large batches are written, the log may grow to some 40
+// MB before it is folded into the file, which spares them most of that work. For single records it
+// stays small: while a file grows, each flush of it is one of the file system's journal too.
 const (
-	walPages      = 10_000
+	walPages      = 1_000
+	bulkPages     = 10_000
 	walLimit      = 64 << 20
 	readerMmap    = 256 << 20
 	cacheKiB      = 16 << 10
