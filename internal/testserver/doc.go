@@ -1,5 +1,6 @@
 // Package testserver starts private, throwaway database servers for tests: PostgreSQL (also a
-// primary with a streaming standby) and MariaDB (also a Galera cluster of three nodes).
+// primary with a streaming standby, or with PgBouncer before it) and MariaDB (also a Galera cluster
+// of three nodes).
 //
 // [Postgres] and [MariaDB] start a server for one test, which may kill, pause and restart it;
 // [SharedPostgres] and [SharedMariaDB] give one that all tests of a process share, each test in a
