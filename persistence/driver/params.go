@@ -72,7 +72,7 @@ var backendParams = []struct {
 		"connect_timeout", "pool_idle", "pool_idle_time", "pool_lifetime", "pool_pre_ping", "pool_size",
 	}},
 	{"postgres", []string{
-		"application_name", "host", "load_balance_hosts", "options", "port", "schema", "sslcert", "sslkey", "sslmode",
+		"application_name", "host", "load_balance_hosts", "options", "pooler", "port", "schema", "sslcert", "sslkey", "sslmode",
 		"sslrootcert", "target_session_attrs",
 	}},
 	{"mysql", []string{

@@ -21,6 +21,7 @@ type conn struct {
 	traits *Traits
 	idle   map[string]*sqlx.Stmt // by text, those not in use
 	pinned bool                  // closing it would lose the data
+	shared bool                  // see Pools.Ready
 	broken bool                  // to be closed instead of reused
 
 	pool       *pool
@@ -89,6 +90,10 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 
 func (c *conn) run(ctx context.Context, text string, args []any) (stdsql.Result, error) {
 	defer c.attend(ctx)()
+	if c.shared {
+		c.begin()
+		return c.ExecContext(ctx, sqlx.Rebind(c.traits.BindType, text), args...)
+	}
 	s, err := c.prepared(ctx, text) //nolint:sqlclosecheck // kept
 	if err != nil {
 		return nil, err
@@ -132,6 +137,14 @@ func (c *conn) send(ctx context.Context, text string) error {
 // ends it.
 func (c *conn) query(ctx context.Context, text string, args, dest []any, row func() error) (err error) {
 	defer c.attend(ctx)()
+	if c.shared {
+		c.begin()
+		rows, err := c.QueryContext(ctx, sqlx.Rebind(c.traits.BindType, text), args...)
+		if err != nil {
+			return err
+		}
+		return scanAll(rows, dest, row)
+	}
 	s, err := c.prepared(ctx, text) //nolint:sqlclosecheck // kept
 	if err != nil {
 		return err
@@ -142,6 +155,12 @@ func (c *conn) query(ctx context.Context, text string, args, dest []any, row fun
 	if err != nil {
 		return err
 	}
+	return scanAll(rows, dest, row)
+}
+
+// scanAll calls row after each row has been scanned into dest, until it returns an error, and closes
+// rows.
+func scanAll(rows *stdsql.Rows, dest []any, row func() error) (err error) {
 	defer func() { // also when row panics: rows left open keep the connection from ever being closed
 		if closed := rows.Close(); err == nil {
 			err = closed

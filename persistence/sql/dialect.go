@@ -150,10 +150,15 @@ type ServerTraits struct {
 	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
 	// none ever.
 	Stale func(err error) bool
+	// Advice is what follows an error of the database in parentheses, or ""; nil: nothing ever.
+	Advice func(err error) string
 	// InitLock keeps other processes from creating tables at the same time: a SELECT of one value
 	// that Init runs at the beginning of its transaction until the value is 1. InitUnlock, run at
 	// the end, releases it, or the end of the transaction does. "": BeginWrite keeps them out.
 	InitLock, InitUnlock string
+	// SharedBegin follows the statement that begins a transaction on a shared connection (see
+	// Pools.Ready), in one text with it.
+	SharedBegin string
 	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this
 	// process's clock is as good.
 	Now string
@@ -280,6 +285,12 @@ type Pools struct {
 	// Setup runs on each connection taken from a borrowed Writer. Those connections are then closed
 	// instead of given back, so that the caller never gets one with these settings.
 	Setup []string
+	// Ready makes each new connection to a server ready, and reports whether it is shared: a pooler
+	// may run each of its transactions in another session of the server, between those of other
+	// clients. On a shared connection no statement is prepared, and each runs in a transaction,
+	// which begins with SharedBegin. A borrowed connection that is not shared is closed instead of
+	// given back. nil: there is nothing to do, and no connection is shared.
+	Ready func(ctx context.Context, c *sqlx.Conn) (shared bool, err error)
 	// Probe examines the server, on the first connection and before anything else; nil: there is
 	// nothing to find out. An error means that the database could not be opened.
 	Probe    func(ctx context.Context, c *sqlx.Conn) error

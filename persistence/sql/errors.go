@@ -33,7 +33,13 @@ func (b *Backend) translate(err error) error {
 	if errors.Is(err, driver.ErrUncertain) {
 		return err // and names the database already
 	}
-	switch b.classify(err) {
+	class := b.classify(err)
+	if advise := b.traits.Advice; advise != nil {
+		if advice := advise(err); advice != "" {
+			err = fmt.Errorf("%w (%s)", err, advice)
+		}
+	}
+	switch class {
 	case ReadOnly:
 		if !errors.Is(err, driver.ErrReadOnly) {
 			return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrReadOnly, err)

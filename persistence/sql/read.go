@@ -16,7 +16,8 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 	return b.reading(ctx, false, fn)
 }
 
-// ReadOnce implements [driver.SingleReader]: there is no transaction around the statement.
+// ReadOnce implements [driver.SingleReader]: there is no transaction around the statement, unless
+// the connection is shared.
 func (b *Backend) ReadOnce(ctx context.Context, fn func(driver.Reader) error) error {
 	return b.reading(ctx, true, fn)
 }
@@ -75,6 +76,7 @@ func (s *session) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.bare = s.bare && !c.shared
 	if !s.bare {
 		if err := s.b.engine.begin(ctx, c, s.b.traits.BeginRead); err != nil {
 			s.o.reader.put(c)

@@ -78,7 +78,10 @@ func (e server) read(ctx context.Context, s *session, f func() error) error {
 
 // begin sends texts that are not prepared: preparing them would be a round trip of its own.
 func (e server) begin(ctx context.Context, c *conn, texts ...string) error {
-	for _, text := range texts {
+	for i, text := range texts {
+		if c.shared && i == len(texts)-1 {
+			text += "; " + c.traits.SharedBegin
+		}
 		if err := c.send(ctx, text); err != nil {
 			err = e.failed(ctx, c, err)
 			c.broken = true // it is not known to be out of a transaction

@@ -21,12 +21,13 @@ type serverSource struct {
 	traits   *Traits
 	borrowed bool
 	setup    []string
+	ready    func(ctx context.Context, c *sqlx.Conn) (shared bool, err error)
 	keep     driver.Pool
 }
 
 // newServerSource returns a source, and how its connections are kept.
 func newServerSource(p *Pools, t *Traits) (*serverSource, driver.Pool) {
-	s := &serverSource{db: p.Writer, traits: t, borrowed: p.Borrowed, setup: p.Setup, keep: p.Keep}
+	s := &serverSource{db: p.Writer, traits: t, borrowed: p.Borrowed, setup: p.Setup, ready: p.Ready, keep: p.Keep}
 	if p.Borrowed {
 		// The caller has to get one too.
 		if most := s.db.Stats().MaxOpenConnections; most > 0 {
@@ -58,7 +59,7 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 	return nil, &notConnected{err: err}
 }
 
-// setUp connects, and runs the statements of the setup.
+// setUp connects, and makes the connection ready.
 func (s *serverSource) setUp(ctx context.Context) (*conn, error) {
 	sc, err := s.db.Connx(ctx)
 	if err != nil {
@@ -69,6 +70,9 @@ func (s *serverSource) setUp(ctx context.Context) (*conn, error) {
 		if _, err = sc.ExecContext(ctx, text); err != nil {
 			break
 		}
+	}
+	if err == nil && s.ready != nil {
+		c.shared, err = s.ready(ctx, sc)
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -128,7 +132,7 @@ func (s *serverSource) discard(c *conn) { c.discard() }
 // release gives a borrowed connection back to its owner, unless it has been set up for this
 // package.
 func (s *serverSource) release(c *conn) error {
-	if s.borrowed && len(s.setup) > 0 {
+	if s.borrowed && (len(s.setup) > 0 || s.ready != nil && !c.shared) {
 		c.discard()
 		return nil
 	}

@@ -25,33 +25,39 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 			return err
 		}
 		defer o.writer.put(c)
-		if err := b.engine.begin(ctx, c, b.traits.BeginWrite...); err != nil {
-			return err
-		}
-		done := false
-		defer func() {
-			if !done { // f failed, or panicked
-				b.rollback(ctx, c)
-			}
-		}()
-		if err := f(c); err != nil {
-			return b.engine.failed(ctx, c, err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		done = true
-		if err = b.engine.end(ctx, c, "COMMIT"); err == nil {
-			return nil
-		}
-		err = b.committing(context.WithoutCancel(ctx), c, err)
-		b.rollback(ctx, c)
-		return err
+		return b.transact(ctx, c, f)
 	})
 }
 
-// autocommit calls f with a connection for one statement, which commits by itself. It calls f again
-// where write would.
+// transact calls f in a transaction, and commits.
+func (b *Backend) transact(ctx context.Context, c *conn, f func(c *conn) error) error {
+	if err := b.engine.begin(ctx, c, b.traits.BeginWrite...); err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // f failed, or panicked
+			b.rollback(ctx, c)
+		}
+	}()
+	if err := f(c); err != nil {
+		return b.engine.failed(ctx, c, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	done = true
+	err := b.engine.end(ctx, c, "COMMIT")
+	if err == nil {
+		return nil
+	}
+	err = b.committing(context.WithoutCancel(ctx), c, err)
+	b.rollback(ctx, c)
+	return err
+}
+
+// autocommit calls f with a connection for one statement, which commits by itself unless the
+// connection is shared. It calls f again where write would.
 func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Context, c *conn) error) error {
 	if o.ReadOnly != nil {
 		return o.ReadOnly
@@ -64,6 +70,9 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 		defer o.writer.put(c)
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if c.shared {
+			return b.transact(ctx, c, func(c *conn) error { return f(ctx, c) })
 		}
 		// The caller's context counts no more, unless the server can be asked to cancel the
 		// statement and says whether it did.

@@ -20,17 +20,8 @@ import (
 // cancelTimeout is how long a request to cancel a statement may take.
 const cancelTimeout = time.Second
 
-// setup is what every connection begins with. Compiling the plans of queries with long lists takes
-// longer than running them.
-const setup = `SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';
-	SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-	SELECT CASE WHEN current_setting('jit', true) IS NOT NULL THEN set_config('jit', 'off', false) END`
-
-// A connector makes connections and sets them up.
-type connector struct {
-	*pq.Connector
-	setup string
-}
+// A connector makes connections.
+type connector struct{ *pq.Connector }
 
 func newConnector(s *settings) (*connector, error) {
 	c, err := pq.NewConnectorConfig(s.config)
@@ -38,11 +29,7 @@ func newConnector(s *settings) (*connector, error) {
 		return nil, err
 	}
 	c.Dialer(dialer{})
-	text := setup
-	if s.schema != "" {
-		text = `SET search_path = "` + s.schema + `"; ` + text
-	}
-	return &connector{Connector: c, setup: text}, nil
+	return &connector{c}, nil
 }
 
 // errUnsuitable: no server is in the state that target_session_attrs asks for.
@@ -57,10 +44,6 @@ func (c *connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
 				return nil, fmt.Errorf("%w: %w", errUnsuitable, err)
 			}
 		}
-		return nil, err
-	}
-	if _, err = conn.(sqldriver.ExecerContext).ExecContext(ctx, c.setup, nil); err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
 	return conn, nil
@@ -109,10 +92,10 @@ func (brief) SetDeadline(time.Time) error { return nil }
 // Open implements [sql.Dialect].
 func (d *dialect) Open(_ context.Context, create bool) (*sql.Pools, error) {
 	if d.db != nil {
-		return &sql.Pools{Writer: d.db, Reader: d.db, Keep: d.pool, Borrowed: true}, nil
+		return &sql.Pools{Writer: d.db, Reader: d.db, Keep: d.pool, Borrowed: true, Ready: d.sessions.ready}, nil
 	}
 	db := sqlx.NewDb(stdsql.OpenDB(d.connector), "postgres")
-	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool}
+	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Ready: d.sessions.ready}
 	if !d.checked.Load() && d.schema != "" {
 		pools.Probe = func(ctx context.Context, c *sqlx.Conn) error {
 			err := d.makeSchema(ctx, c, create)

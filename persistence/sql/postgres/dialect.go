@@ -26,6 +26,7 @@ type dialect struct {
 	schema   string
 	choosy   bool // a server that cannot be written is the wrong one
 	pool     driver.Pool
+	sessions *sessions
 	// One of the two:
 	connector *connector
 	db        *sqlx.DB    // the caller's
@@ -63,6 +64,7 @@ var traits = sql.Traits{
 	ServerTraits: sql.ServerTraits{
 		CancelTells: true,
 		Stale:       stalePlan,
+		Advice:      advice,
 		InitLock:    "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
 		Now:         "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
 		SkipLocked:  "FOR UPDATE SKIP LOCKED",
@@ -136,6 +138,8 @@ func (d *dialect) Classify(err error) sql.Class {
 		switch {
 		case stalePlan(err):
 			return sql.Busy
+		case rowSecurity(err):
+			return sql.Failing
 		case d.choosy && code == "25006":
 			return sql.Gone // the server has become a standby
 		case code == "XX000" && strings.Contains(err.Error(), "invalid memory alloc request size"):
@@ -171,9 +175,35 @@ func (d *dialect) Classify(err error) sql.Class {
 func stalePlan(err error) bool {
 	switch state(err) {
 	case "0A000": // feature_not_supported
-		return strings.Contains(err.Error(), "cached plan must not change result type")
+		return routine(err) == "RevalidateCachedQuery"
 	case "26000": // invalid_sql_statement_name: something between us and the server has forgotten it
 		return true
 	}
 	return false
+}
+
+// rowSecurity: a policy would hide rows.
+func rowSecurity(err error) bool { return state(err) == "42501" && routine(err) == "check_enable_rls" }
+
+// noPolicies says what to do about policies that would hide rows.
+const noPolicies = "give the role BYPASSRLS, or let it own the table without FORCE ROW LEVEL SECURITY"
+
+// advice says what to do about an error of which the server does not say it.
+func advice(err error) string {
+	switch {
+	case state(err) == "25006":
+		return "default_transaction_read_only is on for the role, the database or the server, or the server is a standby"
+	case rowSecurity(err):
+		return noPolicies
+	}
+	return ""
+}
+
+// routine returns the function of the server that an error comes from: texts are in the language
+// that lc_messages says.
+func routine(err error) string {
+	if e, ok := errors.AsType[*pq.Error](err); ok {
+		return e.Routine
+	}
+	return ""
 }

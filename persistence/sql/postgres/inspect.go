@@ -25,8 +25,10 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 		OID        int64
 		Name, Kind string
 		Encoding   string
+		Policies   bool // for this user
 	}
-	err := sqlx.GetContext(ctx, q, &entry, `SELECT c.oid, c.relname AS name, c.relkind::text AS kind, current_setting('server_encoding') AS encoding
+	err := sqlx.GetContext(ctx, q, &entry, `SELECT c.oid, c.relname AS name, c.relkind::text AS kind, current_setting('server_encoding') AS encoding,
+		row_security_active(c.oid) AS policies
 		FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(quote_ident($1))`, table)
 	if errors.Is(err, stdsql.ErrNoRows) {
 		return nil, nil
@@ -39,6 +41,9 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 	}
 	if entry.Encoding != "UTF8" {
 		return nil, fmt.Errorf("%s keeps its text as %s: only UTF8 sorts by bytes as stores do", d.location, entry.Encoding)
+	}
+	if entry.Policies {
+		return nil, fmt.Errorf("%s: table %q has row-level security, whose policies would hide records from this user: "+noPolicies, d.location, entry.Name)
 	}
 	t := &sql.Table{Name: entry.Name}
 	var columns []struct {

@@ -21,6 +21,8 @@
 //	target_session_attrs=any any, read-write, read-only, primary, standby, prefer-standby: which
 //	                         server suits; with read-write, a list of hosts follows a failover
 //	load_balance_hosts=disable  random: try the hosts in random order
+//	pooler=session           what is between this program and the server, a PgBouncer say: session or
+//	                         transaction; default: found out, see below
 //	application_name=brine   shown in pg_stat_activity
 //	options=                 settings for the server, as "-c work_mem=64MB"
 //
@@ -30,9 +32,19 @@
 //
 // # What is set
 //
-// Every connection is set to READ COMMITTED, in which writes happen, and to no time limits of the
-// server's; a View is one read-only transaction under REPEATABLE READ. Text is compared by bytes
-// (COLLATE "C").
+// Every connection is set to READ COMMITTED, in which writes happen; a View is one read-only
+// transaction under REPEATABLE READ. Text is compared by bytes (COLLATE "C"). What a server, a
+// database or a role has set besides changes no answer, ends no statement and loses no
+// acknowledged write: docs/servers.md has the list. Policies of row-level security that would hide
+// records are an error. What the parameter options sets counts, unless it is one of those settings.
+//
+// # Poolers
+//
+// Where a pooler, as PgBouncer, gives each transaction another session of the server, no statement
+// is prepared, and each runs in a transaction that makes the settings: three round trips in place
+// of one. That is so behind every pooler unless the URL says pooler=session, which is right where
+// each client has a session to itself until it disconnects, and costs nothing. In statement mode
+// opening is an error.
 //
 // # Limits
 //
@@ -69,7 +81,10 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenServer(&dialect{traits: &traits, location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, connector: c}, o, retryFor), nil
+	ss := &sessions{location: s.location(), schema: s.schema, options: s.config.Options, pooler: s.pooler, logger: o.Logger}
+	return sql.OpenServer(&dialect{
+		traits: ss.traits(), location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, sessions: ss, connector: c,
+	}, o, retryFor), nil
 }
 
 // New returns the Backend of the table o.Table ("" means "store") in a database that the caller has
@@ -77,14 +92,16 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 // search_path of db's connections says.
 //
 // The Backend never closes db. It keeps up to o.Pool.Size connections of it, one less than db may
-// have open, and gives them back at Suspend and Close. So a store's PreFork leaves db's own
-// connections open.
+// have open. They have its settings, and so it closes them at Suspend and Close; those to a pooler,
+// or through a driver that hides lib/pq's connections, it uses like a pooler in transaction mode
+// and gives back. A store's PreFork leaves db's other connections open.
 func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	o, pool, err := sql.Adopt(db, o)
 	if err != nil {
 		return nil, err
 	}
-	t := traits
+	ss := &sessions{location: "postgres:(a caller's connections)", logger: o.Logger}
+	t := ss.traits()
 	t.FreshBytes, t.CancelTells = false, false
-	return sql.OpenServer(&dialect{traits: &t, location: "postgres:(a caller's connections)", pool: pool, db: db}, o, retryFor), nil
+	return sql.OpenServer(&dialect{traits: t, location: ss.location, pool: pool, sessions: ss, db: db}, o, retryFor), nil
 }

@@ -24,13 +24,14 @@ const defaultPort = 5432
 type settings struct {
 	config pq.Config
 	schema string // "": the search_path of the user
+	pooler string // "": not said
 	pool   driver.Pool
 }
 
 // parse checks a URL.
 func parse(u url.URL, o driver.Pool) (*settings, error) {
 	known := append([]string{
-		"application_name", "host", "load_balance_hosts", "options", "port", "schema", "sslcert", "sslkey", "sslmode", "sslrootcert",
+		"application_name", "host", "load_balance_hosts", "options", "pooler", "port", "schema", "sslcert", "sslkey", "sslmode", "sslrootcert",
 		"target_session_attrs",
 	}, sql.PoolParams...)
 	if err := driver.CheckParams(u, known...); err != nil {
@@ -79,6 +80,7 @@ func parse(u url.URL, o driver.Pool) (*settings, error) {
 		{"sslmode", []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, (*string)(&c.SSLMode)},
 		{"target_session_attrs", []string{"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}, (*string)(&c.TargetSessionAttrs)},
 		{"load_balance_hosts", []string{"disable", "random"}, (*string)(&c.LoadBalanceHosts)},
+		{"pooler", []string{sessionPooler, transactionPooler}, &s.pooler},
 	} {
 		if !q.Has(x.name) {
 			continue
