@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -34,4 +35,14 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestConformanceBehindAPooler(t *testing.T) {
+	if os.Getenv("BRINE_LONG") == "" {
+		t.Skip("takes a minute: BRINE_LONG=1 runs it")
+	}
+	t.Parallel()
+	s := testserver.Postgres(t)
+	p := testserver.PgBouncer(t, s, "transaction", 5)
+	drivertest.Run(t, drivertest.Harness{URL: func(t testing.TB) string { return p.URL(s.NewDB(t)) }})
 }

@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	stdsql "database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +14,12 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"github.com/brine-go/brine/internal/battery"
 	"github.com/brine-go/brine/internal/testserver"
@@ -230,6 +234,7 @@ func TestTheBatteryBehindAPooler(t *testing.T) {
 	}{
 		"transaction mode":                    {"transaction", "", 1},
 		"transaction mode that the URL names": {"transaction", "&pooler=transaction", 3},
+		"a schema of its own":                 {"transaction", "&schema=Other", 3},
 		"session mode":                        {"session", "&pool_idle=0", 2},
 		"session mode that the URL names":     {"session", "&pooler=session", 20},
 		"no pooler, and the URL names one":    {"", "&pooler=transaction", 0},
@@ -247,15 +252,23 @@ func TestTheBatteryBehindAPooler(t *testing.T) {
 			other.SetMaxIdleConns(0)
 			ctx, stop := context.WithCancel(t.Context())
 			var all sync.WaitGroup
+			var left atomic.Int64
 			all.Go(func() {
 				for ctx.Err() == nil {
-					run(t, other, "SET extra_float_digits = -15; SET search_path = pg_catalog; SET statement_timeout = 20; SET row_security = on")
+					if _, err := other.ExecContext(ctx, "SET extra_float_digits = -15; SET search_path = pg_catalog; SET lock_timeout = 1; SET row_security = on"); err == nil {
+						left.Add(1)
+					} else if ctx.Err() == nil {
+						t.Error(err)
+					}
 					time.Sleep(20 * time.Millisecond)
 				}
 			})
 			battery.Run(t, p.URL(db)+c.param)
 			stop()
 			all.Wait()
+			if left.Load() == 0 {
+				t.Error("the other client has set nothing")
+			}
 		})
 	}
 }
@@ -296,32 +309,91 @@ func TestAPoolerIsToldOfOnce(t *testing.T) {
 	}
 }
 
-func TestACallersDBBehindAPooler(t *testing.T) {
+// A wrapped connection is what a driver that traces statements, say, gives in place of lib/pq's.
+type wrapped struct{ sqldriver.Conn }
+
+func (w wrapped) ExecContext(ctx context.Context, q string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
+	return w.Conn.(sqldriver.ExecerContext).ExecContext(ctx, q, args)
+}
+
+func (w wrapped) QueryContext(ctx context.Context, q string, args []sqldriver.NamedValue) (sqldriver.Rows, error) {
+	return w.Conn.(sqldriver.QueryerContext).QueryContext(ctx, q, args)
+}
+
+// A wrapping connector gives wrapped connections.
+type wrapping struct{ sqldriver.Connector }
+
+func (w wrapping) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	c, err := w.Connector.Connect(ctx)
+	return wrapped{c}, err
+}
+
+func TestACallersDBIsUsedAsWhatItIs(t *testing.T) {
 	t.Parallel()
 	s := testserver.Postgres(t)
 	p := testserver.PgBouncer(t, s, "transaction", 2)
-	db := sqlx.NewDb(raw(t, p.URL(s.NewDB(t))), "postgres")
-	var all sync.WaitGroup
-	for _, table := range []string{"one", "two"} {
-		b, err := postgres.New(db, driver.OpenOptions{Table: table})
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, err := persistence.New(t.Context(), b, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		w := &worker{store: store, name: table, pieces: map[persistence.ID]*Piece{}}
-		all.Go(func() {
-			for range 200 {
-				if err := w.step(t.Context()); err != nil {
-					t.Error(err)
-					return
-				}
+	for name, c := range map[string]struct {
+		url    string
+		binary bool
+		wrap   bool
+		shared bool
+	}{
+		"behind a pooler":               {p.URL(s.NewDB(t)), true, false, true},
+		"without binary parameters":     {p.URL(s.NewDB(t)), false, false, true},
+		"wrapped":                       {s.URL(s.NewDB(t)), true, true, true},
+		"of the server":                 {s.URL(s.NewDB(t)), true, false, false},
+		"of the server, as text":        {s.URL(s.NewDB(t)), false, false, false},
+		"wrapped, and behind a pooler":  {p.URL(s.NewDB(t)), true, true, true},
+		"wrapped, as text, by a pooler": {p.URL(s.NewDB(t)), false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := dsn(t, c.url)
+			if !c.binary {
+				text = strings.Replace(text, "binary_parameters=yes", "binary_parameters=no", 1)
 			}
-			inspect(t, []*worker{w})
+			connector, err := pq.NewConnector(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inner := stdsql.OpenDB(connector)
+			if c.wrap {
+				inner = stdsql.OpenDB(wrapping{connector})
+			}
+			defer inner.Close()
+			db := sqlx.NewDb(inner, "postgres")
+			var log bytes.Buffer
+			var all sync.WaitGroup
+			for _, table := range []string{"one", "two"} {
+				b, err := postgres.New(db, driver.OpenOptions{Table: table, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				store, err := persistence.New(t.Context(), b, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer store.Close()
+				w := &worker{store: store, name: table, pieces: map[persistence.ID]*Piece{}}
+				all.Go(func() {
+					for range 100 {
+						if err := w.step(t.Context()); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+					inspect(t, []*worker{w})
+				})
+			}
+			all.Wait()
+			if told := strings.Contains(log.String(), "pooler"); told != c.shared {
+				t.Errorf("used as if behind a pooler: %v, want %v", told, c.shared)
+			}
+			var bytea []byte
+			var digits string
+			if err := inner.QueryRowContext(t.Context(), "SELECT data, current_setting('row_security') FROM one LIMIT 1").Scan(&bytea, &digits); err != nil || digits != "on" {
+				t.Errorf("the caller's session has row_security = %s, error %v", digits, err)
+			}
 		})
 	}
-	all.Wait()
 }
