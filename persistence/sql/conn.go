@@ -158,7 +158,7 @@ func (c *conn) query(ctx context.Context, text string, args, dest []any, row fun
 	return scanAll(rows, dest, row)
 }
 
-// scanAll calls row after each row has been scanned into dest, until it returns an error, and closes
+// scanAll calls row after each row has been scanned into dest, until it returns an error. It closes
 // rows.
 func scanAll(rows *stdsql.Rows, dest []any, row func() error) (err error) {
 	defer func() { // also when row panics: rows left open keep the connection from ever being closed

@@ -132,9 +132,10 @@ type setup struct {
 
 func (s setup) name() string { return fmt.Sprintf("%s mode, pool of %d%s", s.mode, s.size, s.params) }
 
-// setups are those in which no client waits for ever: in session mode a session is the client's
-// until it disconnects.
+// setups are two without a pooler, to compare with, and those in which no client waits for ever: in
+// session mode a session is the client's until it disconnects.
 func setups() (all []setup) {
+	all = append(all, setup{"no", 0, "&pool_size=8"}, setup{"no", 0, "&pooler=transaction&pool_size=8"})
 	for _, size := range []int{1, 3, 20} {
 		for _, said := range []string{"", "&pooler=transaction"} {
 			all = append(all, setup{"transaction", size, said})
@@ -154,8 +155,11 @@ func TestTwoStoresBehindAPooler(t *testing.T) {
 	s := testserver.Postgres(t)
 	for _, c := range setups() {
 		t.Run(c.name(), func(t *testing.T) {
-			p := testserver.PgBouncer(t, s, c.mode, c.size)
-			url := p.URL(s.NewDB(t)) + c.params
+			db := s.NewDB(t)
+			url := s.URL(db) + c.params
+			if c.mode != "no" {
+				url = testserver.PgBouncer(t, s, c.mode, c.size).URL(db) + c.params
+			}
 			var workers []*worker
 			for _, name := range []string{"one", "two"} {
 				store, err := persistence.MakeStore(t.Context(), url, &persistence.Options{Table: name, Logger: slog.New(slog.DiscardHandler)})

@@ -30,7 +30,7 @@ var pins = []struct{ name, value string }{
 	{"client_encoding", "'UTF8'"},
 	{"extra_float_digits", "'1'"},
 	{"standard_conforming_strings", "'on'"},
-	// All rows that the conditions select are given: where a policy would hide some, it is an error.
+	// All rows that the conditions select are given. A policy that would hide some is an error.
 	{"row_security", "'off'"},
 	{"gin_fuzzy_search_limit", "'0'"},
 	// Nothing ends a statement or a connection but the context of the call.
@@ -47,7 +47,7 @@ var pins = []struct{ name, value string }{
 }
 
 // durable is a pin too, unless the URL says what synchronous_commit is to be: what has been
-// acknowledged survives a crash of the server. What waits for more than the server's own disk stays.
+// acknowledged survives a crash of the server. What waits for more than its own disk stays.
 const durable = "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END"
 
 // pinned is the FROM and WHERE of a SELECT that has a row for each setting to make.
@@ -158,7 +158,7 @@ func (s *sessions) check(ctx context.Context, c *sqlx.Conn) error {
 	}
 	if err != nil && ctx.Err() == nil {
 		// PgBouncer hangs up, and the driver may not come to read why. To try again is of no use.
-		return fmt.Errorf("%s: the pooler refuses a transaction (%v), as it does in statement mode: transaction or session mode is needed", s.location, err)
+		return fmt.Errorf("%s: the pooler refuses a transaction (%s), as it does in statement mode: transaction or session mode is needed", s.location, err.Error())
 	}
 	s.checked.Store(err == nil)
 	return err

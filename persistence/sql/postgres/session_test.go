@@ -98,8 +98,8 @@ func TestNoSettingOfTheServerChangesAnAnswer(t *testing.T) {
 	}
 }
 
-// settings returns the values that settings have in the session of a store that writes, where hostile
-// is what the database says.
+// settings returns the values that settings have in the session of a store that writes, where
+// hostile is what the database says.
 func settings(t *testing.T, s *testserver.Server, param string, hostile []string, names ...string) map[string]string {
 	t.Helper()
 	name := s.NewDB(t)
