@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	sqldriver "database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,11 +60,26 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 	return nil, &notConnected{err: err}
 }
 
-// setUp connects, and makes the connection ready.
-func (s *serverSource) setUp(ctx context.Context) (*conn, error) {
+// setUps is how often a connection is made where its making ready ends it.
+const setUps = 4
+
+// setUp connects, and makes the connection ready. A server may be set to end a session that is idle
+// for a moment, or a statement that takes one, until it is told otherwise.
+func (s *serverSource) setUp(ctx context.Context) (c *conn, err error) {
+	for range setUps {
+		var made bool
+		if c, made, err = s.setUpOnce(ctx); !made || !errors.Is(err, errBadConn) || ctx.Err() != nil {
+			break
+		}
+	}
+	return c, err
+}
+
+// setUpOnce is one try of setUp. made: there was a connection to make ready.
+func (s *serverSource) setUpOnce(ctx context.Context) (_ *conn, made bool, err error) {
 	sc, err := s.db.Connx(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	c := newConn(sc, s.traits)
 	for _, text := range s.setup {
@@ -79,9 +95,9 @@ func (s *serverSource) setUp(ctx context.Context) (*conn, error) {
 	}
 	if err != nil {
 		s.discard(c)
-		return nil, err
+		return nil, true, err
 	}
-	return c, nil
+	return c, true, nil
 }
 
 func (s *serverSource) usable(ctx context.Context, c *conn) bool {

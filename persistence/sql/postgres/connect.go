@@ -21,15 +21,30 @@ import (
 const cancelTimeout = time.Second
 
 // A connector makes connections.
-type connector struct{ *pq.Connector }
+type connector struct {
+	*pq.Connector
+	early    *pq.Connector // sends the settings of early at the very beginning
+	sessions *sessions
+}
 
-func newConnector(s *settings) (*connector, error) {
+// early are settings that can end a session before the others are made. Poolers refuse a connection
+// that begins with them, so it is not the first that does.
+var early = map[string]string{"statement_timeout": "0", "idle_session_timeout": "0"}
+
+func newConnector(s *settings, ss *sessions) (*connector, error) {
 	c, err := pq.NewConnectorConfig(s.config)
 	if err != nil {
 		return nil, err
 	}
+	config := s.config
+	config.Runtime = early
+	e, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, err
+	}
 	c.Dialer(dialer{})
-	return &connector{c}, nil
+	e.Dialer(dialer{})
+	return &connector{Connector: c, early: e, sessions: ss}, nil
 }
 
 // errUnsuitable: no server is in the state that target_session_attrs asks for.
@@ -37,7 +52,19 @@ var errUnsuitable = errors.New("no server is as target_session_attrs wants it")
 
 // Connect implements [sqldriver.Connector].
 func (c *connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	var conn sqldriver.Conn
+	var err error
+	hasty := c.sessions.hasty.Load()
+	if hasty {
+		conn, err = c.early.Connect(ctx)
+		if err != nil && strings.Contains(err.Error(), "startup parameter") {
+			hasty = false
+			c.sessions.hasty.Store(false)
+		}
+	}
+	if !hasty {
+		conn, err = c.Connector.Connect(ctx)
+	}
 	if err != nil {
 		for _, text := range [...]string{"session is read-only", "session is not read-only", "server is in hot standby mode", "server is not in hot standby mode"} {
 			if strings.Contains(err.Error(), text) {

@@ -77,11 +77,11 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConnector(s)
+	ss := &sessions{location: s.location(), schema: s.schema, options: s.config.Options, pooler: s.pooler, logger: o.Logger}
+	c, err := newConnector(s, ss)
 	if err != nil {
 		return nil, err
 	}
-	ss := &sessions{location: s.location(), schema: s.schema, options: s.config.Options, pooler: s.pooler, logger: o.Logger}
 	return sql.OpenServer(&dialect{
 		traits: ss.traits(), location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, sessions: ss, connector: c,
 	}, o, retryFor), nil

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,6 +83,7 @@ type sessions struct {
 
 	told    sync.Once   // that a connection is shared
 	checked atomic.Bool // that a transaction may have several statements
+	hasty   atomic.Bool // a connection was lost before its settings were made
 }
 
 // traits returns those of the dialect for these sessions.
@@ -112,15 +114,19 @@ func (s *sessions) ready(ctx context.Context, c *sqlx.Conn) (shared bool, err er
 	case s.pooler == "" && known:
 		whether = fmt.Sprintf("pg_catalog.pg_backend_pid() = %d", id)
 	}
-	own, err := s.set(ctx, c, whether)
-	for range 2 {
-		// A statement_timeout that is shorter than this takes counts until it is set.
-		if state(err) == "57014" && ctx.Err() == nil {
-			own, err = s.set(ctx, c, whether)
+	own, damaged, err := s.set(ctx, c, whether)
+	switch {
+	case err != nil:
+		if code := state(err); ctx.Err() == nil && (code == "" || code == "57014" || code == "57P05") {
+			// Perhaps a statement_timeout or idle_session_timeout, which counts until it is set.
+			s.hasty.Store(true)
+			err = fmt.Errorf("%w: %w", sqldriver.ErrBadConn, err)
 		}
-	}
-	if err != nil || own {
 		return false, err
+	case damaged != "":
+		return false, fmt.Errorf("%s: %s is on: the server would leave out damaged records without an error", s.location, damaged)
+	case own:
+		return false, nil
 	}
 	if s.pooler == "" {
 		s.told.Do(func() {
@@ -132,18 +138,14 @@ func (s *sessions) ready(ctx context.Context, c *sqlx.Conn) (shared bool, err er
 }
 
 // set makes the settings for the whole session if the SQL condition whether holds, which it
-// reports.
-func (s *sessions) set(ctx context.Context, c *sqlx.Conn, whether string) (done bool, err error) {
-	var damaged string
+// reports. damaged names the settings that make the server pass over damage; "": none.
+func (s *sessions) set(ctx context.Context, c *sqlx.Conn, whether string) (done bool, damaged string, err error) {
 	err = c.QueryRowxContext(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SELECT "+whether+
 		", (SELECT count(pg_catalog.set_config(p.name, p.value, false)) "+s.pinned()+" AND "+whether+") > 0"+
 		", concat_ws(' and ', CASE pg_catalog.current_setting('zero_damaged_pages', true) WHEN 'on' THEN 'zero_damaged_pages' END, "+
 		"CASE pg_catalog.current_setting('ignore_checksum_failure', true) WHEN 'on' THEN 'ignore_checksum_failure' END); COMMIT").
 		Scan(&done, new(bool), &damaged)
-	if err == nil && damaged != "" {
-		err = fmt.Errorf("%s: %s is on: the server would leave out damaged records without an error", s.location, damaged)
-	}
-	return done, err
+	return done, damaged, err
 }
 
 // check returns an error if the pooler gives each statement a session: there are no transactions
@@ -152,7 +154,7 @@ func (s *sessions) check(ctx context.Context, c *sqlx.Conn) error {
 	if s.checked.Load() {
 		return nil
 	}
-	_, err := c.ExecContext(ctx, "BEGIN")
+	_, err := c.ExecContext(ctx, "BEGIN; "+s.begun())
 	if err == nil {
 		_, err = c.ExecContext(ctx, "ROLLBACK")
 	}

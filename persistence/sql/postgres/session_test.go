@@ -1,11 +1,13 @@
 package postgres_test
 
 import (
+	stdsql "database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,11 +57,21 @@ var harmless = map[string][]string{
 	},
 }
 
+var roles atomic.Int64
+
+// newRole makes a role, which stays.
+func newRole(t *testing.T, admin *stdsql.DB, attributes string) string {
+	t.Helper()
+	name := fmt.Sprintf("role%d", roles.Add(1))
+	run(t, admin, "CREATE ROLE "+name+" "+attributes)
+	return name
+}
+
 func TestNoSettingOfTheServerChangesAnAnswer(t *testing.T) {
 	t.Parallel()
 	s := testserver.SharedPostgres(t)
 	admin := raw(t, s.URL(""))
-	run(t, admin, "CREATE ROLE plain LOGIN", "CREATE ROLE hostile LOGIN")
+	plain, hostile := newRole(t, admin, "LOGIN"), newRole(t, admin, "LOGIN")
 	all := map[string][]string{}
 	for _, setting := range pinned {
 		all[setting] = []string{setting}
@@ -71,16 +83,16 @@ func TestNoSettingOfTheServerChangesAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := s.NewDB(t)
-			run(t, admin, "ALTER DATABASE "+db+" OWNER TO plain")
+			run(t, admin, "ALTER DATABASE "+db+" OWNER TO "+plain)
 			for _, setting := range settings {
 				run(t, admin, "ALTER DATABASE "+db+" SET "+setting)
 			}
-			battery.Run(t, strings.Replace(s.URL(db), "//test@", "//plain@", 1))
+			battery.Run(t, strings.Replace(s.URL(db), "//test@", "//"+plain+"@", 1))
 		})
 	}
 	for who, on := range map[string]string{
-		"of a role":                  "ROLE hostile",
-		"of a role in one database":  "ROLE hostile IN DATABASE %s",
+		"of a role":                  "ROLE " + hostile,
+		"of a role in one database":  "ROLE " + hostile + " IN DATABASE %s",
 		"of all roles in a database": "ROLE ALL IN DATABASE %s",
 	} {
 		t.Run("all pinned ones "+who, func(t *testing.T) {
@@ -88,12 +100,12 @@ func TestNoSettingOfTheServerChangesAnAnswer(t *testing.T) {
 			if strings.Contains(on, "%s") {
 				on = fmt.Sprintf(on, db)
 			}
-			run(t, admin, "ALTER DATABASE "+db+" OWNER TO hostile")
+			run(t, admin, "ALTER DATABASE "+db+" OWNER TO "+hostile)
 			for _, setting := range pinned {
 				run(t, admin, "ALTER "+on+" SET "+setting)
 			}
 			defer run(t, admin, "ALTER "+on+" RESET ALL")
-			battery.Run(t, strings.Replace(s.URL(db), "//test@", "//hostile@", 1))
+			battery.Run(t, strings.Replace(s.URL(db), "//test@", "//"+hostile+"@", 1))
 		})
 	}
 }
@@ -202,9 +214,9 @@ func TestAPolicyHidesNothing(t *testing.T) {
 	t.Parallel()
 	s := testserver.SharedPostgres(t)
 	admin := raw(t, s.URL(""))
-	run(t, admin, "CREATE ROLE owning LOGIN", "CREATE ROLE sees LOGIN BYPASSRLS", "CREATE ROLE other LOGIN")
+	owning, sees, other := newRole(t, admin, "LOGIN"), newRole(t, admin, "LOGIN BYPASSRLS"), newRole(t, admin, "LOGIN")
 	name := s.NewDB(t)
-	run(t, admin, "ALTER DATABASE "+name+" OWNER TO owning")
+	run(t, admin, "ALTER DATABASE "+name+" OWNER TO "+owning)
 	as := func(role string) string { return strings.Replace(s.URL(name), "//test@", "//"+role+"@", 1) }
 	save := func(st *persistence.Store) persistence.ID {
 		id, err := st.Save(t.Context(), "x")
@@ -220,18 +232,18 @@ func TestAPolicyHidesNothing(t *testing.T) {
 		}
 		return st, err
 	}
-	own, err := makeStore(as("owning"))
+	own, err := makeStore(as(owning))
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := save(own)
 	db := raw(t, s.URL(name))
-	run(t, db, "GRANT ALL ON ALL TABLES IN SCHEMA public TO sees, other", "GRANT ALL ON SCHEMA public TO sees, other")
-	before, err := makeStore(as("other") + "&pool_size=1")
+	run(t, db, "GRANT ALL ON ALL TABLES IN SCHEMA public TO "+sees+", "+other, "GRANT ALL ON SCHEMA public TO "+sees+", "+other)
+	before, err := makeStore(as(other) + "&pool_size=1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	safe, err := makeStore(as("other") + "&pooler=transaction")
+	safe, err := makeStore(as(other) + "&pooler=transaction")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +274,7 @@ func TestAPolicyHidesNothing(t *testing.T) {
 			}
 		}
 	}
-	for _, role := range []string{"owning", "sees", "test"} {
+	for _, role := range []string{owning, sees, "test"} {
 		st, err := makeStore(as(role))
 		if err == nil {
 			err = errors.Join(calls["load"](st), calls["count"](st))
@@ -272,15 +284,29 @@ func TestAPolicyHidesNothing(t *testing.T) {
 		}
 	}
 	for _, param := range []string{"", "&pooler=session", "&pooler=transaction"} {
-		if _, err := makeStore(as("other") + param); !named(err) {
+		if _, err := makeStore(as(other) + param); !named(err) {
 			t.Errorf("another role %s: error %v", param, err)
 		}
 	}
 	run(t, db, "ALTER TABLE store FORCE ROW LEVEL SECURITY")
-	if _, err := makeStore(as("owning")); !named(err) {
+	if _, err := makeStore(as(owning)); !named(err) {
 		t.Errorf("the owner under FORCE: error %v", err)
 	}
 	if err := calls["count"](own); !named(err) {
 		t.Errorf("the owner's open store under FORCE: error %v", err)
+	}
+}
+
+func TestASessionThatTheServerEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := testserver.SharedPostgres(t)
+	for _, set := range []string{"statement_timeout = 1", "idle_session_timeout = 1"} {
+		db := s.NewDB(t)
+		run(t, raw(t, s.URL("")), "ALTER DATABASE "+db+" SET exit_on_error = on", "ALTER DATABASE "+db+" SET "+set)
+		for range 30 {
+			if err := openBackendAndInit(t, s.URL(db)+"&pool_idle=0", driver.OpenOptions{}); err != nil {
+				t.Errorf("%s: %v", set, err)
+			}
+		}
 	}
 }
