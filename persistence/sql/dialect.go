@@ -12,8 +12,8 @@ import (
 // A Dialect is what the engine has to know of one database system. Its
 // methods are safe for concurrent use.
 type Dialect interface {
-	// Traits returns the constants of the dialect; the engine only reads them. MaxValue and
-	// SkipLocked may be set by the Probe of Pools, which asks the server.
+	// Traits returns the constants of the dialect; the engine only reads them. BeginWrite,
+	// MaxValue and SkipLocked may be set by the Probe of Pools, which asks the server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived

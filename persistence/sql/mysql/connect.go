@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,11 +35,21 @@ func (s *server) location() string { return fmt.Sprintf("mysql://%s:%d/%s", s.ho
 var binaryCollations = []string{"utf8mb4_nopad_bin", "utf8mb4_0900_bin"}
 
 // Open implements [sql.Dialect].
-func (d *dialect) Open(context.Context, bool) (*sql.Pools, error) {
+func (d *dialect) Open(_ context.Context, create bool) (*sql.Pools, error) {
 	db := d.open()
-	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed, Probe: d.probe}
+	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed}
 	if d.borrowed {
-		pools.Setup, pools.Probe = setup(nil), d.probeBorrowed
+		pools.Setup = setup()
+	}
+	pools.Probe = func(ctx context.Context, c *sqlx.Conn) error {
+		err := d.probe(ctx, c)
+		if err == nil {
+			err = d.examine(ctx, c, create)
+		}
+		if err == nil && d.borrowed {
+			err = d.probeBorrowed(ctx, c)
+		}
+		return err
 	}
 	return pools, nil
 }
@@ -82,14 +90,11 @@ func skipsLocked(version string) bool {
 	return major >= 8
 }
 
-// probeBorrowed asks the server what it is, and finds out whether the caller's DB counts as the
-// engine needs it: rows that an UPDATE found, not those that it changed.
+// probeBorrowed finds out whether the caller's DB counts as the engine needs it: rows that an UPDATE
+// found, not those that it changed.
 func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
-	if err := d.probe(ctx, c); err != nil {
-		return err
-	}
 	for _, text := range [...]string{
-		"CREATE TEMPORARY TABLE IF NOT EXISTS brine_probe (a INT) ENGINE=InnoDB",
+		"CREATE TEMPORARY TABLE IF NOT EXISTS brine_probe (a INT PRIMARY KEY) ENGINE=InnoDB",
 		"DELETE FROM brine_probe",
 		"INSERT INTO brine_probe VALUES (1)",
 	} {
@@ -127,7 +132,7 @@ type connector struct {
 
 // newConnector returns what connects to the places of s.
 func newConnector(s *settings, logger *slog.Logger) (*connector, error) {
-	c := &connector{addrs: s.addrs, setup: setup(s.vars), timeout: s.pool.ConnectTimeout / time.Duration(len(s.addrs))}
+	c := &connector{addrs: s.addrs, setup: setup(s.vars...), timeout: s.pool.ConnectTimeout / time.Duration(len(s.addrs))}
 	for _, addr := range s.addrs {
 		config := s.config.Clone()
 		config.Addr, config.Logger = addr, debugLogger{logger}
@@ -155,20 +160,6 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, _ = sql.Dialed(ctx, conn)
 	}
 	return conn, err
-}
-
-// setup returns the statements that a connection begins with: they set sessionVars and more.
-func setup(more map[string]string) []string {
-	vars := maps.Clone(sessionVars)
-	maps.Copy(vars, more)
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		list = append(list, name+" = "+vars[name])
-	}
-	return []string{
-		"SET " + strings.Join(list, ", "),
-		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // as a variable it has two names
-	}
 }
 
 // Connect implements [sqldriver.Connector].
@@ -217,16 +208,19 @@ func (e *silentError) Error() string {
 // prepared connects, and sets the connection up.
 func (c *connector) prepared(ctx context.Context, at int) (sqldriver.Conn, error) {
 	conn, err := c.hosts[at].Connect(ctx)
+	if errors.Is(err, io.EOF) { // the answer to the one question that the driver asks has no row
+		err = errNoRows
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(c.hosts) > 1 {
-		err = writable(ctx, conn)
 	}
 	for _, text := range c.setup {
 		if err == nil {
 			_, err = conn.(sqldriver.ExecerContext).ExecContext(ctx, text, nil)
 		}
+	}
+	if err == nil && len(c.hosts) > 1 {
+		err = writable(ctx, conn)
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -234,6 +228,8 @@ func (c *connector) prepared(ctx context.Context, at int) (sqldriver.Conn, error
 	}
 	return conn, nil
 }
+
+var errNoRows = errors.New("the server gives no rows at all: SET GLOBAL sql_select_limit = 18446744073709551615, its default")
 
 var errNotWritable = errors.New("the server is read-only, or a cluster's node that is not ready")
 

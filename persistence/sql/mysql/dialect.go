@@ -31,15 +31,21 @@ type dialect struct {
 
 var _ sql.Dialect = (*dialect)(nil)
 
+// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock gaps there;
+// their level is for the next transaction alone. But a server that logs statements refuses to write
+// at the lesser level, and only a privileged user may have a session log otherwise.
+var (
+	beginWrite       = []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"}
+	beginLoggedWrite = []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION"}
+)
+
 func newTraits() sql.Traits {
 	return sql.Traits{
 		Name:     "mysql",
 		Quote:    '`',
 		BindType: sqlx.QUESTION,
 		TransactionTraits: sql.TransactionTraits{
-			// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would
-			// lock gaps there; their level is for the next transaction alone.
-			BeginWrite: []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
+			BeginWrite: beginWrite, // until the server has been asked
 			BeginRead:  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 		},
 		TableTraits: sql.TableTraits{
@@ -141,7 +147,6 @@ var classes = map[uint16]sql.Class{
 	1060: sql.Busy, // ER_DUP_FIELDNAME
 	1061: sql.Busy, // ER_DUP_KEYNAME
 
-	1290: sql.ReadOnly, // ER_OPTION_PREVENTS_STATEMENT
 	1792: sql.ReadOnly, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
 	1836: sql.ReadOnly, // ER_READ_ONLY_MODE
 
@@ -173,6 +178,7 @@ var classes = map[uint16]sql.Class{
 	1130: sql.Failing, // ER_HOST_NOT_PRIVILEGED
 	1146: sql.Failing, // ER_NO_SUCH_TABLE
 	1193: sql.Failing, // ER_UNKNOWN_SYSTEM_VARIABLE
+	1665: sql.Failing, // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: binlog_format was set since the store was opened
 	1698: sql.Failing, // ER_ACCESS_DENIED_NO_PASSWORD_ERROR
 	3159: sql.Failing, // ER_SECURE_TRANSPORT_REQUIRED
 }
@@ -189,6 +195,11 @@ func (d *dialect) Classify(err error) sql.Class {
 				return sql.Failing
 			}
 			return sql.ReadOnly
+		case e.Number == 1290: // ER_OPTION_PREVENTS_STATEMENT, which names the option
+			if strings.Contains(e.Message, "read-only") || strings.Contains(e.Message, "read_only") {
+				return sql.ReadOnly
+			}
+			return sql.Failing
 		}
 		return classes[e.Number]
 	}

@@ -26,11 +26,14 @@
 //
 // # What is set
 //
-// Every connection is set to strict SQL mode and utf8mb4. A View is one consistent snapshot under
-// REPEATABLE READ, an Apply of more than one statement a transaction under READ COMMITTED. Waits
-// for locks end after 5 seconds, and are begun again for as long as the call may last. Tables are
-// InnoDB's with ROW_FORMAT=DYNAMIC; text is compared by bytes (utf8mb4_nopad_bin on MariaDB,
-// utf8mb4_0900_bin on MySQL).
+// Every connection is set to strict SQL mode and utf8mb4, and every session variable that could
+// change an answer, end a statement or fail a write is given its value, whatever the server or its
+// init_connect has set: docs/servers.md lists them. A View is one consistent snapshot under
+// REPEATABLE READ, an Apply of more than one statement a transaction under READ COMMITTED, or
+// REPEATABLE READ where the server logs statements (binlog_format). Waits for locks end after 5
+// seconds, and are begun again for as long as the call may last. Tables are InnoDB's with
+// ROW_FORMAT=DYNAMIC; text is compared by bytes (utf8mb4_nopad_bin on MariaDB, utf8mb4_0900_bin on
+// MySQL).
 //
 // # Limits
 //

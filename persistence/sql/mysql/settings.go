@@ -23,9 +23,9 @@ const defaultPort = "3306"
 
 // settings are what a URL says.
 type settings struct {
-	config *mysql.Config     // of the first host
-	vars   map[string]string // session variables besides those that always hold
-	addrs  []string          // host:port of each host; one path of a socket
+	config *mysql.Config // of the first host
+	vars   []pin         // session variables besides those that are always set
+	addrs  []string      // host:port of each host; one path of a socket
 	socket bool
 	pool   driver.Pool
 }
@@ -36,7 +36,7 @@ func parse(u url.URL, pool driver.Pool) (*settings, error) {
 	if err := driver.CheckParams(u, known...); err != nil {
 		return nil, err
 	}
-	s := &settings{config: mysql.NewConfig(), vars: map[string]string{}}
+	s := &settings{config: mysql.NewConfig()}
 	c := s.config
 	q := u.Query()
 	c.User, c.Passwd = u.User(), u.Password()
@@ -70,28 +70,13 @@ func parse(u url.URL, pool driver.Pool) (*settings, error) {
 		if err != nil || n < 0 || n > 15 {
 			return nil, fmt.Errorf("wsrep_sync_wait %q in a mysql URL is no number between 0 and 15", q.Get("wsrep_sync_wait"))
 		}
-		s.vars["wsrep_sync_wait"] = strconv.Itoa(n)
+		s.vars = append(s.vars, pin{name: "wsrep_sync_wait", value: strconv.Itoa(n)})
 	}
 	var err error
 	if s.pool, err = sql.ParsePool(u, pool); err != nil {
 		return nil, err
 	}
 	return s, s.tls(q)
-}
-
-// sessionVars must hold on every connection.
-var sessionVars = map[string]string{
-	"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-	"character_set_client":     "'utf8mb4'",
-	"character_set_results":    "'utf8mb4'",
-	"collation_connection":     "'utf8mb4_bin'",
-	"autocommit":               "1",
-	"innodb_lock_wait_timeout": "5", // a wait that is part of a commit is deaf to the caller's context: it must end
-	"lock_wait_timeout":        "5",
-	// By default a text is sorted by its first 1,024 bytes, and the rest of a query then compares
-	// all of it. A sort needs a buffer of some 15 keys at least.
-	"max_sort_length":  "65536",
-	"sort_buffer_size": "4194304",
 }
 
 // place finds the addresses.
