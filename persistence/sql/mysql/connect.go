@@ -90,8 +90,8 @@ func skipsLocked(version string) bool {
 	return major >= 8
 }
 
-// probeBorrowed finds out whether the caller's DB counts as the engine needs it: rows that an UPDATE
-// found, not those that it changed.
+// probeBorrowed finds out whether the caller's DB counts as the engine needs it: rows that an
+// UPDATE found, not those that it changed.
 func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
 	for _, text := range [...]string{
 		"CREATE TEMPORARY TABLE IF NOT EXISTS brine_probe (a INT PRIMARY KEY) ENGINE=InnoDB",

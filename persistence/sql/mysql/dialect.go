@@ -31,9 +31,9 @@ type dialect struct {
 
 var _ sql.Dialect = (*dialect)(nil)
 
-// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock gaps there;
-// their level is for the next transaction alone. But a server that logs statements refuses to write
-// at the lesser level, and only a privileged user may have a session log otherwise.
+// Connections are at REPEATABLE READ: a consistent snapshot wants it. Writers would lock gaps
+// there, so their transactions have a level of their own. But a server that logs statements refuses
+// to write at that level, and only a privileged user may have a session log rows instead.
 var (
 	beginWrite       = []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"}
 	beginLoggedWrite = []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION"}
