@@ -225,7 +225,7 @@ func TestSettingsChangeNothingOfACallersDB(t *testing.T) {
 	c.Params = map[string]string{"timestamp": "1000000"}
 	pool := sqlx.NewDb(rawDB(t, c), "mysql")
 	s.set(t, map[string]string{
-		"sql_select_limit": "2", "completion_type": "'CHAIN'", "tx_read_only": "1", "sql_safe_updates": "1", "max_session_mem_used": "8192",
+		"sql_select_limit": "2", "completion_type": "'CHAIN'", "tx_read_only": "1", "sql_safe_updates": "1", "max_session_mem_used": "600000",
 		"alter_algorithm": "'INSTANT'", "tmp_disk_table_size": "1024", "innodb_force_primary_key": "1", "binlog_format": "'STATEMENT'",
 	})
 	b, err := mysql.New(pool, driver.OpenOptions{})
