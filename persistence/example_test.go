@@ -321,6 +321,20 @@ func ExampleStore_Reset() {
 	// compile
 }
 
+// Ping is for the health check of a service: it reads no record.
+func ExampleStore_Ping() {
+	ctx := context.Background()
+	store := openExample(ctx)
+	fmt.Println(store.Ping(ctx))
+	if err := store.Close(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(errors.Is(store.Ping(ctx), persistence.ErrClosed))
+	// Output:
+	// <nil>
+	// true
+}
+
 // A Report refers to its stage lazily.
 type Report struct {
 	persistence.Persistable

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"context"
 	"errors"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -25,6 +26,14 @@ func (s *Store) preFork() error {
 	return nil
 }
 
+// Ping returns nil if the next call would reach the data, and else the error that it would return:
+// the file or directory is gone or is another one, the server does not answer, the table was
+// dropped, the database is another one. On a server it is one round trip. While the store is paused
+// by PreFork, Ping waits as other calls do.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.fail("ping", "", s.call(ctx, func(b driver.Backend) error { return driver.Ping(ctx, b) }))
+}
+
 // PostFork lets calls continue; connections are opened again at first use. It does nothing on a
 // store that is not paused by PreFork.
 func (s *Store) PostFork() error {
@@ -47,6 +56,12 @@ func (s *Store) postFork() error {
 // Reset closes every connection and file and lets them open again. Active calls finish first
 // and later ones wait: none fails because of it. It does nothing on a store that is paused by
 // PreFork.
+//
+// If the file or directory of the store was removed or replaced while the store was open, or the
+// database of a server is another one, all calls fail until Reset. The store goes on if what it
+// then finds is the same store: the identity kept with the data is compared. Otherwise nothing is
+// made or written, and calls fail until the next Reset. Reset itself returns that error if it is
+// about a file or directory; a server is asked at the next call. The same is true of PostFork.
 func (s *Store) Reset() error {
 	s.life.Lock()
 	defer s.life.Unlock()

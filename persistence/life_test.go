@@ -99,6 +99,22 @@ func TestCallsWaitBetweenPreForkAndPostFork(t *testing.T) {
 	})
 }
 
+func TestPingWaitsForPostForkAndFailsAfterClose(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s := open(t, url, nil)
+		if err := errors.Join(s.Ping(t.Context()), s.PreFork()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		wantIs(t, s.Ping(ctx), context.DeadlineExceeded, "ping", "PostFork")
+		if err := errors.Join(s.PostFork(), s.Ping(t.Context()), s.Reset(), s.Ping(t.Context()), s.Close()); err != nil {
+			t.Error(err)
+		}
+		wantIs(t, s.Ping(t.Context()), persistence.ErrClosed)
+	})
+}
+
 func TestCloseEndsLaterCallsAndRunningIterators(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()

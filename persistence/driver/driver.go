@@ -86,7 +86,9 @@ type Suspender interface {
 	// Suspend closes every connection and file of the backend, so that no other process inherits or
 	// shares one.
 	Suspend() error
-	// Resume lets the backend open them again, at once or at first use.
+	// Resume lets the backend open them again, at once or at first use. Before anything is read or
+	// written, the data that are found must be those that Init has found: if they have another
+	// [Meta.Identity], or there are none, calls fail until Suspend and Resume, and so may Resume.
 	Resume() error
 }
 
@@ -104,6 +106,21 @@ func ReadOnce(ctx context.Context, b Backend, fn func(Reader) error) error {
 		return r.ReadOnce(ctx, fn)
 	}
 	return b.View(ctx, fn)
+}
+
+// A Pinger is a Backend that can find out at little cost whether its data can be reached.
+type Pinger interface {
+	// Ping returns nil if the data can be reached and are those that Init has found, and else the
+	// error that another call would return.
+	Ping(ctx context.Context) error
+}
+
+// Ping calls b.Ping, or begins a View that reads nothing if b is no [Pinger].
+func Ping(ctx context.Context, b Backend) error {
+	if p, ok := b.(Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return b.View(ctx, func(Reader) error { return nil })
 }
 
 // A Reader reads one state of a store.

@@ -23,6 +23,7 @@ func testClosing(t *testing.T, s *suite) {
 			"Init":    func() error { _, err := st.Init(t.Context(), st.schema); return err },
 			"NextIDs": func() error { _, err := st.NextIDs(t.Context(), 1); return err },
 			"View":    func() error { return st.View(t.Context(), func(driver.Reader) error { return nil }) },
+			"Ping":    func() error { return driver.Ping(t.Context(), st.Backend) },
 			"Apply":   func() error { _, err := st.Apply(t.Context(), []driver.Mutation{put(k.plain(1))}); return err },
 		} {
 			if err := call(); !errors.Is(err, driver.ErrClosed) {

@@ -1,6 +1,8 @@
 package drivertest
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -70,6 +72,32 @@ func testForkReset(t *testing.T, s *suite) {
 		}
 		if n := len(k.open(t, st.url).all(t)); n != 1 {
 			t.Errorf("closing while suspended must keep the record, not %d", n)
+		}
+	})
+
+	s.forText(t, "ping opens a suspended handle", func(t *testing.T, k *kit) {
+		st := k.fresh(t)
+		p, ok := st.Backend.(driver.Pinger)
+		if !ok {
+			t.Skip("the backend is no driver.Pinger")
+		}
+		if err := p.Ping(t.Context()); err != nil {
+			t.Errorf("Ping must find what Init has made: %v", err)
+		}
+		st.mustApply(t, create(k.plain(1)))
+		if sus, ok := st.Backend.(driver.Suspender); ok {
+			letGo(t, sus)
+		}
+		if err := p.Ping(t.Context()); err != nil {
+			t.Errorf("Ping must find the data after Suspend and Resume: %v", err)
+		}
+		if n := len(st.all(t)); n != 1 {
+			t.Errorf("Ping must change nothing: 1 record, not %d", n)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.Ping(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("Ping must honor its context, and not return %v", err)
 		}
 	})
 

@@ -54,6 +54,7 @@ type Backend struct {
 var (
 	_ driver.Backend    = (*Backend)(nil)
 	_ driver.Namespacer = (*Backend)(nil)
+	_ driver.Pinger     = (*Backend)(nil)
 )
 
 // data is shared by the handles.
@@ -290,6 +291,15 @@ func (b *Backend) View(ctx context.Context, fn func(driver.Reader) error) error 
 	defer b.calls.Done()
 	st := *b.data.state.Load()
 	return fn(&reader{b: b, state: st, root: st[driver.Objects], cols: cols})
+}
+
+// Ping implements [driver.Pinger]: the data are always there.
+func (b *Backend) Ping(ctx context.Context) error {
+	_, err := b.ready(ctx)
+	if err == nil {
+		b.calls.Done()
+	}
+	return err
 }
 
 // Close implements [driver.Backend]. The other handles keep the data.
