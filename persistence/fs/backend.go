@@ -57,10 +57,11 @@ type Backend struct {
 	queue *queue
 	group *groupcommit.Group[*batch]
 	// Guarded by the exclusive lock, and by there being no running call.
-	given   int64       // highest number given out
-	index   *index      // nil: nobody has claimed yet
-	touched uint64      // how often this Backend has raised the generation
-	checked os.FileInfo // of the meta file for which checkColumns found nothing wrong
+	given   int64  // highest number given out
+	index   *index // nil: nobody has claimed yet
+	touched uint64 // how often this Backend has raised the generation
+	// Of the meta file, when the columns, and when the identity alone, were last found to be right.
+	checked, identified os.FileInfo
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // those that run; Add under mu
@@ -68,12 +69,15 @@ type Backend struct {
 	dir     *directory // nil while suspended
 	schemas schemas    // replaced as a whole
 	folds   bool       // the file system folds letter case
+
+	identity string // kept with the directory, as Init has found it; "": none, or no Init yet
 }
 
 var (
 	_ driver.Backend    = (*Backend)(nil)
 	_ driver.Suspender  = (*Backend)(nil)
 	_ driver.Namespacer = (*Backend)(nil)
+	_ driver.Pinger     = (*Backend)(nil)
 )
 
 // New returns the Backend of a directory; a relative path is taken from the
@@ -125,8 +129,39 @@ func (b *Backend) Suspend() error {
 	return b.closeFiles()
 }
 
-// Resume does nothing: the directory is opened again at the first use.
-func (b *Backend) Resume() error { return nil }
+// Resume opens the directory again, if Init has found a store in it: it must be the same store.
+func (b *Backend) Resume() error {
+	b.mu.Lock()
+	again := b.identity != "" && !b.closed
+	b.mu.Unlock()
+	if !again {
+		return nil
+	}
+	_, err := b.directory()
+	return err
+}
+
+// Ping implements [driver.Pinger]: it reads the meta file, if there was one, and waits for no lock.
+func (b *Backend) Ping(ctx context.Context) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.calls.Done()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := b.ready(); err != nil {
+		return err
+	}
+	d, err := b.directory()
+	if err == nil {
+		err = d.stays()
+	}
+	if err == nil {
+		err = d.compare(b.storeIdentity())
+	}
+	return err
+}
 
 // Close waits for the running calls and closes every file.
 func (b *Backend) Close() error {

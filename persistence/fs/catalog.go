@@ -181,23 +181,35 @@ func (l *lock) sweep(ctx context.Context, f *folder, m *meta) error {
 	return l.writeMeta(f, m)
 }
 
-// checkColumns returns an error if a column of a schema was dropped since the schema was made: what
-// is written would bring its values back. The lock is exclusive.
+// checkIdentity returns an error if the directory is not the store that was opened. The lock is
+// exclusive.
+func (l *lock) checkIdentity() error { return l.checkMeta(&l.b.identified, &schema{}) }
+
+// checkColumns is checkIdentity, and returns an error if a column of a schema was dropped since the
+// schema was made: what is written would bring its values back.
 func (l *lock) checkColumns(s *schema) error {
 	if len(s.Fields) == 0 {
-		return nil
+		return l.checkIdentity()
 	}
+	return l.checkMeta(&l.b.checked, s)
+}
+
+// checkMeta checks identity and columns, unless the meta file is still the one that was seen.
+func (l *lock) checkMeta(seen *os.FileInfo, s *schema) error {
 	info, err := l.root.Lstat(metaName)
-	if errors.Is(err, fs.ErrNotExist) { // with NoCreate
-		return nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.compareMeta(nil, l.b.storeIdentity())
 	}
 	if err != nil {
 		return err
 	}
-	if seen := l.b.checked; seen != nil && os.SameFile(seen, info) && seen.ModTime().Equal(info.ModTime()) {
+	if *seen != nil && os.SameFile(*seen, info) && (*seen).ModTime().Equal(info.ModTime()) {
 		return nil
 	}
 	m, err := l.readMeta()
+	if err == nil {
+		err = l.compareMeta(m, l.b.storeIdentity())
+	}
 	if m == nil || err != nil {
 		return err
 	}
@@ -206,7 +218,7 @@ func (l *lock) checkColumns(s *schema) error {
 			return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", f.Name)
 		}
 	}
-	l.b.checked = info
+	*seen = info
 	return nil
 }
 

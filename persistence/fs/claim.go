@@ -24,6 +24,10 @@ func (b *Backend) lockForClaims(ctx context.Context) (*lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.checkIdentity(); err != nil {
+		l.release()
+		return nil, err
+	}
 	if l.h.gate == nil && !lockDirs {
 		l.release()
 		return nil, fmt.Errorf("claims: %w: directory %s has no %s to lock, and none may be made", errors.ErrUnsupported, b.path, lockName)

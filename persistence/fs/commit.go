@@ -43,11 +43,11 @@ func (l *lock) commit(ctx context.Context, changes []change) error {
 	case len(changes) == 0:
 		return nil
 	case len(changes) == 1 && changes[0].remove:
-		return l.commitRemoval(changes[0].file)
+		return l.committed(l.commitRemoval(changes[0].file))
 	case len(changes) == 1:
-		return l.commitOne(&changes[0])
+		return l.committed(l.commitOne(&changes[0]))
 	}
-	return l.commitMany(ctx, changes)
+	return l.committed(l.commitMany(ctx, changes))
 }
 
 func (l *lock) commitRemoval(f file) error {

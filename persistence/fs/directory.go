@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -18,6 +20,12 @@ import (
 type directory struct {
 	*folder
 	idle []*handle // guarded by Backend.mu
+
+	info     os.FileInfo // of the open directory
+	lockPath string
+	moved    atomic.Pointer[movedError] // not nil: it is no longer the store that was opened
+	since    time.Time                  // when it was opened
+	looked   atomic.Int64               // when a reader looked last whether it is in its place, after since
 
 	mu      sync.Mutex
 	folders map[driver.Namespace]*folder // those of other namespaces, as far as they are open
@@ -41,23 +49,37 @@ type file struct {
 // fullName returns the name as it is seen from the directory.
 func (f file) fullName() string { return f.prefix + f.name }
 
-// directory returns the open directory and opens it if need be.
+// directory returns the open directory and opens it if need be. If a store was opened in it before,
+// it must be that store.
 func (b *Backend) directory() (*directory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dir != nil {
+		if moved := b.dir.moved.Load(); moved != nil {
+			return nil, moved
+		}
 		return b.dir, nil
 	}
 	root, err := os.OpenRoot(b.path)
 	if err != nil {
+		if b.identity != "" && gone(err) {
+			err = fmt.Errorf("directory %s, the store that was opened, is not here any more: put it back and call Reset: %w", b.path, err)
+		}
 		return nil, err
 	}
 	f, err := newFolder(root, b.path, "")
 	if err != nil {
 		return nil, err
 	}
-	b.dir = &directory{folder: f, folders: map[driver.Namespace]*folder{}}
-	return b.dir, nil
+	d := &directory{folder: f, folders: map[driver.Namespace]*folder{}, lockPath: filepath.Join(b.path, lockName), since: time.Now()}
+	if d.info, err = f.file.Stat(); err == nil {
+		err = d.compare(b.identity)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	b.dir = d
+	return d, nil
 }
 
 // newFolder returns the folder whose root is open, or closes that.

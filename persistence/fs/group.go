@@ -88,9 +88,9 @@ func (b *Backend) applyTogether(ctx context.Context, c *groupcommit.Commit[*batc
 			l.applied(changes)
 		}
 	} else {
-		err = l.commitEach(c.Members())
+		err = l.committed(l.commitEach(c.Members()))
 	}
-	if err != nil && !errors.Is(err, driver.ErrUncertain) {
+	if err != nil && !errors.Is(err, driver.ErrUncertain) && l.moved.Load() == nil {
 		return groupcommit.ErrApart
 	}
 	return err

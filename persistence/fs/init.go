@@ -37,6 +37,9 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 		sum := sha256.Sum256([]byte("file:" + filepath.ToSlash(b.path)))
 		return driver.Meta{Identity: hex.EncodeToString(sum[:16]), NoCounter: true, Missing: one.missing, TextIDs: !one.IntegerIDs}, nil
 	}
+	b.mu.Lock()
+	b.identity = m.identity
+	b.mu.Unlock()
 	return driver.Meta{Identity: m.identity, Missing: one.missing, TextIDs: !m.integers, Catalog: m.catalog.Clone()}, nil
 }
 

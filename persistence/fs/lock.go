@@ -21,7 +21,8 @@ type handle struct {
 	lock *os.File
 	gate *os.File // nil where there is none: then lock is the directory itself
 
-	readOnly bool // lock could not be opened for writing
+	readOnly bool        // lock could not be opened for writing
+	info     os.FileInfo // of lock
 }
 
 func (h *handle) close() {
@@ -114,6 +115,9 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 	for {
 		h, err := b.takeHandle(ctx, d)
 		if err != nil {
+			if moved := d.stays(); moved != nil {
+				err = moved
+			}
 			return nil, err
 		}
 		if h.gate != nil {
@@ -133,6 +137,18 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 				h.close()
 				return nil, err
 			}
+		}
+		if ok, err := d.locks(h, exclusive); err != nil || !ok {
+			h.close()
+			if err == nil {
+				err = b.relock(ctx, d)
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if h.gate != nil {
 			return &lock{directory: d, b: b, h: h, exclusive: exclusive}, nil
 		}
 		// The lock files may have been made since we looked, by one who held the
@@ -147,6 +163,28 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 		}
 		b.putHandle(d, made)
 	}
+}
+
+// relock forgets the lock files that are open after they were found to be others than those in the
+// directory. Whoever has done that may have put another store there.
+func (b *Backend) relock(ctx context.Context, d *directory) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.compare(b.storeIdentity()); err != nil {
+		return err
+	}
+	if b.told.First("lock") {
+		b.log.Warn("the lock file of a directory was removed or replaced while it was in use, which keeps nobody out: the new one is locked from now on; it must stay",
+			"directory", b.path, "file", lockName)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range d.idle {
+		h.close()
+	}
+	d.idle = nil
+	return nil
 }
 
 // release lets go of the lock.
@@ -254,7 +292,13 @@ func (d *directory) openHandle(create bool) (*handle, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &handle{lock, gate, readOnly}, nil
+	info, err := lock.Stat()
+	if err != nil {
+		lock.Close()
+		gate.Close()
+		return nil, err
+	}
+	return &handle{lock: lock, gate: gate, readOnly: readOnly, info: info}, nil
 }
 
 // openOwn opens one of the package's own files for writing, which exclusive locks over NFS need, or

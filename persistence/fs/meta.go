@@ -296,6 +296,9 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := l.compareMeta(m, b.storeIdentity()); err != nil {
+		return 0, err
+	}
 	var first int64
 	if m == nil || m.next == 0 {
 		highest, err := l.highest(ctx, s[driver.Objects].IntegerIDs)
@@ -317,6 +320,9 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 		if err := l.writeMeta(l.folder, m); err != nil {
 			return 0, err
 		}
+	}
+	if moved := l.stays(); moved != nil {
+		return 0, moved
 	}
 	b.given = first + int64(n) - 1
 	return first, nil

@@ -17,6 +17,7 @@ var (
 	_ driver.Statser      = (*Backend)(nil)
 	_ driver.SingleReader = (*Backend)(nil)
 	_ driver.Claimer      = (*Backend)(nil)
+	_ driver.Pinger       = (*Backend)(nil)
 )
 
 // A Backend keeps records in a SQL database, those of each namespace in a table of their own.
@@ -87,10 +88,12 @@ func (b *Backend) enter(ctx context.Context) (*open, *tables, error) {
 	b.calls.Add(1)
 	o, ts := b.open, b.tables
 	b.mu.Unlock()
-	if o != nil {
-		return o, ts, nil
+	var err error
+	if o == nil {
+		o, err = b.connect(ctx)
+	} else if moved := o.moved.Load(); moved != nil {
+		err = b.named(moved)
 	}
-	o, err := b.connect(ctx)
 	if err != nil {
 		b.calls.Done()
 		return nil, nil, err
@@ -123,11 +126,10 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 		return o, nil
 	}
 	err := b.engine.retry(ctx, func() error {
-		pools, err := b.dialect.Open(ctx, !b.options.NoCreate)
-		if err != nil {
+		var err error
+		if o, err = b.openDatabase(ctx); err != nil {
 			return err
 		}
-		o = b.engine.open(pools)
 		if err = b.probe(ctx, o); err != nil {
 			_ = o.close()
 		}
@@ -143,6 +145,19 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 		b.limit += p.keep.Size
 	}
 	return o, nil
+}
+
+// openDatabase lets the dialect open the database, and create it unless a store was opened in it
+// before.
+func (b *Backend) openDatabase(ctx context.Context) (*open, error) {
+	if b.opened() != nil {
+		return b.reopen(ctx)
+	}
+	pools, err := b.dialect.Open(ctx, !b.options.NoCreate)
+	if err != nil {
+		return nil, err
+	}
+	return b.engine.open(pools), nil
 }
 
 // probe lets the dialect look at the server.
@@ -193,12 +208,21 @@ func (b *Backend) Suspend() error {
 	return b.disconnect()
 }
 
-// Resume implements [driver.Suspender]: the next call opens the database again.
+// Resume implements [driver.Suspender]: the next call connects to the server again. A file is
+// opened at once, since that can tell whether it is still the store that was opened; that another
+// process has locked it is left for the next call.
 func (b *Backend) Resume() error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	closed, resumed := b.closed, b.open != nil
+	b.mu.Unlock()
+	switch {
+	case closed:
 		return driver.ErrClosed
+	case resumed || b.engine.remote() || b.opened() == nil:
+		return nil
+	}
+	if _, err := b.connect(context.Background()); err != nil && b.classify(err) != Busy {
+		return err
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ type conn struct {
 	born, used time.Time
 	bulk       bool          // BulkWrites is in force
 	singles    int           // batches since the last large one, while bulk is true
+	compared   time.Time     // when the identity of the store was last read through it
 	grace      time.Duration // what a statement gets instead of cancelGrace, if it is more
 	remote     *remote       // nil: the database runs inside this process
 }

@@ -295,7 +295,17 @@ type Pools struct {
 	// nothing to find out. An error means that the database could not be opened.
 	Probe    func(ctx context.Context, c *sqlx.Conn) error
 	ReadOnly error // why the medium cannot be written; nil: it can
-	Pinned   bool  // closing a connection loses the data: Suspend leaves it open
+	// Place returns an error if the files of the database are no longer those that were opened;
+	// nil: there are none. written says that something was committed: then all files count that a
+	// commit needs.
+	Place func(written bool) error
+	// Adopt does what Open does besides with create, once the engine knows that the database is the
+	// one that a store was opened in before; nil: nothing.
+	Adopt func(ctx context.Context) error
+	// Preview: this is for finding out whether the database is the one, and is then closed; Open
+	// follows Adopt once more.
+	Preview bool
+	Pinned  bool // closing a connection loses the data: Suspend leaves it open
 }
 
 // A Class is what an error of the database means to the engine.
@@ -309,6 +319,7 @@ const (
 	ReadOnly       // the medium cannot be written
 	TooLarge       // a value or a row is over a limit
 	Failing        // the database itself is in trouble: its name belongs in the error
+	NoTable        // there is no table of that name
 	// Lost: as Failing, and what the statement does may have happened; the connection is not used
 	// again.
 	Lost

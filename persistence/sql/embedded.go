@@ -19,8 +19,10 @@ var _ engine = embedded{}
 // embeddedPause is how long the pauses between tries become: locks are short here.
 const embeddedPause = 4 * time.Millisecond
 
+func (e embedded) remote() bool { return false }
+
 func (e embedded) open(p *Pools) *open {
-	o := &open{Pools: p}
+	o := &open{Pools: p, since: time.Now()}
 	lend := func(db *sqlx.DB, size int) *pool {
 		return newPool(&fileSource{db, e.b.traits, p.Pinned}, unlimited(size), e.b.counters)
 	}

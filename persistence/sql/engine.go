@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -13,6 +14,8 @@ import (
 // An engine runs statements on databases of one kind: [embedded] in this process, or those of a
 // [server].
 type engine interface {
+	// remote reports whether the database is on a server.
+	remote() bool
 	// open makes pools of the connections to a database that the dialect has opened.
 	open(p *Pools) *open
 	// apply makes a batch, which is durable when it returns.
@@ -40,6 +43,10 @@ type open struct {
 	*Pools
 	writer, reader *pool
 	group          *group // nil: every Apply commits by itself
+
+	moved  atomic.Pointer[movedError] // not nil: the database is no longer the one that was opened
+	since  time.Time                  // when it was opened
+	looked atomic.Int64               // when reads looked last whether it is in its place, after since
 }
 
 // pools returns the writer and the reader, or the one that is both.

@@ -30,6 +30,9 @@ func (b *Backend) translate(err error) error {
 	if err == nil {
 		return nil
 	}
+	if moved, ok := errors.AsType[*movedError](err); ok && !errors.Is(err, driver.ErrUncertain) {
+		return b.named(moved)
+	}
 	if errors.Is(err, driver.ErrUncertain) {
 		return err // and names the database already
 	}
@@ -48,6 +51,8 @@ func (b *Backend) translate(err error) error {
 		if !errors.Is(err, driver.ErrTooLarge) {
 			return fmt.Errorf("%w: %w", driver.ErrTooLarge, err)
 		}
+	case NoTable:
+		return b.named(fmt.Errorf("a table that the store needs is missing: it was dropped, or the database was replaced, while the store was open: %w", err))
 	case Failing, Lost, Gone:
 		return b.named(err)
 	}

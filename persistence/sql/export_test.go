@@ -1,6 +1,8 @@
 package sql
 
 import (
+	"time"
+
 	"github.com/jmoiron/sqlx"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -46,3 +48,16 @@ var Successor = successor
 
 // ListedInOne is how many values of In one statement takes.
 func ListedInOne(b driver.Backend) int { return b.(*Backend).tables.objects.maxListed() }
+
+// Forget makes the connections that are not in use ask for the identity of the store when they are
+// used next.
+func Forget(b driver.Backend) {
+	be := b.(*Backend)
+	for _, p := range be.open.pools() {
+		p.mu.Lock()
+		for _, c := range p.free {
+			c.compared = time.Time{}
+		}
+		p.mu.Unlock()
+	}
+}

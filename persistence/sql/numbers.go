@@ -50,12 +50,15 @@ func (b *Backend) take(ctx context.Context, c *conn, l *layout, n int64) (int64,
 			return 0, err
 		}
 		var next int64
-		found, err := c.one(c.short(ctx), "SELECT next FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next)
+		var identity string
+		found, err := c.one(c.short(ctx), "SELECT next, identity FROM "+storesTable+" WHERE name = ?", []any{l.name}, &next, &identity)
 		switch {
 		case err != nil:
 			return 0, err
 		case !found:
 			return 0, fmt.Errorf("%s: the row of table %q in %s is gone", b.dialect.Location(), l.name, storesTable)
+		case identity != l.identity:
+			return 0, b.otherStore(l, identity)
 		case changed > 0:
 			return next - n, nil
 		case next > math.MaxInt64-n:

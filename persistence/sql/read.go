@@ -31,10 +31,17 @@ func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader)
 	s := &session{b: b, tables: ts, o: o, bare: bare}
 	defer s.end(ctx)
 	if err := s.read(ctx, func() error { return nil }); err != nil {
+		if moved := o.stays(false); moved != nil {
+			err = moved
+		}
 		return b.translate(err)
 	}
 	if err = fn(&reader{session: s, l: ts.objects}); err != nil && s.c != nil {
 		_ = b.engine.failed(ctx, s.c, err)
+	}
+	// After reading: a connection that was made for this read may lead elsewhere.
+	if moved := o.staysNow(); moved != nil {
+		return b.translate(moved)
 	}
 	return err
 }

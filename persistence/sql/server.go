@@ -18,10 +18,14 @@ var _ engine = server{}
 // serverPause is how long the pauses between tries become.
 const serverPause = 64 * time.Millisecond
 
+func (e server) remote() bool { return true }
+
 func (e server) open(p *Pools) *open {
 	source, keep := newServerSource(p, e.b.traits)
 	pool := newPool(source, keep, e.b.counters)
-	return &open{Pools: p, reader: pool, writer: pool}
+	o := &open{Pools: p, reader: pool, writer: pool, since: time.Now()}
+	source.compare = func(ctx context.Context, c *conn) error { return e.b.compare(ctx, o, c) }
+	return o
 }
 
 func (e server) apply(ctx context.Context, o *open, t *batch) error { return t.byItself(ctx, o) }
@@ -111,10 +115,10 @@ func (e server) failed(ctx context.Context, c *conn, err error) error {
 }
 
 // inspect marks a connection that an error has made useless. The server that it led to may be gone,
-// and so the connections that are not in use are closed.
+// or its database another one, and so the connections that are not in use are closed.
 func (e server) inspect(c *conn, err error) {
 	class := e.b.classify(err)
-	if class == Lost || class == Gone || errors.Is(err, errBadConn) {
+	if class == Lost || class == Gone || class == NoTable || errors.Is(err, errBadConn) {
 		c.broken = !c.pinned
 		c.pool.flush()
 	}

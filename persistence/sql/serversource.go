@@ -24,6 +24,7 @@ type serverSource struct {
 	setup    []string
 	ready    func(ctx context.Context, c *sqlx.Conn) (shared bool, err error)
 	keep     driver.Pool
+	compare  func(ctx context.Context, c *conn) error // see Backend.compare
 }
 
 // newServerSource returns a source, and how its connections are kept.
@@ -54,6 +55,8 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 		return c, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("connecting: %w", ctx.Err())
+	case errors.As(err, new(*movedError)):
+		return nil, err
 	case within.Err() != nil:
 		return nil, &notConnected{err: fmt.Errorf("no answer within %v", s.keep.ConnectTimeout), late: true}
 	}
@@ -63,7 +66,8 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 // setUps is how often a connection is made where its making ready ends it.
 const setUps = 4
 
-// setUp connects, and makes the connection ready. A server may be set to end a session that is idle
+// setUp connects, makes the connection ready, and makes sure that it leads to the store that was
+// opened. A server may be set to end a session that is idle
 // for a moment, or a statement that takes one, until it is told otherwise.
 func (s *serverSource) setUp(ctx context.Context) (c *conn, err error) {
 	for range setUps {
@@ -89,6 +93,9 @@ func (s *serverSource) setUpOnce(ctx context.Context) (_ *conn, made bool, err e
 	}
 	if err == nil && s.ready != nil {
 		c.shared, err = s.ready(ctx, sc)
+	}
+	if err == nil {
+		err = s.compare(ctx, c)
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -131,7 +138,8 @@ func (s *serverSource) usable(ctx context.Context, c *conn) bool {
 	case !s.traits.ResetChecks && rested > quiet:
 		state = unclear
 	}
-	if state == alive && !s.keep.PrePing {
+	compare := time.Since(c.compared) > compareEvery
+	if state == alive && !s.keep.PrePing && !compare {
 		return true
 	}
 	if state == dead {
@@ -140,6 +148,9 @@ func (s *serverSource) usable(ctx context.Context, c *conn) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.keep.ConnectTimeout)
 	defer cancel()
 	defer c.watch(ctx, 0)()
+	if compare {
+		return s.compare(ctx, c) == nil && ctx.Err() == nil
+	}
 	return c.PingContext(ctx) == nil && ctx.Err() == nil
 }
 

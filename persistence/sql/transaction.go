@@ -19,14 +19,17 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 	if o.ReadOnly != nil {
 		return o.ReadOnly
 	}
-	return b.engine.retry(ctx, func() error {
+	return b.committed(o, b.engine.retry(ctx, func() error {
 		c, err := o.writer.get(ctx)
 		if err != nil {
 			return err
 		}
 		defer o.writer.put(c)
+		if moved := o.moved.Load(); moved != nil {
+			return moved
+		}
 		return b.transact(ctx, c, f)
-	})
+	}))
 }
 
 // transact calls f in a transaction, and commits.
@@ -62,12 +65,15 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 	if o.ReadOnly != nil {
 		return o.ReadOnly
 	}
-	return b.engine.retry(ctx, func() error {
+	return b.committed(o, b.engine.retry(ctx, func() error {
 		c, err := o.writer.get(ctx)
 		if err != nil {
 			return err
 		}
 		defer o.writer.put(c)
+		if moved := o.moved.Load(); moved != nil {
+			return moved
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -89,7 +95,7 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 			return err
 		}
 		return b.committing(ctx, c, err)
-	})
+	}))
 }
 
 // committing returns the error of a call whose statement was to commit and failed.

@@ -176,7 +176,7 @@ var classes = map[uint16]sql.Class{
 	1114: sql.Failing, // ER_RECORD_FILE_FULL
 	1129: sql.Failing, // ER_HOST_IS_BLOCKED
 	1130: sql.Failing, // ER_HOST_NOT_PRIVILEGED
-	1146: sql.Failing, // ER_NO_SUCH_TABLE
+	1146: sql.NoTable, // ER_NO_SUCH_TABLE
 	1193: sql.Failing, // ER_UNKNOWN_SYSTEM_VARIABLE
 	1665: sql.Failing, // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: binlog_format was set since the store was opened
 	1698: sql.Failing, // ER_ACCESS_DENIED_NO_PASSWORD_ERROR

@@ -117,7 +117,7 @@ var classes = map[string]sql.Class{
 
 	"28":    sql.Failing, // invalid_authorization_specification
 	"3D":    sql.Failing, // invalid_catalog_name
-	"42P01": sql.Failing, // undefined_table
+	"42P01": sql.NoTable, // undefined_table
 	"53":    sql.Failing, // insufficient_resources
 	"58":    sql.Failing, // system_error
 	"XX":    sql.Failing, // internal_error

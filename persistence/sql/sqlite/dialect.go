@@ -21,6 +21,7 @@ type dialect struct {
 	settings
 	logger *slog.Logger
 	told   driver.Told // what was logged
+	last   *place      // of the last Open; nil: none yet. Open is called by one goroutine at a time
 }
 
 var _ sql.Dialect = (*dialect)(nil)
@@ -224,6 +225,10 @@ func (d *dialect) Classify(err error) sql.Class {
 		return sql.Lost
 	}
 	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_ERROR:
+		if strings.Contains(e.Error(), "no such table: ") {
+			return sql.NoTable
+		}
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return sql.Busy
 	case sqlite3.SQLITE_READONLY:

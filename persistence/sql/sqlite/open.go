@@ -51,6 +51,61 @@ func (d *dialect) Open(ctx context.Context, create bool) (*sql.Pools, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := os.Stat(d.path)
+	if err != nil {
+		return nil, err
+	}
+	if d.last.leftLog(before) {
+		return d.preview(ctx)
+	}
+	pools, err := d.openFile(ctx, create, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	at, err := newPlace(d.path, before)
+	if err != nil {
+		_ = pools.Reader.Close()
+		if pools.Writer != pools.Reader {
+			_ = pools.Writer.Close()
+		}
+		return nil, fmt.Errorf("%s: %w", d.Location(), err)
+	}
+	d.last = at
+	pools.Place = at.check
+	pools.Adopt = func(ctx context.Context) error {
+		defer at.findLog()
+		_, err := pools.Writer.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+		return err
+	}
+	return pools, nil
+}
+
+// preview opens a file that has taken the place of the one that was opened before, and has that
+// one's log beside it. SQLite would take the log for its own and mix the two: another store would
+// look like this one, and would be damaged. So the file is read without the log, and Adopt puts the
+// log aside.
+func (d *dialect) preview(ctx context.Context) (*sql.Pools, error) {
+	reader, err := d.reader("mode=ro&immutable=1")
+	if err != nil {
+		return nil, err
+	}
+	if err := probe(ctx, reader); err != nil {
+		return nil, errors.Join(d.explain(err), reader.Close())
+	}
+	return &sql.Pools{
+		Writer: reader, Reader: reader, Readers: 1, Preview: true, Adopt: func(context.Context) error {
+			aside, err := d.last.putLogAside()
+			if err == nil {
+				d.logger.Warn("a SQLite database was replaced by another copy of the same store while it was open: what was written after that copy was made is in the old log alone, which is kept",
+					"path", d.path, "log", aside)
+			}
+			return err
+		},
+	}, nil
+}
+
+// openFile opens the file, for reading only where readOnly says why it cannot be written.
+func (d *dialect) openFile(ctx context.Context, create bool, readOnly error) (*sql.Pools, error) {
 	if readOnly == nil {
 		pools, err := d.openWritable(ctx, create)
 		if err == nil {

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A place remembers which files the connections of a database have open. The files of a path can be
+// removed and replaced at any time; SQLite goes on with those that it has open.
+type place struct {
+	path      string
+	file, log os.FileInfo // log is nil where there is none
+}
+
+// newPlace returns the place of a database that has been opened and read from. before is what was
+// at the path before that.
+func newPlace(path string, before os.FileInfo) (*place, error) {
+	p := &place{path: path, file: before}
+	if !os.SameFile(before, before) { // on Windows a FileInfo reads what tells the file only now
+		return nil, fmt.Errorf("%s cannot be told from other files", path)
+	}
+	if err := p.check(false); err != nil {
+		return nil, err
+	}
+	p.findLog()
+	return p, nil
+}
+
+// findLog remembers the log. SQLite removes it only when the last connection closes.
+func (p *place) findLog() {
+	p.log = nil
+	if log, err := os.Stat(p.path + logSuffix); err == nil && os.SameFile(log, log) {
+		p.log = log
+	}
+}
+
+// leftLog reports whether now, which is at the path, is another file than the one that was there,
+// and the log of that one is still beside it. A nil place had no file.
+func (p *place) leftLog(now os.FileInfo) bool {
+	if p == nil || p.log == nil || os.SameFile(p.file, now) {
+		return false
+	}
+	log, err := os.Stat(p.path + logSuffix)
+	return err == nil && os.SameFile(p.log, log) && log.Size() > 0
+}
+
+// putLogAside renames the log that the file before this one has left, and removes its index, which
+// is made anew from a log when it is missing.
+func (p *place) putLogAside() (name string, err error) {
+	for i := 1; ; i++ {
+		name = fmt.Sprintf("%s%s.old%d", p.path, logSuffix, i)
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err := os.Rename(p.path+logSuffix, name); err != nil {
+		return "", err
+	}
+	if err := os.Remove(p.path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return name, nil
+}
+
+const logSuffix = "-wal"
+
+// check returns an error if the file at the path is another one or gone, and after a commit, whose
+// data may be in the log alone, the same of the log.
+func (p *place) check(committed bool) error {
+	what, err := "the file", sameAt(p.path, p.file)
+	if err == nil && committed && p.log != nil {
+		what, err = "the log "+filepath.Base(p.path)+logSuffix, sameAt(p.path+logSuffix, p.log)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %w while the store was open, and nobody would find what is written: put the store's file in place and call Reset", what, err)
+	}
+	return nil
+}
+
+var (
+	errRemoved  = errors.New("was removed or renamed")
+	errReplaced = errors.New("was replaced by another one")
+)
+
+// sameAt returns an error unless the file at a path is the one that was.
+func sameAt(path string, was os.FileInfo) error {
+	now, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errRemoved
+	case err != nil:
+		return fmt.Errorf("cannot be found any more (%w): it was moved", err)
+	case !os.SameFile(was, now):
+		return errReplaced
+	}
+	return nil
+}
