@@ -11,7 +11,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A lock on a file that is no longer in the directory excludes nobody who opens the directory later.
+// A lock on a file that is no longer in the directory excludes nobody who opens the directory
+// later.
 func TestALockFileThatIsRemovedOrReplacedExcludesAllTheSame(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(path string) error{
