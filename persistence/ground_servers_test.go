@@ -40,14 +40,17 @@ func execs(t *testing.T, db *stdsql.DB, texts ...string) {
 // column returns the values of the only column of a query.
 func column(t *testing.T, db *stdsql.DB, text string, args ...any) (values []string) {
 	t.Helper()
-	rows := must[*stdsql.Rows](t)(db.QueryContext(t.Context(), text, args...))
-	defer rows.Close()
-	for rows.Next() {
+	found, err := db.QueryContext(t.Context(), text, args...)
+	check(t, err)
+	defer found.Close()
+	for found.Next() {
 		var v string
-		check(t, rows.Scan(&v))
+		check(t, found.Scan(&v))
 		values = append(values, v)
 	}
-	check(t, rows.Err())
+	if err := found.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return values
 }
 

@@ -120,23 +120,9 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 			}
 			return nil, err
 		}
-		if h.gate != nil {
-			if err := wait(ctx, h.gate, exclusive); err != nil {
-				h.close()
-				return nil, err
-			}
-		}
-		if lockDirs || h.gate != nil {
-			if err := wait(ctx, h.lock, exclusive); err != nil {
-				h.close() // also lets go of the gate
-				return nil, err
-			}
-		}
-		if h.gate != nil {
-			if err := unlock(h.gate); err != nil {
-				h.close()
-				return nil, err
-			}
+		if err := h.acquire(ctx, exclusive); err != nil {
+			h.close() // also lets go of the gate
+			return nil, err
 		}
 		if ok, err := d.locks(h, exclusive); err != nil || !ok {
 			h.close()
@@ -163,6 +149,23 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 		}
 		b.putHandle(d, made)
 	}
+}
+
+// acquire takes the lock of a handle.
+func (h *handle) acquire(ctx context.Context, exclusive bool) error {
+	if h.gate == nil {
+		if lockDirs {
+			return wait(ctx, h.lock, exclusive)
+		}
+		return nil
+	}
+	if err := wait(ctx, h.gate, exclusive); err != nil {
+		return err
+	}
+	if err := wait(ctx, h.lock, exclusive); err != nil {
+		return err
+	}
+	return unlock(h.gate)
 }
 
 // relock forgets the lock files that are open after they were found to be others than those in the
