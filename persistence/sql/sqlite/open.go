@@ -138,14 +138,17 @@ func (d *dialect) prepareFile(create bool) (readOnly, err error) {
 	case err != nil:
 		return nil, err
 	}
-	// SQLite's own creation would go by the umask alone.
-	flag := os.O_RDWR
-	if create {
-		flag |= os.O_CREATE
+	if info == nil {
+		// SQLite's own creation would go by the umask alone.
+		var f *os.File
+		if f, err = os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			return nil, f.Close()
+		}
 	}
-	f, err := os.OpenFile(d.path, flag, 0o600)
-	if err == nil {
-		return nil, f.Close()
+	if info != nil || errors.Is(err, fs.ErrExist) { // another process has just made it
+		if err = writable(d.path); err == nil {
+			return nil, nil
+		}
 	}
 	if err = unwritable(err); errors.Is(err, driver.ErrReadOnly) && info != nil {
 		return err, nil
