@@ -106,6 +106,18 @@ func (u URL) Query() neturl.Values {
 	return q
 }
 
+// WithoutParam returns u without the query parameters of a name.
+func (u URL) WithoutParam(name string) URL {
+	q := u.Query()
+	if !q.Has(name) {
+		return u
+	}
+	q.Del(name)
+	p := u.parts()
+	p.query = q.Encode()
+	return newURL(p)
+}
+
 // Fragment returns the decoded fragment.
 func (u URL) Fragment() string { return u.parts().fragment }
 

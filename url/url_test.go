@@ -283,3 +283,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWithoutParam(t *testing.T) {
+	t.Parallel()
+	u := parse(t, "postgres://me:secret@host/db?b=2&mode=ro&a=1&mode=rw#table=x")
+	if got, want := u.WithoutParam("mode"), parse(t, "postgres://me:secret@host/db?a=1&b=2#table=x"); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := u.WithoutParam("none"); got != u {
+		t.Errorf("without what it has not it is %v", got)
+	}
+	if got := (URL{}).WithoutParam("mode"); !got.IsZero() {
+		t.Errorf("of nothing: %v", got)
+	}
+}
