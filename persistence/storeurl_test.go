@@ -88,12 +88,12 @@ func TestURLsThatAreRefused(t *testing.T) {
 		{"a misspelt directory", "flie:x", `did you mean "file"?`},
 		{"nothing alike", "redis://h/0", "known are file, mem,"},
 
-		{"a parameter of a server on SQLite", "sqlite:x?pool_size=3", `"pool_size" in a sqlite URL, which takes busy_timeout, networkfs, readers, synchronous: it is a parameter of postgres and mysql URLs`},
+		{"a parameter of a server on SQLite", "sqlite:x?pool_size=3", `"pool_size" in a sqlite URL, which takes busy_timeout, mode, networkfs, readers, synchronous: it is a parameter of postgres and mysql URLs`},
 		{"a misspelt parameter of a server on SQLite", "sqlite:x?poolsize=3", `"pool_size" is a parameter of postgres and mysql URLs`},
 		{"a parameter of SQLite on a server", "postgres://u@h/db?busy_timeout=3s", "it is a parameter of sqlite URLs"},
 		{"a parameter of PostgreSQL on MySQL", "mysql://u@h/db?sslmode=disable", "it is a parameter of postgres URLs"},
 		{"a parameter of MySQL on PostgreSQL", "postgresql://u@h/db?tls=true", "it is a parameter of mysql URLs"},
-		{"a parameter of SQLite on a directory", "file:x?synchronous=full", "which takes none: it is a parameter of sqlite URLs"},
+		{"a parameter of SQLite on a directory", "file:x?synchronous=full", "which takes mode: it is a parameter of sqlite URLs"},
 		{"a user as a parameter", "postgres://h/db?user=me", "before the host"},
 		{"a password as a parameter", "mysql://h/db?password=S3CRET", "before the host"},
 		{"a host as a parameter", "mysql:///db?host=h", "after the two slashes"},
@@ -101,7 +101,7 @@ func TestURLsThatAreRefused(t *testing.T) {
 		{"a database as a parameter", "postgres://h/?dbname=db", "the path of a server's URL"},
 		{"a table as a parameter", "sqlite:x?table=jobs", "#table=NAME"},
 		{"a misspelt parameter", "sqlite:x?busy_timout=1s", `did you mean "busy_timeout"?`},
-		{"a parameter of nobody", "sqlite:x?charset=utf8", "which takes busy_timeout, networkfs, readers, synchronous"},
+		{"a parameter of nobody", "sqlite:x?charset=utf8", "which takes busy_timeout, mode, networkfs, readers, synchronous"},
 	}
 	for _, tt := range tests {
 		s, err := persistence.MakeStore(t.Context(), tt.url, nil)

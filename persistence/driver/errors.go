@@ -27,8 +27,11 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrClosed: the store or backend is closed.
 	ErrClosed = errors.New("store is closed")
-	// ErrReadOnly: the medium cannot be written.
+	// ErrReadOnly: the store was opened for reading only, or the medium cannot be written.
 	ErrReadOnly = errors.New("store is read-only")
+
+	// ErrOpenedReadOnly is the ErrReadOnly of a store or backend that was opened so.
+	ErrOpenedReadOnly = fmt.Errorf("%w: it was opened with Options.ReadOnly or mode=ro", ErrReadOnly)
 
 	// Package persistence returns the following errors; backends never do.
 

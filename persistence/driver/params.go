@@ -26,19 +26,40 @@ func CheckParams(u url.URL, known ...string) error {
 	return nil
 }
 
+// paramMode is a parameter of every store's URL, which package persistence reads: mode=ro opens the
+// store for reading only. No backend gets it.
+const paramMode = "mode"
+
+// ReadMode returns u without the parameter "mode", and whether that is "ro". "rw", the default, is
+// the only other value.
+func ReadMode(u url.URL) (rest url.URL, readOnly bool, err error) {
+	values, ok := u.Query()[paramMode]
+	switch {
+	case !ok:
+		return u, false, nil
+	case len(values) > 1:
+		return u, false, fmt.Errorf("parameter %q stands twice in a %s URL", paramMode, u.Scheme())
+	case values[0] != "ro" && values[0] != "rw":
+		return u, false, fmt.Errorf("mode %q in a %s URL is neither ro, to read only, nor rw", values[0], u.Scheme())
+	}
+	return u.WithoutParam(paramMode), values[0] == "ro", nil
+}
+
 // adviceOn returns the end of the error for an unknown parameter.
 func adviceOn(name, scheme string, known []string) string {
 	lower := strings.ToLower(name)
-	takes := ", which takes none"
-	if len(known) > 0 {
-		takes = ", which takes " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
-	}
+	known = append(slices.Clip(known), paramMode) // of every store
+	takes := ", which takes " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	part, isPart := urlParts[lower]
 	switch {
 	case isPart && (lower == "table" || !slices.Contains(embedded, scheme)):
 		return takes + ": " + strings.ReplaceAll(part, "SCHEME", scheme)
 	case isPart:
 		return takes + ": only the URL of a server has a user, a host and a database"
+	case name == paramMode:
+		return ": package persistence takes it out of the URL of a store, and tells a backend by OpenOptions.ReadOnly"
+	case slices.Contains([]string{"read_only", "readonly", "ro", "immutable"}, lower):
+		return takes + ": a store is opened for reading only with mode=ro"
 	}
 	if owners := ownersOf(lower, scheme); len(owners) > 0 {
 		return fmt.Sprintf("%s: it is a parameter of %s URLs", takes, strings.Join(owners, " and "))

@@ -19,8 +19,16 @@ type Opener func(ctx context.Context, u url.URL, o OpenOptions) (Backend, error)
 // OpenOptions are passed to every backend. A backend ignores the options that do not concern
 // it.
 type OpenOptions struct {
-	Table    string       // SQL table; valid by ValidName; never ""
-	NoCreate bool         // never create or alter anything
+	Table    string // SQL table; valid by ValidName; never ""
+	NoCreate bool   // never create or alter anything
+	// ReadOnly: as NoCreate, and nothing is written or finished either. Every call that writes
+	// returns ErrReadOnly, whatever its arguments, before it looks at the data: Apply, NextIDs,
+	// Claim, Extend, ReleaseExpired, AddColumnSet and DropColumn. What a writer that crashed has
+	// left is read as the next writer would finish it, or is an error. Data that were never made
+	// are an error that names them; a namespace that was never made is ErrNotFound. Records that
+	// the backend keeps beside those of the objects, such as the identity and the catalog, count as
+	// absent if this user may not read them.
+	ReadOnly bool
 	Logger   *slog.Logger // never nil
 	Pool     Pool         // its fields override the parameters of the URL
 }
