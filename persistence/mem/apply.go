@@ -14,7 +14,7 @@ const checkEvery = 1024
 
 // Apply implements [driver.Backend].
 func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, error) {
-	objects, err := b.ready(ctx)
+	objects, err := b.writable(ctx)
 	if err != nil {
 		return nil, err
 	}

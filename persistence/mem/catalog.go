@@ -13,7 +13,7 @@ var _ driver.Cataloger = (*Backend)(nil)
 
 // Catalog implements [driver.Cataloger].
 func (b *Backend) Catalog(ctx context.Context) (catalog *driver.Catalog, err error) {
-	err = b.catalog(ctx, func(t *table) error {
+	err = b.catalog(ctx, b.ready, func(t *table) error {
 		catalog = t.catalog.Clone()
 		if catalog == nil {
 			catalog = &driver.Catalog{}
@@ -25,7 +25,7 @@ func (b *Backend) Catalog(ctx context.Context) (catalog *driver.Catalog, err err
 
 // AddColumnSet implements [driver.Cataloger].
 func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int64, err error) {
-	err = b.catalog(ctx, func(t *table) error {
+	err = b.catalog(ctx, b.writable, func(t *table) error {
 		catalog := t.catalog.Clone()
 		if catalog == nil {
 			return errors.New("the store has no extra columns")
@@ -40,7 +40,7 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 // DropColumn implements [driver.Cataloger]. The records keep their places for the values, which
 // become NULL: other handles count on the layout. Those that declare the column fail to write.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
-	return b.catalog(ctx, func(t *table) error {
+	return b.catalog(ctx, b.writable, func(t *table) error {
 		catalog := t.catalog.Clone()
 		if catalog.Column(name) == nil {
 			return fmt.Errorf("extra column %q: %w", name, driver.ErrNotFound)
@@ -75,9 +75,10 @@ func (b *Backend) clear(at int) {
 	d.state.Store(&after)
 }
 
-// catalog calls fn with the table of the objects, as the current writer.
-func (b *Backend) catalog(ctx context.Context, fn func(*table) error) error {
-	if _, err := b.ready(ctx); err != nil {
+// catalog calls fn with the table of the objects, as the current writer. enter begins the call.
+func (b *Backend) catalog(ctx context.Context, enter func(context.Context) (*columns, error), fn func(*table) error) error {
+	cols, err := enter(ctx)
+	if err != nil {
 		return err
 	}
 	defer b.calls.Done()
@@ -86,5 +87,5 @@ func (b *Backend) catalog(ctx context.Context, fn func(*table) error) error {
 		return err
 	}
 	defer d.unlock()
-	return fn(d.tables[driver.Objects])
+	return fn(cols.table)
 }

@@ -15,7 +15,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 // change replaces the objects by the tree that fn returns. No other write happens meanwhile.
 func (b *Backend) change(ctx context.Context, fn func(cols *columns, w *writer, root *node) (*node, error)) error {
-	cols, err := b.ready(ctx)
+	cols, err := b.writable(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,8 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 
 // A Backend is a handle on records in memory. It is safe for concurrent use.
 type Backend struct {
-	data *data
+	data     *data
+	readOnly bool
 	// columns holds the schemas of the last Init and InitNamespace of this handle; empty before.
 	columns sync.Map // driver.Namespace -> *columns
 
@@ -86,6 +88,7 @@ type table struct {
 	layout     []driver.Column // every column of any Init; the Fields of stored records are in this order
 	dropped    []bool          // of the layout: the column was dropped, and its place is not used again
 	catalog    *driver.Catalog // nil: no extra column was ever declared. It is replaced, never changed
+	missing    []string        // in what init returns: columns that a handle for reading only lacks
 }
 
 // columns are the columns of one handle's schema.
@@ -97,11 +100,11 @@ type columns struct {
 	set    int64 // the number of the set of columns that this handle fills
 }
 
-// New returns a backend with its own, empty data. It ignores the options.
-func New(driver.OpenOptions) *Backend {
+// New returns a backend with its own, empty data. It ignores the options but ReadOnly.
+func New(o driver.OpenOptions) *Backend {
 	d := &data{writing: semaphore.NewWeighted(1), tables: make(map[driver.Namespace]*table)}
 	d.state.Store(&state{})
-	return &Backend{data: d}
+	return &Backend{data: d, readOnly: o.ReadOnly}
 }
 
 // Handle returns another handle on the same data, like opening a file again. The handle needs
@@ -109,6 +112,11 @@ func New(driver.OpenOptions) *Backend {
 // closed Backend too.
 func (b *Backend) Handle() *Backend {
 	return &Backend{data: b.data}
+}
+
+// ReadOnlyHandle returns a handle that is opened for reading only.
+func (b *Backend) ReadOnlyHandle() *Backend {
+	return &Backend{data: b.data, readOnly: true}
 }
 
 // enter begins a call that Close waits for. It fails after Close.
@@ -123,6 +131,16 @@ func (b *Backend) enter(ctx context.Context) error {
 	}
 	b.calls.Add(1)
 	return nil
+}
+
+// writable is ready for calls that write.
+func (b *Backend) writable(ctx context.Context) (*columns, error) {
+	cols, err := b.ready(ctx)
+	if err == nil && b.readOnly {
+		b.calls.Done()
+		return nil, driver.ErrOpenedReadOnly
+	}
+	return cols, err
 }
 
 // ready is enter for calls that require Init. It returns the columns of the objects.
@@ -160,7 +178,7 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 	if err != nil {
 		return driver.Meta{}, err
 	}
-	return driver.Meta{Identity: b.data.identity, TextIDs: !t.integerIDs, Catalog: t.catalog.Clone()}, nil
+	return driver.Meta{Identity: b.data.identity, TextIDs: !t.integerIDs, Catalog: t.catalog.Clone(), Missing: t.missing}, nil
 }
 
 // InitNamespace implements [driver.Namespacer].
@@ -191,16 +209,45 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema
 	if t.integerIDs != s.IntegerIDs {
 		return table{}, fmt.Errorf("the store has %s IDs, not %s ones", idKind(t.integerIDs), idKind(s.IntegerIDs))
 	}
+	if b.readOnly {
+		if fresh && ns != driver.Objects {
+			return table{}, fmt.Errorf("%w: the namespace %q, and nothing may be created", driver.ErrNotFound, string(ns))
+		}
+	}
 	cols := &columns{Columns: driver.NewColumns(s), table: t, fields: len(s.Fields)}
-	if err := t.declare(cols, s.Fields, fresh); err != nil {
+	var missing []string
+	var err error
+	if b.readOnly {
+		missing, err = t.find(cols, s.Fields)
+	} else if err = t.declare(cols, s.Fields, fresh); err == nil {
+		d.tables[ns] = t
+	}
+	if err != nil {
 		return table{}, err
 	}
-	d.tables[ns] = t
 	if d.identity == "" {
 		d.identity = rand.Text()
 	}
 	b.columns.Store(ns, cols)
-	return *t, nil
+	after := *t
+	after.missing = missing
+	return after, nil
+}
+
+// find finds the columns of a schema in a table that may not be changed. It returns those that are
+// missing.
+func (t *table) find(cols *columns, fields []driver.Column) (missing []string, err error) {
+	if t.catalog != nil {
+		err = t.catalog.Check(fields)
+	}
+	cols.stored = make([]int, len(fields))
+	for i, f := range fields {
+		if cols.stored[i] = t.place(f.Name); cols.stored[i] < 0 {
+			cols.stored[i] = math.MaxInt // beyond the fields of any record
+			missing = append(missing, f.Name)
+		}
+	}
+	return missing, err
 }
 
 // declare adds the columns of a schema to the table and its catalog. fresh says that there is no
@@ -251,7 +298,7 @@ func idKind(integer bool) string {
 
 // NextIDs implements [driver.Backend].
 func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
-	if _, err := b.ready(ctx); err != nil {
+	if _, err := b.writable(ctx); err != nil {
 		return 0, err
 	}
 	defer b.calls.Done()
