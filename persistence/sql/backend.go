@@ -68,6 +68,7 @@ func OpenServer(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backen
 }
 
 func newBackend(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backend {
+	o.NoCreate = o.NoCreate || o.ReadOnly
 	return &Backend{
 		dialect: d, traits: d.Traits(), options: o, retryFor: retryFor,
 		counters: &counters{}, opening: semaphore.NewWeighted(1), tables: &tables{},
@@ -111,6 +112,19 @@ func (b *Backend) ready(ctx context.Context) (*open, *tables, error) {
 		return nil, nil, fmt.Errorf("%s: used before Init", b.dialect.Location())
 	}
 	return o, ts, err
+}
+
+// readyToWrite is ready for the methods that write.
+func (b *Backend) readyToWrite(ctx context.Context) (*open, *tables, error) {
+	if b.options.ReadOnly {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.closed {
+			return nil, nil, driver.ErrClosed
+		}
+		return nil, nil, driver.ErrOpenedReadOnly
+	}
+	return b.ready(ctx)
 }
 
 // connect opens the pools. One call at a time does so; the others wait and use what it opened.
@@ -157,7 +171,15 @@ func (b *Backend) openDatabase(ctx context.Context) (*open, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.engine.open(pools), nil
+	return b.openPools(pools), nil
+}
+
+// openPools opens what the dialect has opened.
+func (b *Backend) openPools(pools *Pools) *open {
+	if b.options.ReadOnly { // whatever the medium
+		pools.ReadOnly = driver.ErrOpenedReadOnly
+	}
+	return b.engine.open(pools)
 }
 
 // probe lets the dialect look at the server.

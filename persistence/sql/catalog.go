@@ -203,7 +203,7 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 // column leaves the sets first: should the rest be cut off, it is there and incomplete, and can be
 // dropped again.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
-	if b.options.NoCreate {
+	if b.options.NoCreate && !b.options.ReadOnly {
 		return fmt.Errorf("extra column %q: nothing may be altered: %w", name, errors.ErrUnsupported)
 	}
 	err := b.changeCatalog(ctx, func(in *initializer, c *conn, l *layout, tab *Table) error {
@@ -255,7 +255,7 @@ func (in *initializer) dropColumn(ctx context.Context, c *conn, l *layout, tab *
 // changeCatalog calls f with the catalog, in a transaction that has the lock of Init. It is an
 // error if there is no catalog.
 func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *conn, l *layout, tab *Table) error) error {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -303,7 +303,7 @@ func (in *initializer) withCatalog(ctx context.Context, c *conn, f func(in *init
 // writable is ready for a call that writes: it records the set of columns that Init could not
 // record.
 func (b *Backend) writable(ctx context.Context) (*open, *tables, error) {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // has one that can do it; else, and always with c.Edit, a transaction that locks the records,
 // passing over those that others have locked.
 func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -246,7 +246,9 @@ func FieldType(c driver.Column) ColumnType {
 type Table struct {
 	Name    string // as the catalogue spells it
 	Columns []Column
-	Indexes []Index // the primary key included
+	// Unreadable: this user may read no column of it.
+	Unreadable bool
+	Indexes    []Index // the primary key included
 }
 
 // A Column is one column of a [Table].

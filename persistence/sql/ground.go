@@ -139,11 +139,14 @@ func (b *Backend) reopen(ctx context.Context) (*open, error) {
 		}
 		return nil, err
 	}
-	o := b.engine.open(pools)
+	o := b.openPools(pools)
 	if b.engine.remote() {
 		return o, nil // each connection is compared when it is made
 	}
 	err = b.view(ctx, o, func(c *conn) error { return b.compare(ctx, o, c) })
+	if err == nil && o.Preview && b.options.ReadOnly {
+		err = &movedError{b.named(errors.New("another copy of the store is here now, beside the log of the one that was opened, which a store for reading only does not put away: open it with one that may write"))}
+	}
 	if err == nil && (o.Preview || o.Adopt != nil && !b.options.NoCreate && o.ReadOnly == nil) {
 		err = o.Adopt(ctx)
 	}

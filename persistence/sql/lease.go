@@ -11,7 +11,7 @@ import (
 // Extend implements [driver.Claimer]. Where the answer of the database is lost it asks once more:
 // extending it twice does no harm.
 func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease time.Duration) (time.Time, error) {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -62,7 +62,7 @@ func (l *layout) extend(ctx context.Context, c *conn, now clause, lease time.Dur
 // ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to extend, or to
 // write, may stay.
 func (b *Backend) ReleaseExpired(ctx context.Context) (int64, error) {
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return 0, err
 	}

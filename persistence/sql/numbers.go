@@ -15,7 +15,7 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("%d numbers asked for", n)
 	}
-	o, ts, err := b.ready(ctx)
+	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -149,6 +149,9 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 		}
 		return nil, err
 	}
+	if !in.objects && in.unreadable(tab) {
+		return nil, fmt.Errorf("%w: %s: table %q may not be read by this user", driver.ErrNotFound, in.dialect.Location(), tab.Name)
+	}
 	l, err := in.layout(tab)
 	if err != nil {
 		return nil, err
@@ -172,6 +175,19 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 		return l, errIncomplete
 	}
 	return l, nil
+}
+
+// unreadable reports whether a table beside that of the objects counts as absent, as this Backend is
+// opened for reading only and the user may not read it. It tells so once.
+func (in *initializer) unreadable(tab *Table) bool {
+	if !tab.Unreadable || !in.options.ReadOnly {
+		return false
+	}
+	if log := in.options.Logger; log != nil && in.told.First("unreadable "+tab.Name) {
+		log.Warn("a table of the store may not be read by this user, and is taken for absent: grant SELECT on it",
+			"database", in.dialect.Location(), "table", tab.Name)
+	}
+	return true
 }
 
 // queried returns those columns that reading needs.
@@ -203,7 +219,7 @@ func (in *initializer) layout(tab *Table) (*layout, error) {
 func (in *initializer) readStores(ctx context.Context, c *conn, l *layout) error {
 	l.identity = uuid.NewSHA1(uuid.NameSpaceURL, []byte(in.dialect.Location()+"#table="+l.name)).String()
 	stores, err := in.dialect.Inspect(ctx, c, storesTable)
-	if err != nil || stores == nil {
+	if err != nil || stores == nil || in.unreadable(stores) {
 		return err
 	}
 	var identity string

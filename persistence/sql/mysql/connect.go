@@ -15,6 +15,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
+	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/sql"
 )
 
@@ -39,14 +40,14 @@ func (d *dialect) Open(_ context.Context, create bool) (*sql.Pools, error) {
 	db := d.open()
 	pools := &sql.Pools{Writer: db, Reader: db, Keep: d.pool, Borrowed: d.borrowed}
 	if d.borrowed {
-		pools.Setup = setup()
+		pools.Setup = setup(d.readOnly)
 	}
 	pools.Probe = func(ctx context.Context, c *sqlx.Conn) error {
 		err := d.probe(ctx, c)
 		if err == nil {
 			err = d.examine(ctx, c, create)
 		}
-		if err == nil && d.borrowed {
+		if err == nil && d.borrowed && !d.readOnly { // to read, it need not be known how an UPDATE counts
 			err = d.probeBorrowed(ctx, c)
 		}
 		return err
@@ -123,19 +124,24 @@ func (d *dialect) probeBorrowed(ctx context.Context, c *sqlx.Conn) error {
 
 // A connector makes connections to the first of some hosts that can be written, and sets them up.
 type connector struct {
-	hosts   []sqldriver.Connector
-	addrs   []string // of hosts
-	setup   []string
-	timeout time.Duration // of each host
-	last    atomic.Int32  // the host that was good last
+	hosts []sqldriver.Connector
+	addrs []string // of hosts
+	setup []string
+	// readOnly: a host that can be read is as good.
+	readOnly bool
+	timeout  time.Duration // of each host
+	last     atomic.Int32  // the host that was good last
 }
 
 // newConnector returns what connects to the places of s.
-func newConnector(s *settings, logger *slog.Logger) (*connector, error) {
-	c := &connector{addrs: s.addrs, setup: setup(s.vars...), timeout: s.pool.ConnectTimeout / time.Duration(len(s.addrs))}
+func newConnector(s *settings, o driver.OpenOptions) (*connector, error) {
+	c := &connector{
+		addrs: s.addrs, setup: setup(o.ReadOnly, s.vars...), readOnly: o.ReadOnly,
+		timeout: s.pool.ConnectTimeout / time.Duration(len(s.addrs)),
+	}
 	for _, addr := range s.addrs {
 		config := s.config.Clone()
-		config.Addr, config.Logger = addr, debugLogger{logger}
+		config.Addr, config.Logger = addr, debugLogger{o.Logger}
 		config.DialFunc = dial
 		if config.AllowFallbackToPlaintext {
 			// Falling back, the driver changes the configuration, which connections share unless
@@ -220,7 +226,7 @@ func (c *connector) prepared(ctx context.Context, at int) (sqldriver.Conn, error
 		}
 	}
 	if err == nil && len(c.hosts) > 1 {
-		err = writable(ctx, conn)
+		err = usable(ctx, conn, c.readOnly)
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -233,9 +239,9 @@ var errNoRows = errors.New("the server gives no rows at all: SET GLOBAL sql_sele
 
 var errNotWritable = errors.New("the server is read-only, or a cluster's node that is not ready")
 
-// writable refuses a server that is one of several and cannot be written: a replica, or a node that
-// has lost its cluster.
-func writable(ctx context.Context, conn sqldriver.Conn) error {
+// usable refuses a server that is one of several and cannot be written: a replica, which will do if
+// nothing is to be written, or a node that has lost its cluster.
+func usable(ctx context.Context, conn sqldriver.Conn, toRead bool) error {
 	readOnly, err := second(ctx, conn, "SHOW GLOBAL VARIABLES LIKE 'read_only'")
 	if err != nil {
 		return err
@@ -250,7 +256,7 @@ func writable(ctx context.Context, conn sqldriver.Conn) error {
 			return err
 		}
 	}
-	if readOnly == "ON" || ready != "ON" {
+	if readOnly == "ON" && !toRead || ready != "ON" {
 		return errNotWritable
 	}
 	return nil

@@ -25,6 +25,7 @@ type dialect struct {
 	location string // "": known when the server has been asked
 	open     func() *sqlx.DB
 	pool     driver.Pool
+	readOnly bool                   // as OpenOptions says
 	borrowed bool                   // open returns a DB that the caller made
 	server   atomic.Pointer[server] // the one found at the last Open
 }

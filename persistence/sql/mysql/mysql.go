@@ -66,7 +66,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConnector(s, o.Logger)
+	c, err := newConnector(s, o)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,6 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dialect{traits: newTraits(), pool: pool, borrowed: true, open: func() *sqlx.DB { return db }}
+	d := &dialect{traits: newTraits(), pool: pool, borrowed: true, readOnly: o.ReadOnly, open: func() *sqlx.DB { return db }}
 	return sql.OpenServer(d, o, retryFor), nil
 }

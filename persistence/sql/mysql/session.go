@@ -81,7 +81,12 @@ var pins = []pin{
 const greatest64 = "18446744073709551615"
 
 // setup returns the statements that a connection begins with: they set pins, and then more.
-func setup(more ...pin) []string {
+// readOnly: the server refuses to write, should this package ever try to.
+func setup(readOnly bool, more ...pin) []string {
+	access := "READ WRITE"
+	if readOnly {
+		access = "READ ONLY"
+	}
 	var set strings.Builder
 	for _, list := range [][]pin{pins, more} {
 		for _, p := range list {
@@ -99,7 +104,7 @@ func setup(more ...pin) []string {
 	return []string{
 		set.String(),
 		// As variables these have two names each.
-		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
+		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, " + access,
 	}
 }
 

@@ -26,9 +26,10 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 		Name, Kind string
 		Encoding   string
 		Policies   bool // for this user
+		Unreadable bool
 	}
 	err := sqlx.GetContext(ctx, q, &entry, `SELECT c.oid, c.relname AS name, c.relkind::text AS kind, current_setting('server_encoding') AS encoding,
-		row_security_active(c.oid) AS policies
+		row_security_active(c.oid) AS policies, NOT has_any_column_privilege(c.oid, 'SELECT') AS unreadable
 		FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(quote_ident($1))`, table)
 	if errors.Is(err, stdsql.ErrNoRows) {
 		return nil, nil
@@ -45,7 +46,7 @@ func (d *dialect) Inspect(ctx context.Context, q sqlx.QueryerContext, table stri
 	if entry.Policies {
 		return nil, fmt.Errorf("%s: table %q has row-level security, whose policies would hide records from this user: "+noPolicies, d.location, entry.Name)
 	}
-	t := &sql.Table{Name: entry.Name}
+	t := &sql.Table{Name: entry.Name, Unreadable: entry.Unreadable}
 	var columns []struct {
 		Name, Type, Base           string
 		Nullable, Computed, Binary bool

@@ -77,7 +77,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	ss := &sessions{location: s.location(), schema: s.schema, options: s.config.Options, pooler: s.pooler, logger: o.Logger}
+	ss := &sessions{location: s.location(), schema: s.schema, options: s.config.Options, pooler: s.pooler, logger: o.Logger, readOnly: o.ReadOnly}
 	c, err := newConnector(s, ss)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	ss := &sessions{location: "postgres:(a caller's connections)", logger: o.Logger}
+	ss := &sessions{location: "postgres:(a caller's connections)", logger: o.Logger, readOnly: o.ReadOnly}
 	t := ss.traits()
 	t.FreshBytes, t.CancelTells = false, false
 	return sql.OpenServer(&dialect{traits: t, location: ss.location, pool: pool, sessions: ss, db: db}, o, retryFor), nil

@@ -51,8 +51,9 @@ var pins = []struct{ name, value string }{
 // acknowledged survives a crash of the server. What waits for more than its own disk stays.
 const durable = "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE pg_catalog.current_setting('synchronous_commit') END"
 
-// pinned is the FROM and WHERE of a SELECT that has a row for each setting to make.
-func (s *sessions) pinned() string {
+// pinned is the FROM and WHERE of a SELECT that has a row for each setting to make: the pins, and
+// those of more, which are rows of VALUES.
+func (s *sessions) pinned(more ...string) string {
 	var rows []string
 	add := func(name, value string) { rows = append(rows, "('"+name+"', "+value+")") }
 	for _, p := range pins {
@@ -64,6 +65,7 @@ func (s *sessions) pinned() string {
 	if s.schema != "" {
 		add("search_path", `'"`+s.schema+`"'`)
 	}
+	rows = append(rows, more...)
 	return "FROM (VALUES " + strings.Join(rows, ", ") + ") AS p (name, value) WHERE pg_catalog.current_setting(p.name, true) IS NOT NULL"
 }
 
@@ -80,6 +82,7 @@ type sessions struct {
 	options  string // of the URL, for the server
 	pooler   string // as the URL says it; "": not said
 	logger   *slog.Logger
+	readOnly bool // as OpenOptions.ReadOnly says
 
 	told    sync.Once   // that a connection is shared
 	checked atomic.Bool // that a transaction may have several statements
@@ -140,8 +143,12 @@ func (s *sessions) ready(ctx context.Context, c *sqlx.Conn) (shared bool, err er
 // set makes the settings for the whole session if the SQL condition whether holds, which it
 // reports. damaged names the settings that make the server pass over damage; "": none.
 func (s *sessions) set(ctx context.Context, c *sqlx.Conn, whether string) (done bool, damaged string, err error) {
+	var more []string
+	if s.readOnly { // the server refuses to write, should this package ever try to
+		more = append(more, "('default_transaction_read_only', 'on')")
+	}
 	err = c.QueryRowxContext(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SELECT "+whether+
-		", (SELECT count(pg_catalog.set_config(p.name, p.value, false)) "+s.pinned()+" AND "+whether+") > 0"+
+		", (SELECT count(pg_catalog.set_config(p.name, p.value, false)) "+s.pinned(more...)+" AND "+whether+") > 0"+
 		", concat_ws(' and ', CASE pg_catalog.current_setting('zero_damaged_pages', true) WHEN 'on' THEN 'zero_damaged_pages' END, "+
 		"CASE pg_catalog.current_setting('ignore_checksum_failure', true) WHEN 'on' THEN 'ignore_checksum_failure' END); COMMIT").
 		Scan(&done, new(bool), &damaged)

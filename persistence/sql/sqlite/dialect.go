@@ -22,6 +22,8 @@ type dialect struct {
 	logger *slog.Logger
 	told   driver.Told // what was logged
 	last   *place      // of the last Open; nil: none yet. Open is called by one goroutine at a time
+
+	forReading bool // as OpenOptions.ReadOnly says
 }
 
 var _ sql.Dialect = (*dialect)(nil)

@@ -138,6 +138,9 @@ func (d *dialect) prepareFile(create bool) (readOnly, err error) {
 	case err != nil:
 		return nil, err
 	}
+	if d.forReading {
+		return driver.ErrOpenedReadOnly, nil
+	}
 	if info == nil {
 		// SQLite's own creation would go by the umask alone.
 		var f *os.File
@@ -193,7 +196,7 @@ func (d *dialect) openWritable(ctx context.Context, create bool) (*sql.Pools, er
 // made, the file alone is the database, and is read as one that does not change.
 func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, error) {
 	modes := []string{"mode=ro"}
-	if log, err := os.Stat(d.path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
+	if d.isEmpty("-wal") && d.isEmpty("-journal") {
 		modes = append(modes, "mode=ro&immutable=1")
 	}
 	var failed error
@@ -203,7 +206,7 @@ func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, erro
 			return nil, err
 		}
 		if err = probe(ctx, reader); err == nil {
-			if d.told.First(mode) { // not again after each Reset
+			if (!d.forReading || mode != modes[0]) && d.told.First(mode) { // not again after each Reset
 				d.logger.Warn("a SQLite database is opened for reading only, and every write will fail: to write, this user needs the right to write the file and its folder",
 					"path", d.path, "as", mode, "why", why)
 			}
@@ -215,6 +218,12 @@ func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, erro
 		}
 	}
 	return nil, d.explain(failed)
+}
+
+// isEmpty reports whether a side file of the database is absent or empty.
+func (d *dialect) isEmpty(suffix string) bool {
+	info, err := os.Stat(d.path + suffix)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 func (d *dialect) readOnly(why error) error {
@@ -276,6 +285,9 @@ func primaryCode(err error) int {
 func (d *dialect) explain(err error) error {
 	if primaryCode(err) == sqlite3.SQLITE_NOTADB {
 		return fmt.Errorf("%s is not a SQLite database: %w", d.path, err)
+	}
+	if primaryCode(err) == sqlite3.SQLITE_READONLY && !d.isEmpty("-journal") {
+		return fmt.Errorf("%s-journal is what a writer left that did not end its transaction: the file cannot be read until a program that may write it has opened it: %w", d.path, err)
 	}
 	if primaryCode(err) == sqlite3.SQLITE_CANTOPEN { // SQLite does not say why
 		f, why := os.Open(d.path)
