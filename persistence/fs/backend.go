@@ -69,6 +69,7 @@ type Backend struct {
 	dir     *directory // nil while suspended
 	schemas schemas    // replaced as a whole
 	folds   bool       // the file system folds letter case
+	pending pending    // with ReadOnly: what commits of crashed writers will have changed
 
 	identity string // kept with the directory, as Init has found it; "": none, or no Init yet
 }
@@ -94,6 +95,7 @@ func New(dir string, o driver.OpenOptions) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.NoCreate = o.NoCreate || o.ReadOnly
 	b := &Backend{path: path, opts: o, log: o.Logger, window: defaultWindow, maxListed: defaultListed,
 		queue: newQueue()}
 	b.group = groupcommit.New(b.applyAlone, b.applyTogether)

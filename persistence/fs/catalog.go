@@ -70,7 +70,7 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 // DropColumn writes the files of all records that have a value in the column anew. If it is cut
 // off, the next Init goes on.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
-	if b.opts.NoCreate {
+	if b.opts.NoCreate && !b.opts.ReadOnly {
 		return fmt.Errorf("extra column %q: nothing may be altered: %w", name, errors.ErrUnsupported)
 	}
 	return b.changeCatalog(ctx, func(l *lock, m *meta) error {

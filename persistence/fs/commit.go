@@ -262,17 +262,9 @@ func (f *folder) unfinished() (bool, error) {
 // itself or, where the writer was an older version of this package, the folder of a namespace. The
 // lock is exclusive.
 func (l *lock) recover(in *folder) error {
-	b, err := in.readOwn(commitName)
+	t, err := l.readTodo(in)
 	if err != nil {
 		return err
-	}
-	resolve := in.resolve
-	if in == l.folder {
-		resolve = l.resolve
-	}
-	t, err := decodeTodo(b, resolve)
-	if err != nil {
-		return fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, commitName, in.path, err)
 	}
 	// Its name may not be on disk yet, if the writer died between rename and flush.
 	if err := flushDir(in.file); err != nil {

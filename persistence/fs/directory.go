@@ -19,7 +19,8 @@ import (
 // A directory is what is open of a Backend. Its own folder is that of the objects.
 type directory struct {
 	*folder
-	idle []*handle // guarded by Backend.mu
+	idle     []*handle // guarded by Backend.mu
+	readOnly bool      // files are opened for reading only
 
 	info     os.FileInfo // of the open directory
 	lockPath string
@@ -38,6 +39,11 @@ type folder struct {
 	path   string     // for errors
 	prefix string     // of full names, see file: "" or ending in a slash
 	ahead  *lookahead // IDs that the next scan may start with; guarded by Backend.mu
+
+	// replaced has, by name, the files that an unfinished commit will have replaced, made or
+	// removed: the file that each is read from; "": it is removed. nil: there are none. It is set
+	// with ReadOnly only; see lock.readThrough.
+	replaced atomic.Pointer[map[string]string]
 }
 
 // A file is the name of one in a folder.
@@ -61,6 +67,9 @@ func (b *Backend) directory() (*directory, error) {
 		return b.dir, nil
 	}
 	root, err := os.OpenRoot(b.path)
+	if errors.Is(err, fs.ErrNotExist) && b.opts.NoCreate {
+		err = fmt.Errorf("there is no directory %s, and nothing may be created: %w", b.path, fs.ErrNotExist)
+	}
 	if err != nil {
 		if b.identity != "" && gone(err) {
 			err = fmt.Errorf("directory %s, the store that was opened, is not here any more: put it back and call Reset: %w", b.path, err)
@@ -71,7 +80,10 @@ func (b *Backend) directory() (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{folder: f, folders: map[driver.Namespace]*folder{}, lockPath: filepath.Join(b.path, lockName), since: time.Now()}
+	d := &directory{
+		folder: f, folders: map[driver.Namespace]*folder{}, readOnly: b.opts.ReadOnly,
+		lockPath: filepath.Join(b.path, lockName), since: time.Now(),
+	}
 	if d.info, err = f.file.Stat(); err == nil {
 		err = d.compare(b.identity)
 	}
@@ -146,6 +158,16 @@ func (d *directory) resolve(fullName string) (file, error) {
 		name = base
 	}
 	return f.resolve(name)
+}
+
+// actual returns the name of the file from which the record of a name is read.
+func (f *folder) actual(name string) (string, bool) {
+	if m := f.replaced.Load(); m != nil {
+		if instead, ok := (*m)[name]; ok {
+			return instead, instead != ""
+		}
+	}
+	return name, true
 }
 
 // resolve returns the file of that name if it can be a record's, or a stray.

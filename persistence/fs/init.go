@@ -169,6 +169,10 @@ func (b *Backend) lockFolder(ctx context.Context, ns driver.Namespace) (_ *lock,
 			return nil, nil, err
 		}
 		f, unfinished, err := l.openFolder(ns)
+		if err == nil && b.opts.ReadOnly {
+			// The folder of a namespace may have a commit of an older version of this package.
+			err, unfinished = l.readThrough(), false
+		}
 		if err == nil && !unfinished {
 			return l, f, nil
 		}

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 const (
@@ -56,6 +58,13 @@ func (b *Backend) shared(ctx context.Context) (*lock, error) {
 			l.release()
 			return nil, err
 		}
+		if b.opts.ReadOnly {
+			if err := l.readThrough(); err != nil {
+				l.release()
+				return nil, err
+			}
+			return l, nil
+		}
 		if !unfinished {
 			return l, nil
 		}
@@ -67,8 +76,12 @@ func (b *Backend) shared(ctx context.Context) (*lock, error) {
 	}
 }
 
-// exclusive takes the lock for writing, after finishing what a crashed writer had begun.
+// exclusive takes the lock for writing, after finishing what a crashed writer had begun. No call
+// that writes does so without it.
 func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
+	if b.opts.ReadOnly {
+		return nil, driver.ErrOpenedReadOnly
+	}
 	l, err := b.acquire(ctx, true)
 	if err != nil {
 		return nil, err
@@ -305,7 +318,7 @@ func (d *directory) openHandle(create bool) (*handle, error) {
 }
 
 // openOwn opens one of the package's own files for writing, which exclusive locks over NFS need, or
-// for reading, or makes it.
+// for reading, or makes it. With ReadOnly it opens it for reading.
 func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool, err error) {
 	if create {
 		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
@@ -321,9 +334,11 @@ func (d *directory) openOwn(name string, create bool) (f *os.File, readOnly bool
 	if !before.Mode().IsRegular() {
 		return nil, false, fmt.Errorf("%s in %s is not a regular file", name, d.root.Name())
 	}
-	f, err = d.root.OpenFile(name, os.O_RDWR, 0)
-	if isReadOnly(err) {
-		readOnly = true
+	if readOnly = d.readOnly; !readOnly {
+		f, err = d.root.OpenFile(name, os.O_RDWR, 0)
+		readOnly = isReadOnly(err)
+	}
+	if readOnly {
 		f, err = d.root.OpenFile(name, os.O_RDONLY, 0)
 	}
 	if err != nil {

@@ -52,6 +52,10 @@ type recordFile struct {
 // open opens the file of a record and reads its header into buf, and the data
 // too if they fit and buf is long. Close the result even with an error.
 func (f *folder) open(name string, buf []byte, withFields bool) (r recordFile, err error) {
+	name, ok := f.actual(name)
+	if !ok {
+		return r, errAbsent
+	}
 	opened, err := f.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -142,7 +142,7 @@ func (f *folder) eachName(ctx context.Context, fn func(name string) error) error
 		}
 		names, err := dir.Readdirnames(1024)
 		for _, name := range names {
-			if name[0] == '.' {
+			if name[0] == '.' || f.isReplaced(name) {
 				continue
 			}
 			if err := fn(name); err != nil {
@@ -150,7 +150,7 @@ func (f *folder) eachName(ctx context.Context, fn func(name string) error) error
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return f.eachReplaced(fn)
 		}
 		if err != nil {
 			return err

@@ -81,6 +81,10 @@ func (f *folder) fileOf(id driver.ID) file {
 
 // content returns what is in a regular file; errAbsent: there is none.
 func (f file) content() ([]byte, error) {
+	var ok bool
+	if f.name, ok = f.actual(f.name); !ok {
+		return nil, errAbsent
+	}
 	info, err := f.lstat()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return nil, errAbsent
@@ -116,7 +120,7 @@ func (l *lock) stray(all schemas, key string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %q in %s is %s: move it by hand", errors.ErrUnsupported, key, l.path, what)
 	}
-	return f.root.ReadFile(f.name)
+	return f.content()
 }
 
 // strayFile returns the file that a stray has by its key; errAbsent: no stray can have the key.

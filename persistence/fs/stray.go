@@ -69,8 +69,9 @@ func (b *Backend) straysIn(ctx context.Context, f *folder, s *schema, known func
 	defer dir.Close()
 	for {
 		names, err := dir.Readdirnames(strayChunk)
-		if errors.Is(err, io.EOF) {
-			return nil
+		end := errors.Is(err, io.EOF)
+		if end {
+			names, err = f.madeNames(), nil
 		}
 		if err != nil {
 			return err
@@ -87,6 +88,9 @@ func (b *Backend) straysIn(ctx context.Context, f *folder, s *schema, known func
 			if !yield(stray, nil) {
 				return errEnough
 			}
+		}
+		if end {
+			return nil
 		}
 	}
 }

@@ -58,7 +58,14 @@ func (l *lock) clean(f *folder) error {
 	return nil
 }
 
-func (f file) lstat() (os.FileInfo, error) { return f.root.Lstat(f.name) }
+// lstat describes a file, or that which it is read from.
+func (f file) lstat() (os.FileInfo, error) {
+	name, ok := f.actual(f.name)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return f.root.Lstat(name)
+}
 
 // discard removes temporaries, the last one first, and an unfinished list. What cannot be removed
 // is in nobody's way: it is removed when its name is needed again.
