@@ -72,6 +72,9 @@ func (c *Claim) Until() time.Time {
 // cannot be claimed because of State are reported as joined errors, each an [*Error], together
 // with the claims that could be made. (jobman's claim_jobs.)
 func (s *Store) Claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, error) {
+	if err := s.mayWrite("claim", ""); err != nil {
+		return nil, err
+	}
 	claims, err := s.claim(ctx, q, o)
 	return claims, s.fail("claim", "", err)
 }
@@ -113,7 +116,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 		}
 	}
 	var recs []driver.Record
-	err = s.call(ctx, func(driver.Backend) error {
+	err = s.write(ctx, func(driver.Backend) error {
 		recs, err = b.Claim(ctx, dq, spec)
 		return err
 	})
@@ -217,6 +220,9 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 // Extend makes the claim last for lease from now on, even if it has lapsed. It returns
 // ErrConflict if somebody else has claimed the object since, or the claim was released.
 func (c *Claim) Extend(ctx context.Context, lease time.Duration) error {
+	if err := c.s.mayWrite("extend", c.info.ID); err != nil {
+		return err
+	}
 	return c.s.fail("extend", c.info.ID, c.extend(ctx, lease))
 }
 
@@ -229,7 +235,7 @@ func (c *Claim) extend(ctx context.Context, lease time.Duration) error {
 		return err
 	}
 	var until time.Time
-	err = c.s.call(ctx, func(driver.Backend) error {
+	err = c.s.write(ctx, func(driver.Backend) error {
 		until, err = b.Extend(ctx, c.info.ID, c.token, lease)
 		return err
 	})
@@ -255,6 +261,9 @@ func (c *Claim) Complete(ctx context.Context, objs ...any) error {
 }
 
 func (c *Claim) save(ctx context.Context, how saving, objs []any) error {
+	if err := c.s.mayWrite(how.op, c.info.ID); err != nil {
+		return err
+	}
 	if len(objs) > 0 {
 		_, err := c.s.save(ctx, how, objs...)
 		return err
@@ -283,6 +292,9 @@ func (s *Store) Claims(ctx context.Context) iter.Seq2[*Claim, error] {
 // ReleaseExpired ends the claims that have lapsed and returns their number. It is never
 // necessary: a lapsed claim prevents no new claim.
 func (s *Store) ReleaseExpired(ctx context.Context) (int64, error) {
+	if err := s.mayWrite("release expired", ""); err != nil {
+		return 0, err
+	}
 	n, err := s.releaseExpired(ctx)
 	return n, s.fail("release expired", "", err)
 }
@@ -293,7 +305,7 @@ func (s *Store) releaseExpired(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var n int64
-	err = s.call(ctx, func(driver.Backend) error {
+	err = s.write(ctx, func(driver.Backend) error {
 		n, err = b.ReleaseExpired(ctx)
 		return err
 	})

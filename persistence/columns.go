@@ -84,7 +84,10 @@ func (s *Store) listColumns(ctx context.Context) ([]ColumnInfo, error) {
 // alone. With NoCreate it is errors.ErrUnsupported. Programs that declare the field, this Store
 // included, cannot write from then on until they are started anew: stop them first.
 func (s *Store) DropField(ctx context.Context, column string) error {
-	err := s.call(ctx, func(b driver.Backend) error {
+	if err := s.mayWrite("drop field", ""); err != nil {
+		return err
+	}
+	err := s.write(ctx, func(b driver.Backend) error {
 		k, ok := b.(driver.Cataloger)
 		if !ok {
 			return fmt.Errorf("a record of the extra columns in this backend: %w", errors.ErrUnsupported)

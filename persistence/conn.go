@@ -39,6 +39,9 @@ func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	defer c.s.gate.leave()
 	if c.namespace != driver.Objects && !c.prepared.Load() {
 		if err := driver.InitNamespace(ctx, c.s.backend, c.namespace, driver.Schema{}); err != nil {
+			if c.s.readOnly && errors.Is(err, ErrNotFound) {
+				return &neverMadeError{err}
+			}
 			return err
 		}
 		c.prepared.Store(true)
@@ -46,15 +49,62 @@ func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	return fn(c.s.backend)
 }
 
+// A neverMadeError says that a store opened for reading only lacks a namespace: it was never made,
+// or this user may not read it.
+type neverMadeError struct{ error }
+
+func (e *neverMadeError) Unwrap() error { return e.error }
+
+// write is call for a function that changes the data: it is not called in a store opened for
+// reading only. The verbs ask mayWrite first, so that they do nothing before; this here is the
+// place that no write gets past.
+func (c *conn) write(ctx context.Context, fn func(driver.Backend) error) error {
+	if c.s.readOnly {
+		return driver.ErrOpenedReadOnly
+	}
+	return c.call(ctx, fn)
+}
+
+// mayWrite returns the error of a verb that writes in a store that was opened for reading only.
+func (s *Store) mayWrite(op string, id ID) error {
+	switch {
+	case !s.readOnly:
+		return nil
+	case s.gate.isClosed():
+		return s.fail(op, id, ErrClosed)
+	}
+	return s.fail(op, id, driver.ErrOpenedReadOnly)
+}
+
 // view runs fn on one consistent state of the records.
 func (c *conn) view(ctx context.Context, fn func(driver.Reader) error) error {
-	return c.call(ctx, func(b driver.Backend) error { return b.View(ctx, c.inNamespace(fn)) })
+	return c.orNone(fn, c.call(ctx, func(b driver.Backend) error { return b.View(ctx, c.inNamespace(fn)) }))
 }
 
 // readOnce is view for a function that makes a single read.
 func (c *conn) readOnce(ctx context.Context, fn func(driver.Reader) error) error {
-	return c.call(ctx, func(b driver.Backend) error { return driver.ReadOnce(ctx, b, c.inNamespace(fn)) })
+	return c.orNone(fn, c.call(ctx, func(b driver.Backend) error { return driver.ReadOnce(ctx, b, c.inNamespace(fn)) }))
 }
+
+// orNone calls fn with a Reader that finds no records if err says that there is no namespace. Else
+// it returns err.
+func (c *conn) orNone(fn func(driver.Reader) error, err error) error {
+	if none, ok := err.(*neverMadeError); ok && none != nil { //nolint:errorlint // of this call, not of fn
+		return fn(noRecords{})
+	}
+	return err
+}
+
+// noRecords is a Reader of a namespace without records.
+type noRecords struct{}
+
+func (noRecords) Get(context.Context, []ID, driver.Parts) ([]driver.Record, error) { return nil, nil }
+
+func (noRecords) Scan(context.Context, *driver.Query) iter.Seq2[driver.Record, error] {
+	return func(func(driver.Record, error) bool) {}
+}
+
+func (noRecords) Count(context.Context, *driver.Query) (int64, error) { return 0, nil }
 
 // inNamespace adapts fn, which reads this namespace, to a Reader of the objects.
 func (c *conn) inNamespace(fn func(driver.Reader) error) func(driver.Reader) error {
@@ -77,7 +127,7 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 			ms[i].Namespace = c.namespace
 		}
 	}
-	err = c.call(ctx, func(b driver.Backend) error {
+	err = c.write(ctx, func(b driver.Backend) error {
 		revs, err = b.Apply(ctx, ms)
 		return err
 	})
@@ -89,7 +139,7 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 
 // nextIDs takes n consecutive numbers from the counter of the store.
 func (c *conn) nextIDs(ctx context.Context, n int) (first int64, err error) {
-	err = c.call(ctx, func(b driver.Backend) error {
+	err = c.write(ctx, func(b driver.Backend) error {
 		first, err = b.NextIDs(ctx, n)
 		return err
 	})

@@ -43,7 +43,8 @@ var (
 	ErrTooLarge = driver.ErrTooLarge
 	// ErrClosed: the Store is closed.
 	ErrClosed = driver.ErrClosed
-	// ErrReadOnly: the medium cannot be written.
+	// ErrReadOnly: the store was opened for reading only (Options.ReadOnly, mode=ro in the URL), or
+	// the medium cannot be written. Nothing was written, and no object has changed.
 	ErrReadOnly = driver.ErrReadOnly
 )
 

@@ -107,6 +107,13 @@ func (g *gate) close() bool {
 	return first
 }
 
+// isClosed reports whether calls return ErrClosed.
+func (g *gate) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
 // isPaused reports whether new calls wait.
 func (g *gate) isPaused() bool {
 	g.mu.Lock()

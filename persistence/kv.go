@@ -60,6 +60,9 @@ func (kv *KV) Get(ctx context.Context, key string) (any, error) {
 
 // Set stores a value under a key and replaces any old one.
 func (kv *KV) Set(ctx context.Context, key string, value any) error {
+	if err := kv.c.s.mayWrite("kv set", ID(key)); err != nil {
+		return err
+	}
 	rec, err := kv.encode(key, value)
 	if err == nil {
 		_, err = kv.c.apply(ctx, []driver.Mutation{{Op: driver.Put, Rec: rec}})
@@ -69,6 +72,9 @@ func (kv *KV) Set(ctx context.Context, key string, value any) error {
 
 // Delete removes a key. It returns ErrNotFound if the key does not exist.
 func (kv *KV) Delete(ctx context.Context, key string) error {
+	if err := kv.c.s.mayWrite("kv delete", ID(key)); err != nil {
+		return err
+	}
 	err := checkKey(key)
 	if err == nil {
 		_, err = kv.c.apply(ctx, []driver.Mutation{{Op: driver.Delete, Rec: driver.Record{ID: ID(key)}}})
@@ -85,6 +91,9 @@ func (kv *KV) Delete(ctx context.Context, key string) error {
 // fields that the type of this program lacks, or is of a newer version, next would be stored
 // without: that is ErrUnstorable, unless Options.DropUnknown is set.
 func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next any) (swapped bool, err error) {
+	if err := kv.c.s.mayWrite("kv swap", ID(key)); err != nil {
+		return false, err
+	}
 	swapped, err = kv.swap(ctx, key, old, next)
 	return swapped, kv.c.s.fail("kv swap", ID(key), err)
 }

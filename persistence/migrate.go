@@ -34,6 +34,11 @@ type MigrateReport struct {
 // An error ends it; the report counts what was done until then. Records that cannot be read or
 // rewritten are counted and logged, and are no error.
 func (s *Store) Migrate(ctx context.Context, o MigrateOptions) (MigrateReport, error) {
+	if !o.DryRun {
+		if err := s.mayWrite("migrate", ""); err != nil {
+			return MigrateReport{}, err
+		}
+	}
 	m := &migration{s: s, ctx: ctx, o: o}
 	err := m.run()
 	return m.report, s.fail("migrate", "", err)

@@ -24,6 +24,26 @@ type Options struct {
 	State func(obj any) string
 	// NoCreate: never create or alter a file, directory, table or column.
 	NoCreate bool
+	// ReadOnly opens the store for reading only, as ?mode=ro in the URL does. Every call that writes
+	// returns ErrReadOnly, before any I/O and whether or not there would have been something to
+	// write: a Save of an object that has not changed, a RemoveAll that would find nothing, a
+	// Reserve. No object changes, no ID is taken. What reads does as ever; Migrate with DryRun
+	// counts.
+	//
+	// Nothing is created, altered, cleaned up or finished. A commit that a writer of a directory
+	// has not finished before it crashed is read as if it were, and left to the next writer. Of
+	// SQLite, which keeps its shared memory in files, a -shm and an empty -wal may appear beside
+	// the database; its own file is not written. A server is told to refuse writes too. The right
+	// to read is enough: a directory or file without the right to write, a standby, a role that may
+	// only SELECT. Other programs may write meanwhile, and what they have committed is seen.
+	//
+	// A store that does not exist is an error that names it; "mem:" is an empty store. Key-value
+	// pairs and a quarantine that were never made, or that this user may not read, are read as
+	// none. Extra fields that the data lack are errors.ErrUnsupported in queries, as with NoCreate,
+	// and a table of another program is opened as with NoCreate. Together with Reindex it is an
+	// error. [New] refuses writes whatever the backend; open the backend with
+	// [driver.OpenOptions].ReadOnly too, or it may make its own tables and files.
+	ReadOnly bool
 	// DropUnknown: saves may drop what an older or a newer program stored and this one has no place
 	// for, such as fields of the elements of a slice. Without it such a save is ErrUnstorable. What
 	// has a place is kept all the same. See [Unknown].

@@ -49,6 +49,7 @@ func TestEveryOptionHasADefault(t *testing.T) {
 		"ExtraFields": {ExtraFields: []extrafields.Field{}},
 		"State":       {State: func(obj any) string { return obj.(*Task).State }},
 		"NoCreate":    {NoCreate: false},
+		"ReadOnly":    {ReadOnly: false},
 		"DropUnknown": {DropUnknown: false},
 		"Reindex":     {Reindex: false},
 		"Identity":    {Identity: false},

@@ -79,6 +79,9 @@ var quarantineLimits = codec.Limits{MaxBytes: math.MaxInt64, MaxDepth: defaultMa
 // put back with [Store.Unquarantine]. A record of a format newer than this program is
 // errors.ErrUnsupported and stays.
 func (s *Store) Quarantine(ctx context.Context, reason string, ids ...ID) error {
+	if err := s.mayWrite("quarantine", only(ids)); err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if id == "" {
 			return s.fail("quarantine", id, ErrNotFound)
@@ -92,6 +95,9 @@ func (s *Store) Quarantine(ctx context.Context, reason string, ids ...ID) error 
 // rows that belong to nothing. A key that names both a pair and such a file or row is
 // errors.ErrUnsupported.
 func (s *Store) QuarantineKeys(ctx context.Context, reason string, keys ...string) error {
+	if err := s.mayWrite("quarantine", ""); err != nil {
+		return err
+	}
 	err := s.putAway(ctx, reason, func() ([]putAway, error) { return s.storedKeys(ctx, keys) })
 	return s.fail("quarantine", "", err)
 }
@@ -364,6 +370,9 @@ func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
 // quarantine has, the pair or stray with that Key. All are put back in one atomic step, or none is:
 // ErrNotFound names the first that is not in quarantine, ErrExists one whose ID is taken.
 func (s *Store) Unquarantine(ctx context.Context, ids ...ID) error {
+	if err := s.mayWrite("unquarantine", only(ids)); err != nil {
+		return err
+	}
 	return s.fail("unquarantine", "", s.unquarantine(ctx, ids))
 }
 
@@ -425,6 +434,9 @@ func (s *Store) latest(ctx context.Context, id ID) (*putAway, error) {
 
 // Purge removes for good what was put away before a time, and returns how much that was.
 func (s *Store) Purge(ctx context.Context, before time.Time) (int64, error) {
+	if err := s.mayWrite("purge", ""); err != nil {
+		return 0, err
+	}
 	n, err := s.purge(ctx, before)
 	return n, s.fail("purge", "", err)
 }

@@ -22,6 +22,9 @@ import (
 // a type that is neither registered nor otherwise known to the process by then. The error
 // returned at the end has the number of such records and the first error.
 func (s *Store) Reindex(ctx context.Context, progress func(done, total int64)) error {
+	if err := s.mayWrite("reindex", ""); err != nil {
+		return err
+	}
 	err := s.reindex(ctx, progress)
 	if err == nil || errors.Is(err, errNotLoaded) {
 		catalog, cerr := s.catalog(ctx)
@@ -101,7 +104,7 @@ func (s *Store) reindexPasses(ctx context.Context) ([]reindexPass, error) {
 		filled := catalog.Sets[gap.Set].Union(driver.SetOf(s.watch.declared))
 		set, found := catalog.FindSet(filled)
 		if !found {
-			err = s.call(ctx, func(b driver.Backend) error {
+			err = s.write(ctx, func(b driver.Backend) error {
 				set, err = b.(driver.Cataloger).AddColumnSet(ctx, filled)
 				return err
 			})

@@ -13,6 +13,9 @@ import (
 // references to them are left dangling. ErrNotFound names the first absent ID. (GC3Pie's
 // SqlStore.remove.)
 func (c *conn) Remove(ctx context.Context, ids ...ID) error {
+	if err := c.s.mayWrite("remove", only(ids)); err != nil {
+		return err
+	}
 	ms := make([]driver.Mutation, 0, len(ids))
 	seen := make(map[ID]bool, len(ids))
 	for _, id := range ids {
@@ -29,6 +32,14 @@ func (c *conn) Remove(ctx context.Context, ids ...ID) error {
 	}
 	_, err := c.apply(ctx, ms)
 	return c.s.fail("remove", "", err)
+}
+
+// only returns the ID if there is but one, else "".
+func only(ids []ID) ID {
+	if len(ids) == 1 {
+		return ids[0]
+	}
+	return ""
 }
 
 // removeInvalid finds the first absent ID: one of before, or else id, which no record of the
@@ -60,6 +71,9 @@ func (c *conn) removeInvalid(ctx context.Context, before []driver.Mutation, id I
 // to tell whether q selects it stays, and is reported at the end; Remove can remove it.
 // (APScheduler's remove_all_jobs, jobman's flush.)
 func (c *conn) RemoveAll(ctx context.Context, q *Query) (n int64, err error) {
+	if err := c.s.mayWrite("remove", ""); err != nil {
+		return 0, err
+	}
 	var unreadable []error
 	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) {
 		done, err := c.removeChunk(ctx, dq, ids)

@@ -84,7 +84,30 @@ type saving struct {
 	committed bool          // the root's last save had an uncertain outcome and turned out to have succeeded
 }
 
+// savedID returns the ID of the record that a save is about, if that is known.
+func (c *conn) savedID(how *saving, objs []any) ID {
+	switch {
+	case how.claim != nil:
+		return how.claim.info.ID
+	case how.under != "" || len(objs) != 1:
+		return how.under
+	}
+	if obj, ok := objs[0].(Object); ok && !isNil(obj) {
+		if ident := obj.persistable().known(); ident != nil {
+			for _, key := range ident.saved() {
+				if key.store == c.s.ident {
+					return key.id
+				}
+			}
+		}
+	}
+	return ""
+}
+
 func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) {
+	if err := c.s.mayWrite(how.op, c.savedID(&how, objs)); err != nil {
+		return nil, err
+	}
 	if how.rootOp != 0 {
 		if err := idfactory.Validate(how.under, c.s.ids.Integral()); err != nil {
 			return nil, c.s.fail(how.op, how.under, fmt.Errorf("%w: %w", ErrInvalidID, err))

@@ -35,6 +35,7 @@ type Store struct {
 	stateOf func(obj any) string
 
 	dropUnknown bool
+	readOnly    bool
 	ident       storeID
 	missing     []string // columns that the data lacks under NoCreate
 	columns     map[string]driver.Kind
@@ -55,7 +56,9 @@ type Store struct {
 
 // MakeStore opens the store that the URL names, with a backend that the program imports for its
 // side effect (persistence/sql/sqlite, persistence/fs, persistence/mem). It creates what is
-// missing unless opts.NoCreate is set. A bare path means file:. (GC3Pie's make_store.)
+// missing unless opts.NoCreate or opts.ReadOnly is set. A bare path means file:. (GC3Pie's
+// make_store.) The parameter mode=ro of the URL, whatever the backend, is opts.ReadOnly; mode=rw is
+// the default, and does not take opts.ReadOnly back.
 //
 // An unknown scheme is an error that lists the known ones and names the package to import.
 func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error) {
@@ -72,11 +75,15 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	if opts == nil {
 		opts = &Options{}
 	}
-	s, err := configure(u, opts)
+	backendURL, readOnly, err := driver.ReadMode(u)
 	if err != nil {
 		return fail(err)
 	}
-	o := driver.OpenOptions{Table: opts.Table, NoCreate: opts.NoCreate, Pool: opts.Pool, Logger: s.logger}
+	s, err := configure(u, opts, readOnly)
+	if err != nil {
+		return fail(err)
+	}
+	o := driver.OpenOptions{Table: opts.Table, NoCreate: opts.NoCreate, ReadOnly: s.readOnly, Pool: opts.Pool, Logger: s.logger}
 	if o.Table == "" {
 		o.Table = u.Table()
 	}
@@ -86,7 +93,7 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 	if err := driver.CheckTable(o.Table); err != nil {
 		return fail(err)
 	}
-	b, err := open(ctx, u, o)
+	b, err := open(ctx, backendURL, o)
 	if err != nil {
 		return fail(err)
 	}
@@ -100,7 +107,7 @@ func MakeStore(ctx context.Context, rawURL string, opts *Options) (*Store, error
 // opts.Table and opts.NoCreate, which are for MakeStore. If New returns an error, the caller
 // still owns b.
 func New(ctx context.Context, b driver.Backend, opts *Options) (*Store, error) {
-	s, err := configure(url.URL{}, opts)
+	s, err := configure(url.URL{}, opts, false)
 	if err == nil {
 		err = s.start(ctx, b, opts != nil && opts.Reindex)
 	}
@@ -110,10 +117,13 @@ func New(ctx context.Context, b driver.Backend, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// configure checks the options, before any I/O.
-func configure(u url.URL, opts *Options) (*Store, error) {
+// configure checks the options, before any I/O. readOnly says that the URL asks for that.
+func configure(u url.URL, opts *Options, readOnly bool) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
+	}
+	if readOnly = readOnly || opts.ReadOnly; readOnly && opts.Reindex {
+		return nil, errors.New("a store that is opened for reading only cannot be reindexed: Options.Reindex goes with neither Options.ReadOnly nor mode=ro")
 	}
 	if opts.Identity {
 		return nil, fmt.Errorf("option Identity: %w", errors.ErrUnsupported)
@@ -127,6 +137,7 @@ func configure(u url.URL, opts *Options) (*Store, error) {
 		stateOf: opts.State,
 
 		dropUnknown: opts.DropUnknown,
+		readOnly:    readOnly,
 		columns: map[string]driver.Kind{
 			driver.ColType: driver.Text, driver.ColState: driver.Text, driver.ColRevision: driver.Int,
 			driver.ColCreated: driver.Time, driver.ColModified: driver.Time,
@@ -224,6 +235,9 @@ func (s *Store) Stats() Stats {
 // saves bulk loaders a few small writes; without it numbers are taken in blocks that grow with
 // use. n <= 0 is an error.
 func (s *Store) Reserve(ctx context.Context, n int) error {
+	if err := s.mayWrite("reserve", ""); err != nil {
+		return err
+	}
 	if n <= 0 {
 		return s.fail("reserve", "", fmt.Errorf("cannot reserve %d numbers", n))
 	}

@@ -114,6 +114,8 @@ func checkBarePath(raw string, u url.URL) error {
 		return errors.New("the store URL starts with $, which only a shell replaces by the value of a variable: write that, or ./$… for a directory of that name")
 	case strings.Contains(raw, "#table="):
 		return fmt.Errorf("a path without a scheme is taken as it is, and #table= in it is no fragment: write sqlite: or file: before it")
+	case strings.HasSuffix(raw, "?mode=ro") || strings.HasSuffix(raw, "?mode=rw"):
+		return fmt.Errorf("a path without a scheme is taken as it is, and ?mode= in it is no parameter: write sqlite: or file: before it")
 	}
 	name := raw
 	if i := strings.IndexAny(name, "?#"); i >= 0 {

@@ -50,6 +50,9 @@ func Update[T any](ctx context.Context, w Writer, q *Query, fn func(*T) error) (
 }
 
 func (c *conn) update(ctx context.Context, q *Query, u *updater) (n int64, err error) {
+	if err := c.s.mayWrite("update", ""); err != nil {
+		return 0, err
+	}
 	err = c.inChunks(ctx, q, func(dq *driver.Query, ids []ID) (int64, error) { return u.chunk(ctx, dq, ids) }, &n)
 	return n, c.s.fail("update", "", join(err, u.unreadable))
 }
