@@ -137,7 +137,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 // be written.
 func readOnlyStore(ctx context.Context, errorf func(string, ...any), dir string) {
 	store := filepath.Join(dir, "store")
-	for _, o := range []driver.OpenOptions{{}, {NoCreate: true}} {
+	for _, o := range []driver.OpenOptions{{}, {NoCreate: true}, {ReadOnly: true}} {
 		b, err := openWith(ctx, store, intSchema, o)
 		if err != nil {
 			errorf("Init: %v", err)
@@ -195,6 +195,12 @@ func init() {
 		// A commit that must be finished before anything can be read.
 		if _, err := openWith(context.Background(), filepath.Join(dir, "unfinished"), intSchema, driver.OpenOptions{}); !errors.Is(err, driver.ErrReadOnly) {
 			errorf("Init with an unfinished commit: %v", err)
+		}
+		b, err = openWith(context.Background(), filepath.Join(dir, "unfinished"), intSchema, driver.OpenOptions{ReadOnly: true})
+		if err != nil {
+			errorf("ReadOnly with an unfinished commit: %v", err)
+		} else if recs, err := tryGet(b, whole, "1", "2"); err != nil || len(recs) != 2 {
+			errorf("Get from an unfinished commit: %v, %v", recs, err)
 		}
 		if len(faults) > 0 {
 			return errors.New(strings.Join(faults, "\n"))
