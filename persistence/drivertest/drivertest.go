@@ -58,6 +58,7 @@ var subjects = []struct {
 	{"groups", testGroups},
 	{"namespaces", testNamespaces},
 	{"salvage", testSalvage},
+	{"readonly", testReadOnly},
 }
 
 // suite is the state of one Run.

@@ -34,13 +34,17 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 	}
 	first, there := sharedStores.Load(u.Path())
 	if !there {
-		if o.NoCreate {
+		if o.NoCreate || o.ReadOnly {
 			return nil, fmt.Errorf("no store at %s", u.Path())
 		}
 		first, _ = sharedStores.LoadOrStore(u.Path(), mem.New(o))
 	}
 	all, _ := sharedWrites.LoadOrStore(u.Path(), new(atomic.Uint64))
-	return &shared{Backend: first.(*mem.Backend).Handle(), all: all.(*atomic.Uint64)}, nil
+	handle := first.(*mem.Backend).Handle()
+	if o.ReadOnly {
+		handle = first.(*mem.Backend).ReadOnlyHandle()
+	}
+	return &shared{Backend: handle, all: all.(*atomic.Uint64)}, nil
 }
 
 var sharedWrites sync.Map // path: *atomic.Uint64, the number of Applys
