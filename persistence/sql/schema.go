@@ -179,13 +179,13 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 
 // unreadable reports whether a table beside that of the objects counts as absent, as this Backend is
 // opened for reading only and the user may not read it. It tells so once.
-func (in *initializer) unreadable(tab *Table) bool {
-	if !tab.Unreadable || !in.options.ReadOnly {
+func (b *Backend) unreadable(tab *Table) bool {
+	if !tab.Unreadable || !b.options.ReadOnly {
 		return false
 	}
-	if log := in.options.Logger; log != nil && in.told.First("unreadable "+tab.Name) {
+	if log := b.options.Logger; log != nil && b.told.First("unreadable "+tab.Name) {
 		log.Warn("a table of the store may not be read by this user, and is taken for absent: grant SELECT on it",
-			"database", in.dialect.Location(), "table", tab.Name)
+			"database", b.dialect.Location(), "table", tab.Name)
 	}
 	return true
 }

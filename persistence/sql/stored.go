@@ -164,7 +164,7 @@ func (b *Backend) strayTable(ctx context.Context, c *conn, ts *tables, key strin
 	case l != nil:
 		expr = l.id.expr
 	case table == storesTable:
-		if stores, err := b.dialect.Inspect(ctx, c, storesTable); err != nil || stores == nil {
+		if stores, err := b.dialect.Inspect(ctx, c, storesTable); err != nil || stores == nil || b.unreadable(stores) {
 			return nil, "", "", err
 		}
 		expr = "name"

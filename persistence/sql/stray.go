@@ -72,7 +72,7 @@ func strayKey(table, id string) string { return table + "/" + id }
 // strayStores finds the rows of the engine's own table that are about no table.
 func (b *Backend) strayStores(ctx context.Context, c *conn, found []driver.Stray) ([]driver.Stray, error) {
 	stores, err := b.dialect.Inspect(ctx, c, storesTable)
-	if err != nil || stores == nil {
+	if err != nil || stores == nil || b.unreadable(stores) {
 		return found, err
 	}
 	var name cell
