@@ -292,5 +292,21 @@ func readOnlyChild() int {
 	if _, err := missing.Init(ctx, integers); childArgs()[1] == "folder too" && !errors.Is(err, driver.ErrReadOnly) {
 		return fail(fmt.Errorf("a new file: %w", err))
 	}
+	asked, err := openBackend(fileURL(childArgs()[0]), driver.OpenOptions{ReadOnly: true})
+	if err != nil {
+		return fail(err)
+	}
+	defer asked.Close()
+	if _, err := asked.Init(ctx, integers); err != nil {
+		return fail(fmt.Errorf("ReadOnly: %w", err))
+	}
+	n := int64(0)
+	err = asked.View(ctx, func(r driver.Reader) (err error) {
+		n, err = r.Count(ctx, &driver.Query{})
+		return err
+	})
+	if n != 1 || err != nil {
+		return fail(fmt.Errorf("with ReadOnly there are %d records, %w", n, err))
+	}
 	return 0
 }

@@ -150,17 +150,6 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	}
 }
 
-func copyFile(t *testing.T, from, to string, mode os.FileMode) {
-	t.Helper()
-	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, mode)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // nobody is a user without rights; nil where this process is no more than that itself.
 func nobody() *syscall.SysProcAttr {
 	if os.Getuid() != 0 {
