@@ -41,8 +41,8 @@ type Options struct {
 	// pairs and a quarantine that were never made, or that this user may not read, are read as
 	// none. Extra fields that the data lack are errors.ErrUnsupported in queries, as with NoCreate,
 	// and a table of another program is opened as with NoCreate. Together with Reindex it is an
-	// error. [New] refuses writes whatever the backend; open the backend with
-	// [driver.OpenOptions].ReadOnly too, or it may make its own tables and files.
+	// error. [New] refuses writes whatever the backend. What a backend does before it is given to
+	// New, and how a server or SQLite is told, [driver.OpenOptions].ReadOnly says.
 	ReadOnly bool
 	// DropUnknown: saves may drop what an older or a newer program stored and this one has no place
 	// for, such as fields of the elements of a slice. Without it such a save is ErrUnstorable. What

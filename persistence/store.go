@@ -183,7 +183,7 @@ func configure(u url.URL, opts *Options, readOnly bool) (*Store, error) {
 
 // start makes b the backend of the store.
 func (s *Store) start(ctx context.Context, b driver.Backend, reindex bool) error {
-	schema := driver.Schema{IntegerIDs: true, AnyIDs: s.ids == nil, Recognize: codec.CheckOrigin}
+	schema := driver.Schema{IntegerIDs: true, AnyIDs: s.ids == nil, ReadOnly: s.readOnly, Recognize: codec.CheckOrigin}
 	if s.ids != nil {
 		schema.IntegerIDs = s.ids.Integral()
 	}

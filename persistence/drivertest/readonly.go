@@ -31,6 +31,7 @@ func testReadOnly(t *testing.T, s *suite) {
 	s.forBoth(t, "every write is refused and changes nothing", testReadOnlyWrites)
 	s.forBoth(t, "nothing is created", testReadOnlyCreates)
 	s.forBoth(t, "what others write is seen", testReadOnlySees)
+	s.forBoth(t, "Init too can say that nothing is to be written", testReadOnlyInit)
 }
 
 // readOnly fills a store, and opens it for reading only.
@@ -246,6 +247,43 @@ func testReadOnlySees(t *testing.T, k *kit) {
 		rw.mustApply(t, create(k.rec(n)), update(with(k.rec(3), string(rune('a'+n))), 0))
 		if d := diff(rw.all(t), ro.all(t)); d != "" {
 			t.Fatalf("what another handle has written must be seen (-writable +read-only):\n%s", d)
+		}
+	}
+}
+
+func testReadOnlyInit(t *testing.T, k *kit) {
+	rw := k.fresh(t, common)
+	rw.mustApply(t, create(with(driver.Record{ID: k.id(1), Type: "engine.Task", Created: baseTime, Modified: baseTime, Fields: []any{"a"}}, "one")))
+	before := rw.all(t)
+	s := k.schema(onlyOne, common)
+	s.ReadOnly = true
+	ro, err := k.tryOpen(t, rw.url, driver.OpenOptions{}, s)
+	if err != nil {
+		t.Fatalf("Init with Schema.ReadOnly must work: %v", err)
+	}
+	if !slices.Equal(ro.meta.Missing, []string{onlyOne.Name}) {
+		t.Errorf("Missing must name the field that the store lacks, not %q", ro.meta.Missing)
+	}
+	if n := ro.count(t, &driver.Query{}); n != 1 {
+		t.Errorf("the record must be there, and there are %d", n)
+	}
+	if _, err := ro.Apply(t.Context(), []driver.Mutation{remove(k.id(1), 0)}); !errors.Is(err, driver.ErrReadOnly) {
+		t.Errorf("Apply must be ErrReadOnly, not %v", err)
+	}
+	if _, ok := ro.Backend.(driver.Namespacer); ok {
+		if err := driver.InitNamespace(t.Context(), ro.Backend, "never", driver.Schema{}); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("a namespace that was never made must be ErrNotFound, not %v", err)
+		}
+	}
+	if d := diff(before, rw.all(t)); d != "" {
+		t.Errorf("nothing must have changed (-before +after):\n%s", d)
+	}
+	url := k.URL(t)
+	for range 2 {
+		s := k.schema()
+		s.ReadOnly = true
+		if _, err := k.tryOpen(t, url, driver.OpenOptions{}, s); err == nil {
+			t.Errorf("a store that does not exist must not be made")
 		}
 	}
 }

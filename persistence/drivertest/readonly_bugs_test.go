@@ -70,6 +70,12 @@ func init() {
 				return driver.ErrOpenedReadOnly
 			}
 		})},
+		bug{name: "Init does not know ReadOnly", test: "readonly/Init too can say that nothing is to be written", inject: func(b *shared) {
+			b.init = func(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+				s.ReadOnly = false
+				return b.Backend.Init(ctx, s)
+			}
+		}},
 		bug{name: "ReadOnly sees no later write", test: "readonly/what others write is seen", open: openReader(func(b *shared, _ *mem.Backend) {
 			var kept []driver.Record
 			b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) (_ []driver.Record, err error) {

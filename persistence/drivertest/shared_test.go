@@ -44,8 +44,10 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 	if o.ReadOnly {
 		handle = first.(*mem.Backend).ReadOnlyHandle()
 	}
-	return &shared{Backend: handle, all: all.(*atomic.Uint64)}, nil
+	return &shared{Backend: handle, all: all.(*atomic.Uint64), path: u.Path()}, nil
 }
+
+var sharedMade sync.Map // path: true, once there was an Init
 
 var sharedWrites sync.Map // path: *atomic.Uint64, the number of Applys
 
@@ -53,6 +55,7 @@ var sharedWrites sync.Map // path: *atomic.Uint64, the number of Applys
 // method.
 type shared struct {
 	*mem.Backend
+	path    string
 	all     *atomic.Uint64 // Applys of every handle
 	own     atomic.Uint64  // and of this one
 	foreign func() uint64
@@ -137,6 +140,10 @@ func (b *shared) ctx(ctx context.Context) context.Context {
 
 func (b *shared) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
 	b.cols = driver.NewColumns(s)
+	if _, made := sharedMade.Load(b.path); !made && s.ReadOnly {
+		return driver.Meta{}, fmt.Errorf("no store at %s", b.path)
+	}
+	sharedMade.Store(b.path, true)
 	if b.init != nil {
 		return b.init(b.ctx(ctx), s)
 	}

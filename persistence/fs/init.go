@@ -19,6 +19,9 @@ import (
 // after crashed writers and checks that the schema fits. Under NoCreate it only
 // checks: extra fields that the directory does not know are Missing.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	if s.ReadOnly {
+		b.opts.ReadOnly, b.opts.NoCreate = true, true // before any other call
+	}
 	if err := b.begin(); err != nil {
 		return driver.Meta{}, err
 	}

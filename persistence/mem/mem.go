@@ -174,6 +174,9 @@ func (d *data) unlock() { d.writing.Release(1) }
 // Init implements [driver.Backend]. It may be called again with other fields: earlier fields
 // keep their values.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	if s.ReadOnly {
+		b.readOnly = true // before any other call
+	}
 	t, err := b.init(ctx, driver.Objects, s)
 	if err != nil {
 		return driver.Meta{}, err

@@ -25,6 +25,9 @@ const (
 // Init implements [driver.Backend]. What is there already is only inspected, so that
 // a medium that cannot be written opens too; what is missing is made in one transaction.
 func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error) {
+	if s.ReadOnly {
+		b.options.ReadOnly, b.options.NoCreate = true, true // before any other call
+	}
 	l, err := b.init(ctx, driver.Objects, b.options.Table, s)
 	if err != nil {
 		return driver.Meta{}, err
