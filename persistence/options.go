@@ -24,9 +24,9 @@ type Options struct {
 	State func(obj any) string
 	// NoCreate: never create or alter a file, directory, table or column.
 	NoCreate bool
-	// ReadOnly opens the store for reading only, as ?mode=ro in the URL does. Every call that writes
-	// returns ErrReadOnly, before any I/O and whether or not there would have been something to
-	// write: a Save of an object that has not changed, a RemoveAll that would find nothing, a
+	// ReadOnly opens the store for reading only, as ?mode=ro in the URL does. Every call that
+	// writes returns ErrReadOnly, before any I/O and whether or not there would have been something
+	// to write: a Save of an object that has not changed, a RemoveAll that would find nothing, a
 	// Reserve. No object changes, no ID is taken. What reads does as ever; Migrate with DryRun
 	// counts.
 	//

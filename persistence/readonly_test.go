@@ -20,6 +20,7 @@ import (
 	"github.com/brine-go/brine/persistence"
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/mem"
+	storeurl "github.com/brine-go/brine/url"
 )
 
 // A readOnlyPair is a store that has something of everything, and the same opened for reading only.
@@ -471,6 +472,15 @@ func TestAReadOnlyStoreThatIsNotThere(t *testing.T) {
 		if !strings.Contains(err.Error(), "nothing may be created") {
 			t.Errorf("error %v", err)
 		}
+		// Nor does New make it, of a backend that might write.
+		u := must[storeurl.URL](t)(storeurl.Parse(url))
+		opener, _ := driver.Lookup(u.Scheme())
+		b := must[driver.Backend](t)(opener(ctx, u, driver.OpenOptions{Table: "store", Logger: slog.New(slog.DiscardHandler)}))
+		if s, err := persistence.New(ctx, b, &persistence.Options{ReadOnly: true}); err == nil {
+			s.Close()
+			t.Error("New has made it")
+		}
+		check(t, b.Close())
 		if path, ok := strings.CutPrefix(url, "file:"); ok {
 			if _, err := os.Lstat(path); err == nil {
 				t.Error("it was made")

@@ -92,7 +92,7 @@ func TestAUserOfPostgreSQLWhoMayOnlyRead(t *testing.T) {
 			t.Errorf("%d warnings of %s: %s", n, table, log)
 		}
 	}
-	if s, err := persistence.MakeStore(t.Context(), as("ro_none")+"&mode=ro", nil); err == nil {
+	if s, err := persistence.MakeStore(t.Context(), as("ro_none")+"&mode=ro", &persistence.Options{Logger: slog.New(slog.DiscardHandler)}); err == nil {
 		if n, err := s.Count(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("who may read nothing counts %d, %v", n, err)
 		}

@@ -219,8 +219,8 @@ type Schema struct {
 	// says which it is.
 	AnyIDs bool
 	Fields []Column
-	// ReadOnly: from Init on, the Backend is as if OpenOptions.ReadOnly had been set, as far as that
-	// is still possible: it creates nothing and writes nothing.
+	// ReadOnly: from Init on, the Backend is as if OpenOptions.ReadOnly had been set, as far as
+	// that is still possible: it creates nothing and writes nothing.
 	ReadOnly bool
 	// Recognize returns an error if data cannot be what the program stores; nil: there is no such
 	// data. Before Init alters a table or directory that has records and no identity, it calls

@@ -87,6 +87,11 @@
 // ErrUncertain. A failure at 4 or 5 is not an error, the commit being durable, but a warning in the
 // log: whoever comes next finishes it.
 //
+// With OpenOptions.ReadOnly (mode=ro in the URL of a store) the lock files are opened for reading,
+// and locked shared. The list is read and not carried out: a record is read from the temporary
+// that the list will put in its place, and one that it will remove is not there. Nothing is made,
+// written, renamed or removed.
+//
 // # Claims
 //
 // Claim, Extend and ReleaseExpired are commits like any other, under the exclusive lock, by the

@@ -110,8 +110,8 @@ func openForReading(t testing.TB, dir string) *Backend {
 	return b
 }
 
-// What a writer leaves that dies at any step of a commit, or at any step of finishing it, is read as
-// the next writer finds it, and is left as it is.
+// What a writer leaves that dies at any step of a commit, or at any step of finishing it, is read
+// as the next writer finds it, and is left as it is.
 func TestReadOnlyReadsThroughWhatCrashedWritersLeft(t *testing.T) {
 	t.Parallel()
 	moved := func(op driver.Op) driver.Mutation {

@@ -180,8 +180,8 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 	return l, nil
 }
 
-// unreadable reports whether a table beside that of the objects counts as absent, as this Backend is
-// opened for reading only and the user may not read it. It tells so once.
+// unreadable reports whether a table beside that of the objects counts as absent, as this Backend
+// is opened for reading only and the user may not read it. It tells so once.
 func (b *Backend) unreadable(tab *Table) bool {
 	if !tab.Unreadable || !b.options.ReadOnly {
 		return false

@@ -35,6 +35,10 @@
 // ROW_FORMAT=DYNAMIC; text is compared by bytes (utf8mb4_nopad_bin on MariaDB, utf8mb4_0900_bin on
 // MySQL).
 //
+// With OpenOptions.ReadOnly (mode=ro in the URL of a store) every connection is also set to
+// read-only transactions, and of several hosts the first is used that answers, a replica too. A
+// user who has only SELECT will do; tables that do not show to that user count as absent.
+//
 // # Limits
 //
 // A value may have as many bytes as the server's max_allowed_packet, 16 MiB (MariaDB) or 64 MiB

@@ -46,6 +46,10 @@
 // each client has a session to itself until it disconnects, and costs nothing. In statement mode
 // opening is an error.
 //
+// With OpenOptions.ReadOnly (mode=ro in the URL of a store) every connection is also set to
+// read-only transactions. A standby will do then, and a role that has only SELECT; of the tables
+// beside that of the objects those that the role may not read count as absent, with a warning.
+//
 // # Limits
 //
 // A record and its columns may have 1 GB together. Larger ones are ErrTooLarge.

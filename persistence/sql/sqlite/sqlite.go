@@ -27,6 +27,11 @@
 //
 // A file or file system that cannot be written opens for reading. Where not even SQLite's
 // side files can be made, the database is read as one that does not change.
+//
+// With OpenOptions.ReadOnly (mode=ro in the URL of a store) the file is not written, whoever may:
+// its log is read, and nothing is moved from there into the file. A -shm and an empty -wal may
+// appear beside it. A -journal that a writer without WAL left has to be rolled back by one who may
+// write: until then the file does not open.
 package sqlite
 
 import (
