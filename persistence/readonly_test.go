@@ -3,6 +3,7 @@ package persistence_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -346,7 +347,7 @@ func TestAReadOnlyStoreReadsAllAndWritesNothing(t *testing.T) {
 			for _, w := range writes {
 				err := w.call(ctx, p, claims[0])
 				wantIs(t, err, persistence.ErrReadOnly, "mode=ro")
-				e, ok := err.(*persistence.Error)
+				e, ok := errors.AsType[*persistence.Error](err)
 				if id := w.id; !ok || e.ID != id && (id != "45" || e.ID != claims[0].ID()) || e.Op == "" || e.URL != p.ro.URL() {
 					t.Errorf("%s: the error is %#v", w.name, err)
 				}

@@ -128,7 +128,7 @@ func TestReadOnlyReadsThroughWhatCrashedWritersLeft(t *testing.T) {
 			t.Parallel()
 			through := map[string]bool{}
 			for first := 1; ; first++ {
-				died, recovering := false, false
+				var died bool
 				for second := 1; ; second++ {
 					dir := scratch(t)
 					b := openBoth(t, dir)
@@ -141,6 +141,7 @@ func TestReadOnlyReadsThroughWhatCrashedWritersLeft(t *testing.T) {
 					early := openForReading(t, dir)
 					allRead(t, early)
 					var step, again string
+					recovering := false
 					died, step = crash(b, first, func() { b.Apply(context.Background(), ms) })
 					if died {
 						recovering, again = crash(b, second, func() { state(t, b) })
@@ -220,7 +221,7 @@ func TestReadOnlyReadsThroughTheCommitOfANamespace(t *testing.T) {
 		t.Fatalf("the list is %v", todo)
 	}
 	for i := range todo.renames {
-		todo.renames[i].file.folder = d.folder // without the prefix of the namespace
+		todo.renames[i].folder = d.folder // without the prefix of the namespace
 	}
 	for i := range todo.removes {
 		todo.removes[i].folder = d.folder
