@@ -79,13 +79,21 @@ func TestTableOfAnotherProgram(t *testing.T) {
 			if after := schema(); !slices.Equal(before, after) {
 				t.Errorf("altered: %q, before %q", after, before)
 			}
-			s := open(t, url, &persistence.Options{NoCreate: true})
-			_, err := s.Load(t.Context(), "7")
-			if !errors.Is(err, persistence.ErrCorrupt) {
-				t.Errorf("a record of another program: %v", err)
+			for _, o := range []*persistence.Options{{NoCreate: true}, {ReadOnly: true}} {
+				s := open(t, url, o)
+				_, err := s.Load(t.Context(), "7")
+				if !errors.Is(err, persistence.ErrCorrupt) {
+					t.Errorf("a record of another program: %v", err)
+				}
+				if !strings.Contains(tt.want, "does not begin") && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "checksum")) {
+					t.Errorf("a record of another program: %v, want %s", err, tt.want)
+				}
+				if ids := list(t, s, nil); len(ids) != 1 {
+					t.Errorf("listed: %v", ids)
+				}
 			}
-			if !strings.Contains(tt.want, "does not begin") && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "checksum")) {
-				t.Errorf("a record of another program: %v, want %s", err, tt.want)
+			if after := schema(); !slices.Equal(before, after) {
+				t.Errorf("altered: %q, before %q", after, before)
 			}
 			other := open(t, url+"#table=mine", nil)
 			must[persistence.ID](t)(other.Save(t.Context(), &Row{}))
@@ -132,7 +140,9 @@ func TestDirectoryOfAnotherProgram(t *testing.T) {
 					t.Errorf("%s was made", e.Name())
 				}
 			}
-			check(t, open(t, "file:"+dir, &persistence.Options{NoCreate: true}).Close())
+			for _, o := range []*persistence.Options{{NoCreate: true}, {ReadOnly: true}} {
+				check(t, open(t, "file:"+dir, o).Close())
+			}
 		})
 	}
 	dir := t.TempDir()
