@@ -113,6 +113,22 @@ var mistakes = []struct {
 		check(b.t, b.other.Remove(b.ctx, b.id))
 		return b.save(task)
 	}, []string{"record was removed", "Insert"}, []string{"revision 0", "load it again"}},
+	{"a save in a store opened for reading only", func(b *bench) error {
+		url := "sqlite:" + filepath.Join(b.dir, "ro.db")
+		check(b.t, b.open(url, nil))
+		return open(b.t, url+"?mode=ro", nil).Replace(b.ctx, "1", &Task{})
+	}, []string{`replace "1"`, "read-only", "Options.ReadOnly", "mode=ro"}, []string{"permission", "not found"}},
+	{"a store that is not there, for reading only", func(b *bench) error {
+		return b.open("sqlite:"+filepath.Join(b.dir, "none.db")+"?mode=ro", nil)
+	}, []string{"none.db", "nothing may be created"}, []string{"permission"}},
+	{"an unknown mode", func(b *bench) error { return b.open("sqlite:"+filepath.Join(b.dir, "x.db")+"?mode=rwc", nil) },
+		[]string{`"rwc"`, "ro", "rw"}, nil},
+	{"SQLite's own parameter for reading only", func(b *bench) error {
+		return b.open("sqlite:"+filepath.Join(b.dir, "x.db")+"?immutable=1", nil)
+	}, []string{`"immutable"`, "mode=ro"}, nil},
+	{"reindexing while opening for reading only", func(b *bench) error {
+		return b.open("sqlite:"+filepath.Join(b.dir, "x.db"), &persistence.Options{ReadOnly: true, Reindex: true})
+	}, []string{"ReadOnly", "Reindex"}, nil},
 	{"a record that is not there", func(b *bench) error { _, err := b.store.Load(b.ctx, "99"); return err },
 		[]string{`load "99"`, "record not found"}, nil},
 	{"a text ID in a store of integer IDs", func(b *bench) error { return b.store.Insert(b.ctx, "task-1", &Task{}) },
