@@ -4,6 +4,8 @@ import (
 	stdsql "database/sql"
 	"testing"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/sql"
@@ -23,13 +25,22 @@ func TestTheServerRefusesToWriteToo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := newConnector(set, readOnly)
+		ss := &sessions{location: set.location(), readOnly: readOnly}
+		c, err := newConnector(set, ss)
 		if err != nil {
 			t.Fatal(err)
 		}
-		db := stdsql.OpenDB(c)
+		db := sqlx.NewDb(stdsql.OpenDB(c), "postgres")
 		defer db.Close()
-		_, err = db.ExecContext(t.Context(), "CREATE TABLE a (b INT)")
+		conn, err := db.Connx(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if shared, err := ss.ready(t.Context(), conn); shared || err != nil {
+			t.Fatal(shared, err)
+		}
+		_, err = conn.ExecContext(t.Context(), "CREATE TABLE a (b INT)")
 		if readOnly != (err != nil) || readOnly && (&dialect{}).Classify(err) != sql.ReadOnly {
 			t.Errorf("read-only %v: %v", readOnly, err)
 		}
