@@ -92,7 +92,16 @@ func (b *Backend) compare(ctx context.Context, o *open, c *conn) error {
 		return nil
 	}
 	c.compared = time.Now()
-	return b.identify(ctx, o, c, l, "")
+	if !c.shared {
+		return b.identify(ctx, o, c, l, "")
+	}
+	// Outside a transaction another client's search_path counts.
+	if err := b.engine.begin(ctx, c, b.traits.BeginRead); err != nil {
+		return err
+	}
+	err := b.identify(ctx, o, c, l, "")
+	b.rollback(ctx, c)
+	return err
 }
 
 // identify is compare with a condition that the statement has besides. The statement is not

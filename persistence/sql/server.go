@@ -120,7 +120,9 @@ func (e server) inspect(c *conn, err error) {
 	class := e.b.classify(err)
 	if class == Lost || class == Gone || class == NoTable || errors.Is(err, errBadConn) {
 		c.broken = !c.pinned
-		c.pool.flush()
+		if c.pool != nil { // nil while the connection is made ready
+			c.pool.flush()
+		}
 	}
 	if class == TooLarge {
 		c.broken = true // some servers hang up then, and some drivers have sent half of the statement
