@@ -268,6 +268,14 @@ var reads = map[string]func(t *testing.T, s *persistence.Store) any{
 		return must[persistence.Info](t)(s.Stat(t.Context(), "1"))
 	},
 	"StatAll": func(t *testing.T, s *persistence.Store) any { return collect(t, s.StatAll(t.Context(), nil)) },
+	"StatPage": func(t *testing.T, s *persistence.Store) any {
+		page, next, err := s.StatPage(t.Context(), &persistence.Query{Order: []persistence.Order{persistence.Desc("state")}, Limit: 2}, "")
+		if err != nil || next == "" {
+			t.Fatal(next, err)
+		}
+		return page
+	},
+	"Ping": func(t *testing.T, s *persistence.Store) any { return s.Ping(t.Context()) },
 	"Count": func(t *testing.T, s *persistence.Store) any {
 		return must[int64](t)(s.Count(t.Context(), &persistence.Query{State: []string{"NEW"}}))
 	},
