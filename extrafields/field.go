@@ -168,6 +168,15 @@ func (f Field) Indexed() Field {
 	return f
 }
 
+// Unique returns f with a unique index on the column: no two records have the same value in it, but
+// for NULL, and a save that would make it so is ErrUnique. Values are limited as by Indexed. An
+// object for which the extractor fails cannot be saved: ErrUnstorable. persistence.Options.Indexes
+// makes unique indexes over several columns.
+func (f Field) Unique() Field {
+	f.column.Unique = true
+	return f
+}
+
 func (f *Field) mistake(err error) {
 	if f.err == nil {
 		f.err = err
@@ -282,7 +291,7 @@ func stripPointers(t reflect.Type) reflect.Type {
 }
 
 func (f *Field) checkIndexed(v any) error {
-	if !f.column.Indexed {
+	if !f.column.Indexed && !f.column.Unique {
 		return nil
 	}
 	switch v := v.(type) {

@@ -133,7 +133,7 @@ func (ld *loader) relearn(differ []*node, claimed map[*node]bool) {
 		}
 		fields := n.rec.Fields
 		if claimed[n] {
-			fields = ld.c.s.fields(n.ptr, n.rec.ID)
+			fields, _ = ld.c.s.fields(n.ptr, n.rec.ID)
 		}
 		d, _ := digestOf(nil, n.rec.State, fields, e.Data)
 		o, ok := n.ptr.(Object)

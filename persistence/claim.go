@@ -114,6 +114,7 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 			rec.State, rec.Modified = o.State, now
 			return nil
 		}
+		spec.Refused = func(id ID, err error) { bad[id] = err }
 	}
 	var recs []driver.Record
 	err = s.write(ctx, func(driver.Backend) error {

@@ -21,8 +21,8 @@ type ColumnInfo struct {
 	// Types are the names of the types of the records that the column is for: as this Store
 	// declares it, else as the last program that declared it did. nil means all types.
 	Types   []string
-	Indexed bool
-	Unique  bool
+	Indexed bool // there is an index that begins with the column
+	Unique  bool // there is a unique index of the column alone
 	// Complete: every record of these types was written by a program that fills the column. A
 	// query on a column that is not complete may miss records, until [Store.Reindex] has filled it.
 	Complete bool
@@ -50,7 +50,8 @@ func (s *Store) listColumns(ctx context.Context) ([]ColumnInfo, error) {
 		}
 		listed[strings.ToLower(c.Name)] = true
 		columns = append(columns, ColumnInfo{
-			Name: c.Name, Kind: c.Kind, Types: slices.Clone(c.Types), Indexed: c.Indexed, Complete: len(gaps) == 0,
+			Name: c.Name, Kind: c.Kind, Types: slices.Clone(c.Types), Complete: len(gaps) == 0,
+			Indexed: c.Indexed || catalog.Begins(c.Name), Unique: catalog.Serves(Index{Columns: []string{c.Name}, Unique: true}),
 		})
 		return nil
 	}

@@ -410,7 +410,7 @@ func TestReindexWhileOpeningLeavesAloneWhatItCannotLoad(t *testing.T) {
 		for range 2 {
 			log = &warningLog{}
 			s = must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{field}, Reindex: true, Logger: log.logger()}))
-			if text := log.text.String(); !strings.Contains(text, "1 of 1 records could not be loaded") || log.about("label") != 1 {
+			if text := log.text.String(); !strings.Contains(text, "1 of 1 records could not be filled") || log.about("label") != 1 {
 				t.Errorf("the warnings are %q", text)
 			}
 			if info := must[persistence.Info](t)(s.Stat(ctx, bad)); info.Fields["label"] != nil || info.Revision != 1 {

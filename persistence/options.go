@@ -18,6 +18,9 @@ type Options struct {
 	IDs idfactory.Factory
 	// ExtraFields are columns computed from the objects, for queries.
 	ExtraFields []extrafields.Field
+	// Indexes are further indexes, over several columns and unique ones. They are made at opening,
+	// and every program keeps them from then on: see [Index].
+	Indexes []Index
 	// State gives the state of an object, for the state column. Default: the object's method
 	// State() string; else its field State, else Execution.State, of a string kind or
 	// with a String() method; else "UNKNOWN".

@@ -47,6 +47,7 @@ func TestEveryOptionHasADefault(t *testing.T) {
 		"Table":       {Table: "store"},
 		"IDs":         {IDs: idfactory.Integers()},
 		"ExtraFields": {ExtraFields: []extrafields.Field{}},
+		"Indexes":     {Indexes: []persistence.Index{}},
 		"State":       {State: func(obj any) string { return obj.(*Task).State }},
 		"NoCreate":    {NoCreate: false},
 		"ReadOnly":    {ReadOnly: false},

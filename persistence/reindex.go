@@ -19,8 +19,9 @@ import (
 //
 // progress, if not nil, is called from time to time with the number of records done and the
 // total at the start. Records that cannot be loaded stay as they are; this includes records of
-// a type that is neither registered nor otherwise known to the process by then. The error
-// returned at the end has the number of such records and the first error.
+// a type that is neither registered nor otherwise known to the process by then. So do records with
+// values that a unique index allows once and another record has (ErrUnique). The error returned at
+// the end has the number of such records and the first error.
 func (s *Store) Reindex(ctx context.Context, progress func(done, total int64)) error {
 	if err := s.mayWrite("reindex", ""); err != nil {
 		return err
@@ -37,7 +38,7 @@ func (s *Store) Reindex(ctx context.Context, progress func(done, total int64)) e
 }
 
 // errNotLoaded: Reindex has done what it could.
-var errNotLoaded = errors.New("records could not be loaded")
+var errNotLoaded = errors.New("records could not be filled")
 
 // reindexRounds is how often Reindex goes back to records that were changed under its hands.
 const reindexRounds = 5
@@ -143,16 +144,16 @@ func (r *reindexing) pass(ctx context.Context, p reindexPass) error {
 		n, r.done = n+1, r.done+1
 		switch {
 		case err == nil:
-			if m, needed := r.s.reindexed(l, p.set); needed {
+			m, needed, err := r.s.reindexed(l, p.set)
+			if err != nil {
+				r.fails(&driver.RecordError{ID: l.rec.ID, Err: err})
+			} else if needed {
 				r.ms = append(r.ms, m)
 			}
 		case !concernsOneRecord(err):
 			return err
 		default:
-			r.failed++
-			if r.first == nil {
-				r.first = err
-			}
+			r.fails(err)
 		}
 		if len(r.ms) >= dataPage || n%dataPage == 0 {
 			if err := r.flush(ctx); err != nil {
@@ -163,8 +164,16 @@ func (r *reindexing) pass(ctx context.Context, p reindexPass) error {
 	return r.flush(ctx)
 }
 
+// fails notes that a record stays as it is.
+func (r *reindexing) fails(err error) {
+	r.failed++
+	if r.first == nil {
+		r.first = err
+	}
+}
+
 // reindexed returns the mutation for an object, and whether it is needed.
-func (s *Store) reindexed(l loaded, set int64) (driver.Mutation, bool) {
+func (s *Store) reindexed(l loaded, set int64) (m driver.Mutation, needed bool, err error) {
 	rev := l.rec.Revision
 	if o, ok := l.ptr.(Object); ok {
 		ident := o.persistable().identity()
@@ -172,11 +181,11 @@ func (s *Store) reindexed(l loaded, set int64) (driver.Mutation, bool) {
 		rev = s.entry(ident).rev // of the object, which may have been loaded before the record was read
 		ident.mu.Unlock()
 	}
-	fields := s.fields(natural(l.ptr), l.rec.ID)
-	if set == 0 && rev == l.rec.Revision && sameFields(fields, l.rec.Fields) {
-		return driver.Mutation{}, false
+	fields, err := s.fields(natural(l.ptr), l.rec.ID)
+	if err != nil || set == 0 && rev == l.rec.Revision && sameFields(fields, l.rec.Fields) {
+		return driver.Mutation{}, false, err
 	}
-	return driver.Mutation{Op: driver.SetFields, Rec: driver.Record{ID: l.rec.ID, Fields: fields}, IfRev: rev, ColumnSet: set}, true
+	return driver.Mutation{Op: driver.SetFields, Rec: driver.Record{ID: l.rec.ID, Fields: fields}, IfRev: rev, ColumnSet: set}, true, nil
 }
 
 func sameFields(a, b []any) bool {
@@ -191,7 +200,7 @@ func (r *reindexing) flush(ctx context.Context) error {
 	r.ms = r.ms[:0]
 	if len(ms) > 0 {
 		_, err := r.s.apply(ctx, ms)
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrUnique) {
 			err = r.oneByOne(ctx, ms)
 		}
 		if err != nil {
@@ -207,9 +216,12 @@ func (r *reindexing) flush(ctx context.Context) error {
 func (r *reindexing) oneByOne(ctx context.Context, ms []driver.Mutation) error {
 	for i := range ms {
 		_, err := r.s.apply(ctx, ms[i:i+1])
-		if errors.Is(err, ErrConflict) {
+		switch {
+		case errors.Is(err, ErrConflict):
 			r.conflicts = true
-		} else if err != nil {
+		case errors.Is(err, ErrUnique):
+			r.fails(err)
+		case err != nil:
 			return err
 		}
 	}

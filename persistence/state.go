@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -191,20 +192,26 @@ func stateText(t reflect.Type) func(reflect.Value) string {
 }
 
 // fields returns the values of the extra columns of obj. A failing extractor results in NULL
-// and a warning, once for each mistake and type.
-func (s *Store) fields(obj any, id ID) []any {
+// and a warning, once for each mistake and type. In a column of a unique index it is ErrUnstorable
+// besides: NULL would escape the index.
+func (s *Store) fields(obj any, id ID) (values []any, failed error) {
 	if len(s.extras) == 0 {
-		return nil
+		return nil, nil
 	}
-	values := make([]any, len(s.extras))
+	values = make([]any, len(s.extras))
 	for i, f := range s.extras {
 		v, err := f.Value(obj)
 		if err != nil {
+			name := f.Column().Name
+			if s.isUnique(name) {
+				failed = cmp.Or(failed, fmt.Errorf("%w, and a unique index has the column: %w", err, ErrUnstorable))
+				continue
+			}
 			s.warnFailure("an extra field could not be read and its column becomes NULL: correct its path or function, or name the types that it is for with Only",
-				f.Column().Name, obj, id, err)
+				name, obj, id, err)
 			continue
 		}
 		values[i] = v
 	}
-	return values
+	return values, failed
 }

@@ -31,7 +31,10 @@ type Store struct {
 	logger  *slog.Logger
 	limits  codec.Limits
 	ids     idfactory.Factory
-	extras  []extrafields.Field
+	extras  []extrafields.Field // with the limits of their indexes
+	given   []extrafields.Field // as the options have them
+	indexes []Index             // that this Store declares
+	unique  map[string]bool     // the columns of unique indexes, in lower case
 	stateOf func(obj any) string
 
 	dropUnknown bool
@@ -159,13 +162,10 @@ func configure(u url.URL, opts *Options, readOnly bool) (*Store, error) {
 	if n := len(s.extras); n > driver.MaxFields {
 		return nil, fmt.Errorf("%d extra fields, at most %d", n, driver.MaxFields)
 	}
-	seen, indexed := make(map[string]bool), 0
+	seen := make(map[string]bool)
 	for _, f := range s.extras {
 		if err := f.Check(); err != nil {
 			return nil, err
-		}
-		if f.Column().Indexed {
-			indexed++
 		}
 		name := f.Column().Name
 		if folded := strings.ToLower(name); seen[folded] {
@@ -175,10 +175,7 @@ func configure(u url.URL, opts *Options, readOnly bool) (*Store, error) {
 		}
 		s.columns[name] = f.Column().Kind
 	}
-	if indexed > driver.MaxIndexedFields {
-		return nil, fmt.Errorf("%d extra fields with an index, at most %d", indexed, driver.MaxIndexedFields)
-	}
-	return s, nil
+	return s, s.declareIndexes(opts.Indexes)
 }
 
 // start makes b the backend of the store.
@@ -187,8 +184,8 @@ func (s *Store) start(ctx context.Context, b driver.Backend, reindex bool) error
 	if s.ids != nil {
 		schema.IntegerIDs = s.ids.Integral()
 	}
-	for _, f := range s.extras {
-		schema.Fields = append(schema.Fields, s.column(f))
+	for _, f := range s.given {
+		schema.Fields = append(schema.Fields, s.indexed(f))
 	}
 	meta, err := b.Init(ctx, schema)
 	if err != nil {
@@ -206,7 +203,11 @@ func (s *Store) start(ctx context.Context, b driver.Backend, reindex bool) error
 		s.missing = append(slices.Clip(s.missing), driver.ColClaimOwner, driver.ColClaimUntil, driver.ColClaimToken)
 	}
 	s.numbers.init(&s.conn, meta.NoCounter)
-	return s.openColumns(ctx, schema.Fields, meta.Catalog, reindex)
+	s.learnIndexes(meta.Catalog)
+	if err := s.openColumns(ctx, schema.Fields, meta.Catalog, reindex); err != nil {
+		return err
+	}
+	return s.openIndexes(ctx, meta.Catalog, reindex)
 }
 
 // defaultIDs returns the factory of a store that is opened without one.

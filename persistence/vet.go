@@ -263,7 +263,8 @@ func (p *vetPage) stale(rec *driver.Record, obj any) string {
 	if state := s.readState(obj, rec.ID); state != rec.State && rec.Claim.Owner == "" && !slices.Contains(s.missing, driver.ColState) {
 		return fmt.Sprintf("state is %q, and the object's is %q", rec.State, state)
 	}
-	for i, v := range s.fields(obj, rec.ID) {
+	fields, _ := s.fields(obj, rec.ID)
+	for i, v := range fields {
 		name := s.extras[i].Column().Name
 		if i < len(rec.Fields) && !slices.Contains(s.missing, name) && !sameFields([]any{v}, rec.Fields[i:i+1]) {
 			return fmt.Sprintf("%s is %v, and the object's is %v", name, rec.Fields[i], v)

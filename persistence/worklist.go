@@ -194,7 +194,9 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	if it.state, err = sv.s.state(it.obj, it.id); err != nil {
 		return err
 	}
-	it.fields = sv.s.fields(it.obj, it.id)
+	if it.fields, err = sv.s.fields(it.obj, it.id); err != nil {
+		return err
+	}
 	it.digest, sv.scratch = digestOf(sv.scratch, it.state, it.fields, e.Data)
 	known := it.base.id == it.id && it.digest == it.base.digest
 	if known && (!it.root || !sv.saving.rewrite) && (!it.force || it.op == driver.Create && sv.saving.committed) {

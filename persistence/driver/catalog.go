@@ -20,6 +20,8 @@ type Catalog struct {
 	// Columns are the extra columns, in the order in which they were first declared. Types is
 	// what the last Init that declared the column says; Indexed is true if any did.
 	Columns []Column
+	// Indexes are those that an [Indexer] has made: over several columns, and unique ones.
+	Indexes []Index
 	// Sets are the sets of columns that writers fill, by number, from 1. A number keeps its
 	// meaning, but for columns that are dropped.
 	Sets map[int64]ColumnSet
@@ -103,7 +105,7 @@ func (c *Catalog) Declare(fields []Column) (set int64, changed bool, err error) 
 		return 0, false, err
 	}
 	for _, f := range fields {
-		f.Types = sortedTypes(f.Types)
+		f.Types, f.InIndex, f.Unique = sortedTypes(f.Types), false, false
 		was := c.Column(f.Name)
 		if was == nil {
 			c.Columns, changed = append(c.Columns, f), true
@@ -160,7 +162,7 @@ func (c *Catalog) AddSet(set ColumnSet) (n int64, changed bool) {
 	return n + 1, true
 }
 
-// Drop removes a column, and reports whether there was one.
+// Drop removes a column with its indexes, and reports whether there was one.
 func (c *Catalog) Drop(name string) bool {
 	was := c.Column(name)
 	if was == nil {
@@ -171,6 +173,7 @@ func (c *Catalog) Drop(name string) bool {
 	for _, set := range c.Sets {
 		delete(set, key)
 	}
+	c.Indexes = slices.DeleteFunc(slices.Clone(c.Indexes), func(x Index) bool { return x.Has(name) })
 	return true
 }
 
@@ -188,7 +191,7 @@ func (c *Catalog) Clone() *Catalog {
 	if c == nil {
 		return nil
 	}
-	d := &Catalog{Columns: slices.Clone(c.Columns), Unknown: c.Unknown}
+	d := &Catalog{Columns: slices.Clone(c.Columns), Indexes: slices.Clone(c.Indexes), Unknown: c.Unknown}
 	if c.Sets != nil {
 		d.Sets = make(map[int64]ColumnSet, len(c.Sets))
 	}
@@ -332,6 +335,7 @@ type storedCatalog struct {
 	Columns []storedColumn      `json:"columns"`
 	Sets    map[int64]ColumnSet `json:"sets"`
 	Unknown bool                `json:"unknown,omitempty"`
+	Indexes []storedIndex       `json:"indexes,omitempty"`
 }
 
 type storedColumn struct {
@@ -341,11 +345,19 @@ type storedColumn struct {
 	Indexed bool     `json:"indexed,omitempty"`
 }
 
+type storedIndex struct {
+	Columns []string `json:"columns"`
+	Unique  bool     `json:"unique,omitempty"`
+}
+
 // Encode returns the form in which backends store a catalog.
 func (c *Catalog) Encode() (string, error) {
 	stored := storedCatalog{Sets: c.Sets, Unknown: c.Unknown}
 	for _, col := range c.Columns {
 		stored.Columns = append(stored.Columns, storedColumn{col.Name, col.Kind.String(), col.Types, col.Indexed})
+	}
+	for _, x := range c.Indexes {
+		stored.Indexes = append(stored.Indexes, storedIndex(x))
 	}
 	b, err := json.Marshal(stored)
 	return string(b), err
@@ -367,6 +379,17 @@ func DecodeCatalog(text string) (*Catalog, error) {
 			return nil, fmt.Errorf("%q is no name of a column", col.Name)
 		}
 		c.Columns = append(c.Columns, Column{Name: col.Name, Kind: kind, Types: col.Types, Indexed: col.Indexed})
+	}
+	for _, x := range stored.Indexes {
+		if len(x.Columns) == 0 {
+			return nil, errors.New("an index without columns")
+		}
+		for _, name := range x.Columns {
+			if _, library := indexedLibraryColumns[name]; !library && c.Column(name) == nil {
+				return nil, fmt.Errorf("an index of %q, which is no column", name)
+			}
+		}
+		c.Indexes = append(c.Indexes, Index(x))
 	}
 	for n := range c.Sets {
 		if n < 1 {

@@ -38,6 +38,9 @@ type Claiming struct {
 	// may take its place. It may be called more than once for a record, if a transaction has to be
 	// repeated.
 	Edit func(*Record) error
+	// Refused, if not nil, is called with the ID of a record that is left alone after Edit, for a
+	// unique index allows its new values once, and with the [*UniqueError].
+	Refused func(ID, error)
 }
 
 // Check returns an error if the parameters are invalid.

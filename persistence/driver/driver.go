@@ -69,6 +69,8 @@ type Backend interface {
 	// Apply does not modify ms or anything it points to. Writers do not deadlock: Apply orders the
 	// writes itself, by namespace and ID.
 	//
+	// An [Indexer] judges unique indexes after the whole batch.
+	//
 	// If several mutations fail, the RecordError concerns the first of them in the order of ms;
 	// [Mutation.Check] defines the error. If the outcome cannot be determined the error is
 	// ErrUncertain; any other error means that nothing was written.
@@ -207,6 +209,11 @@ type Column struct {
 	Name    string // [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes; never a library column
 	Kind    Kind
 	Indexed bool
+	// InIndex: values are as short as those of an indexed column, for an [Index] has the column.
+	InIndex bool
+	// Unique: a unique [Index] of the column alone is wanted. Package persistence asks for it; a
+	// backend ignores this.
+	Unique bool
 	// Types are the names of the types of the records that the column is for: in all others it is
 	// NULL. nil means all types.
 	Types []string

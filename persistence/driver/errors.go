@@ -12,6 +12,8 @@ var (
 	ErrNotFound = errors.New("record not found")
 	// ErrExists: a record with the ID already exists.
 	ErrExists = errors.New("record exists already")
+	// ErrUnique: another record has the values that a unique index allows once: see [UniqueError].
+	ErrUnique = errors.New("values in use")
 	// ErrConflict: the record was changed or removed since it was read.
 	ErrConflict = errors.New("record changed or removed since it was read")
 	// ErrDangling: a reference leads to a record that does not exist.

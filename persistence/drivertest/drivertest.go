@@ -54,6 +54,8 @@ var subjects = []struct {
 	{"limits", testLimits},
 	{"schema", testSchema},
 	{"catalog", testCatalog},
+	{"indexes", testIndexes},
+	{"unique", testUnique},
 	{"claims", testClaims},
 	{"groups", testGroups},
 	{"namespaces", testNamespaces},

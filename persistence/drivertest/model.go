@@ -12,6 +12,8 @@ import (
 type model struct {
 	cols *driver.Columns
 	recs map[driver.ID]driver.Record
+
+	unique []driver.Index
 }
 
 func newModel(s driver.Schema) *model {
@@ -77,8 +79,30 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 			next[rec.ID] = rec
 		}
 	}
+	if id, clashes := m.clash(next); clashes {
+		return nil, &driver.RecordError{ID: id, Err: driver.ErrUnique}
+	}
 	m.recs = next
 	return revs, nil
+}
+
+// clash returns one of two records that have the same values in a unique index.
+func (m *model) clash(recs map[driver.ID]driver.Record) (driver.ID, bool) {
+	for _, x := range m.unique {
+		holders := map[string]driver.ID{}
+		for id, r := range recs {
+			values := make([]any, len(x.Columns))
+			for i, name := range x.Columns {
+				values[i] = m.cols.Value(&r, name)
+			}
+			key, ok := driver.IndexKey(values)
+			if _, held := holders[key]; ok && held {
+				return id, true
+			}
+			holders[key] = id
+		}
+	}
+	return "", false
 }
 
 // scan returns the records of a query in its order, with all their parts.

@@ -44,7 +44,7 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 	if o.ReadOnly {
 		handle = first.(*mem.Backend).ReadOnlyHandle()
 	}
-	return &shared{Backend: handle, all: all.(*atomic.Uint64), path: u.Path()}, nil
+	return &shared{Backend: handle, all: all.(*atomic.Uint64), path: u.Path(), noCreate: o.NoCreate}, nil
 }
 
 var sharedMade sync.Map // path: true, once there was an Init
@@ -76,6 +76,10 @@ type shared struct {
 	catalog func(context.Context) (*driver.Catalog, error)
 	addSet  func(context.Context, driver.ColumnSet) (int64, error)
 	drop    func(context.Context, string) error
+
+	makeIndexes func(context.Context, []driver.Index) error
+	dropIndex   func(context.Context, driver.Index) error
+	noCreate    bool
 	// namespace returns the namespace to use in place of one besides the objects.
 	namespace func(driver.Namespace) driver.Namespace
 }
@@ -99,6 +103,32 @@ func (b *shared) DropColumn(ctx context.Context, name string) error {
 		return b.drop(b.ctx(ctx), name)
 	}
 	return b.Backend.DropColumn(b.ctx(ctx), name)
+}
+
+func (b *shared) MakeIndexes(ctx context.Context, xs []driver.Index) error {
+	if b.noCreate {
+		c, err := b.Catalog(ctx)
+		for _, x := range xs {
+			if err == nil && !c.Serves(x) {
+				err = fmt.Errorf("the %v is not there: %w", x, errors.ErrUnsupported)
+			}
+		}
+		return err
+	}
+	if b.makeIndexes != nil {
+		return b.makeIndexes(b.ctx(ctx), xs)
+	}
+	return b.Backend.MakeIndexes(b.ctx(ctx), xs)
+}
+
+func (b *shared) DropIndex(ctx context.Context, x driver.Index) error {
+	switch {
+	case b.noCreate:
+		return fmt.Errorf("the %v: nothing may be altered: %w", x, errors.ErrUnsupported)
+	case b.dropIndex != nil:
+		return b.dropIndex(b.ctx(ctx), x)
+	}
+	return b.Backend.DropIndex(b.ctx(ctx), x)
 }
 
 func (b *shared) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {

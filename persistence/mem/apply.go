@@ -31,6 +31,7 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 	exists := existsAfter(ms, old[driver.Objects], objects.CompareIDs)
 	d.batch++
 	after, revs := maps.Clone(old), make([]int64, len(ms))
+	judge := d.judge()
 	for i := range ms {
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -53,6 +54,12 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		if after[m.Namespace], revs[i], err = cols.apply(w, after[m.Namespace], m, was); err != nil {
 			return nil, err
 		}
+		if judge != nil && m.Namespace == driver.Objects {
+			judge.change(was, after[m.Namespace].get(m.Rec.ID, cols.CompareIDs))
+		}
+	}
+	if err := judge.settle(); err != nil {
+		return nil, err
 	}
 	d.state.Store(&after)
 	return revs, nil

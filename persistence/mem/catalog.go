@@ -47,6 +47,7 @@ func (b *Backend) DropColumn(ctx context.Context, name string) error {
 		}
 		catalog.Drop(name)
 		t.catalog = catalog
+		t.keepUniques()
 		at := t.place(name)
 		t.dropped[at] = true
 		b.clear(at)

@@ -43,7 +43,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	var claimed []driver.Record
 	err := b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
 		claimed = nil
-		at := now()
+		at, judge := now(), b.data.judge()
 		r := &reader{root: root, cols: cols}
 		all := &driver.Query{Where: q.Where, Order: q.Order, Parts: driver.Info}
 		if c.Edit != nil {
@@ -56,7 +56,8 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 			if rec.Claim.Owner != "" && rec.Claim.Until.After(at) {
 				continue
 			}
-			stored := *root.get(rec.ID, cols.CompareIDs)
+			was := root.get(rec.ID, cols.CompareIDs)
+			stored := *was
 			if c.Edit != nil {
 				if c.Edit(&rec) != nil {
 					continue
@@ -71,13 +72,19 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 				stored.Revision++
 			}
 			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease).Truncate(time.Microsecond), Token: stored.Revision}
+			if refused := judge.try(was, &stored); refused != nil {
+				if c.Refused != nil {
+					c.Refused(stored.ID, refused)
+				}
+				continue
+			}
 			root = w.put(root, &stored)
 			claimed = append(claimed, cols.give(&stored, driver.Info|c.Parts))
 			if len(claimed) == c.Limit {
 				break
 			}
 		}
-		return root, nil
+		return root, judge.settle()
 	})
 	if err != nil {
 		return nil, err

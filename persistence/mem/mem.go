@@ -87,6 +87,7 @@ type table struct {
 	integerIDs bool
 	layout     []driver.Column // every column of any Init; the Fields of stored records are in this order
 	dropped    []bool          // of the layout: the column was dropped, and its place is not used again
+	uniques    []*unique       // of catalog
 	catalog    *driver.Catalog // nil: no extra column was ever declared. It is replaced, never changed
 	missing    []string        // in what init returns: columns that a handle for reading only lacks
 }

@@ -1,0 +1,234 @@
+package mem
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var _ driver.Indexer = (*Backend)(nil)
+
+// A unique is a unique index: who has which values. It belongs to the current writer, as a table
+// does; readers have no use for it.
+type unique struct {
+	driver.Index
+	holders map[string]driver.ID // by driver.IndexKey
+}
+
+// key returns the key of a stored record, which may be nil; false: the index does not concern it.
+func (t *table) key(x driver.Index, rec *driver.Record) (string, bool) {
+	if rec == nil {
+		return "", false
+	}
+	values := make([]any, len(x.Columns))
+	for i, name := range x.Columns {
+		values[i] = t.value(rec, name)
+	}
+	return driver.IndexKey(values)
+}
+
+// value returns the value of a column of a stored record.
+func (t *table) value(rec *driver.Record, name string) any {
+	switch name {
+	case driver.ColType:
+		return rec.Type
+	case driver.ColState:
+		return rec.State
+	case driver.ColRevision:
+		return rec.Revision
+	case driver.ColCreated:
+		return rec.Created
+	case driver.ColModified:
+		return rec.Modified
+	}
+	if at := t.place(name); at >= 0 && at < len(rec.Fields) {
+		return rec.Fields[at]
+	}
+	return nil
+}
+
+// A judge collects what a batch does to the unique indexes, and says in the end whether two records
+// have the same values. nil has nothing to judge.
+type judge struct {
+	table  *table
+	leaves []map[string]driver.ID // of each index: keys that a record no longer has
+	takes  []map[string]driver.ID // keys that a record has now
+	order  []taken                // of takes
+	clash  error                  // inside the batch
+}
+
+type taken struct {
+	index int
+	key   string
+}
+
+// judge returns a judge for one batch, or nil where there is no unique index.
+func (d *data) judge() *judge {
+	t := d.tables[driver.Objects]
+	if t == nil || len(t.uniques) == 0 {
+		return nil
+	}
+	j := &judge{table: t}
+	for range t.uniques {
+		j.leaves = append(j.leaves, make(map[string]driver.ID))
+		j.takes = append(j.takes, make(map[string]driver.ID))
+	}
+	return j
+}
+
+// change notes that a record becomes another one. Either may be nil.
+func (j *judge) change(was, is *driver.Record) {
+	for i, u := range j.table.uniques {
+		old, had := j.table.key(u.Index, was)
+		key, has := j.table.key(u.Index, is)
+		if had && has && old == key {
+			continue
+		}
+		if had {
+			j.leaves[i][old] = was.ID
+		}
+		if !has {
+			continue
+		}
+		if other, ok := j.takes[i][key]; ok && j.clash == nil {
+			j.clash = clash(u, is.ID, other)
+		}
+		j.takes[i][key] = is.ID
+		j.order = append(j.order, taken{i, key})
+	}
+}
+
+// clash returns the error of a record whose values another one has.
+func clash(u *unique, id, holder driver.ID) error {
+	return &driver.RecordError{ID: id, Err: &driver.UniqueError{Columns: slices.Clone(u.Columns), Holder: holder}}
+}
+
+// try is change for one record after the other: it notes nothing, and returns the [*driver.UniqueError],
+// if the record takes what another one has by now.
+func (j *judge) try(was, is *driver.Record) error {
+	if j == nil {
+		return nil
+	}
+	for i, u := range j.table.uniques {
+		old, had := j.table.key(u.Index, was)
+		key, has := j.table.key(u.Index, is)
+		if !has || had && old == key {
+			continue
+		}
+		holder, held := j.takes[i][key]
+		if !held {
+			holder, held = j.keeps(i, key)
+		}
+		if held {
+			return &driver.UniqueError{Columns: slices.Clone(u.Columns), Holder: holder}
+		}
+	}
+	j.change(was, is)
+	return nil
+}
+
+// keeps returns who has a key of an index and does not leave it.
+func (j *judge) keeps(index int, key string) (holder driver.ID, held bool) {
+	if _, left := j.leaves[index][key]; left {
+		return "", false
+	}
+	holder, held = j.table.uniques[index].holders[key]
+	return holder, held
+}
+
+// settle returns the error of the first record that takes what another one keeps, or else brings the
+// indexes up to date.
+func (j *judge) settle() error {
+	if j == nil {
+		return nil
+	}
+	if j.clash != nil {
+		return j.clash
+	}
+	for _, t := range j.order {
+		if holder, held := j.keeps(t.index, t.key); held {
+			return clash(j.table.uniques[t.index], j.takes[t.index][t.key], holder)
+		}
+	}
+	for i, u := range j.table.uniques {
+		for key := range j.leaves[i] {
+			delete(u.holders, key)
+		}
+		for key, id := range j.takes[i] {
+			u.holders[key] = id
+		}
+	}
+	return nil
+}
+
+// MakeIndexes implements [driver.Indexer]. Only unique indexes do anything: a search reads all
+// records.
+func (b *Backend) MakeIndexes(ctx context.Context, xs []driver.Index) error {
+	return b.catalog(ctx, b.writable, func(t *table) error {
+		catalog := t.catalog.Clone()
+		if catalog == nil {
+			catalog = &driver.Catalog{Unknown: true}
+		}
+		uniques := slices.Clone(t.uniques)
+		for _, x := range xs {
+			if !catalog.AddIndex(x) {
+				continue
+			}
+			u, err := b.index(ctx, t, x)
+			if err != nil {
+				return err
+			}
+			if x.Unique {
+				uniques = append(uniques, u)
+			}
+		}
+		t.catalog, t.uniques = catalog, uniques
+		return nil
+	})
+}
+
+// index makes an index of the records, which must have room in it and, if it is unique, must not
+// collide.
+func (b *Backend) index(ctx context.Context, t *table, x driver.Index) (*unique, error) {
+	u := &unique{Index: x, holders: make(map[string]driver.ID)}
+	var err error
+	n := 0
+	(*b.data.state.Load())[driver.Objects].ascend(func(rec *driver.Record) bool {
+		if n++; n%checkEvery == 0 {
+			err = ctx.Err()
+		}
+		for _, name := range x.Columns {
+			if !driver.FitsIndex(t.value(rec, name)) {
+				err = driver.ErrTooLongForIndex(x, name, rec.ID)
+			}
+		}
+		if key, ok := t.key(x, rec); ok && x.Unique {
+			if other, held := u.holders[key]; held {
+				err = driver.ErrCollide(x, other, rec.ID)
+			}
+			u.holders[key] = rec.ID
+		}
+		return err == nil
+	})
+	return u, err
+}
+
+// DropIndex implements [driver.Indexer].
+func (b *Backend) DropIndex(ctx context.Context, x driver.Index) error {
+	return b.catalog(ctx, b.writable, func(t *table) error {
+		catalog := t.catalog.Clone()
+		if !catalog.RemoveIndex(x) {
+			return fmt.Errorf("the %v: %w", x, driver.ErrNotFound)
+		}
+		t.catalog = catalog
+		t.keepUniques()
+		return nil
+	})
+}
+
+// keepUniques drops the unique indexes that the catalog no longer has.
+func (t *table) keepUniques() {
+	t.uniques = slices.DeleteFunc(slices.Clone(t.uniques), func(u *unique) bool { return !t.catalog.Serves(u.Index) })
+}
