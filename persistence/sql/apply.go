@@ -43,26 +43,30 @@ func (t *batch) byItself(ctx context.Context, o *open) (err error) {
 		if err = t.apply(ctx, o); err == nil {
 			return nil
 		}
-		if !errors.Is(err, errFailed) && t.b.classify(err) != Unique {
+		refused := t.b.classify(err) == Unique
+		if !errors.Is(err, errFailed) && !refused {
 			break
 		}
-		if found := t.diagnose(ctx, o); found != nil {
+		if found := t.diagnose(ctx, o, refused); found != nil {
 			err = found
 			break
 		}
+		t.parks = t.parks || refused
 	}
 	return t.explain(err)
 }
 
 // A batch is one Apply.
 type batch struct {
-	b      *Backend
-	tables *tables
-	ms     []driver.Mutation
-	keys   []any   // what is bound for the IDs; nil: no record of the table can have it
-	order  []int   // the mutations in the order of their namespaces and IDs
-	revs   []int64 // the result
-	at     []int   // the mutations of the statement that failed
+	b       *Backend
+	tables  *tables
+	ms      []driver.Mutation
+	keys    []any    // what is bound for the IDs; nil: no record of the table can have it
+	order   []int    // the mutations in the order of their namespaces and IDs
+	revs    []int64  // the result
+	at      []int    // the mutations of the statement that failed
+	uniques []unique // as they were found since Init; nil: as Init found them
+	parks   bool     // a unique index has refused it, which may be right after the whole write
 }
 
 // layout returns the table of mutation i.
@@ -154,7 +158,7 @@ func compareKeys(a, b any) int {
 
 // apply makes the mutations once.
 func (t *batch) apply(ctx context.Context, o *open) error {
-	if len(t.ms) == 1 && len(t.ms[0].NewRefs) == 0 && !t.readsOnly(0) && !moves(&t.ms[0]) {
+	if len(t.ms) == 1 && !t.parks && len(t.ms[0].NewRefs) == 0 && !t.readsOnly(0) && !moves(&t.ms[0]) {
 		return t.alone(ctx, o)
 	}
 	return t.b.write(ctx, o, func(c *conn) error { return t.all(ctx, c) })
@@ -165,12 +169,19 @@ func (t *batch) all(ctx context.Context, c *conn) error {
 	if err := c.tune(ctx, t); err != nil {
 		return err
 	}
-	for i := 0; i < len(t.order); {
+	order := t.order
+	if t.parks {
+		var err error
+		if order, err = t.parked(ctx, c); err != nil {
+			return err
+		}
+	}
+	for i := 0; i < len(order); {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := t.run(i)
-		t.at = t.order[i : i+n]
+		n := t.run(order[i:])
+		t.at = order[i : i+n]
 		if err := t.mutate(ctx, c, t.at); err != nil {
 			return err
 		}
@@ -194,9 +205,9 @@ func (t *batch) alone(ctx context.Context, o *open) error {
 	})
 }
 
-// run returns how many mutations, from order[i] on, one statement makes.
-func (t *batch) run(i int) int {
-	first := t.order[i]
+// run returns how many mutations, from the beginning of order on, one statement makes.
+func (t *batch) run(order []int) int {
+	first := order[0]
 	op, ns := t.ms[first].Op, t.ms[first].Namespace
 	if op != driver.Create && !t.readsOnly(first) {
 		return 1
@@ -208,8 +219,8 @@ func (t *batch) run(i int) int {
 	}
 	most := shapes[len(shapes)-1]
 	n, size := 0, 0
-	for n < most && i+n < len(t.order) {
-		m := &t.ms[t.order[i+n]]
+	for n < most && n < len(order) {
+		m := &t.ms[order[n]]
 		if m.Op != op || m.Release || m.Namespace != ns {
 			break
 		}
@@ -233,6 +244,11 @@ func (t *batch) run(i int) int {
 func (t *batch) explain(err error) error {
 	if errors.Is(err, errFailed) {
 		return fmt.Errorf("%s: table %q changed again and again meanwhile", t.b.dialect.Location(), t.layout(0).name)
+	}
+	if t.b.classify(err) == Unique {
+		if refused := t.violated(err); refused != nil {
+			return refused
+		}
 	}
 	var re *driver.RecordError
 	if t.b.dialect.Classify(err) == TooLarge && len(t.at) > 0 && !errors.As(err, &re) {

@@ -89,7 +89,7 @@ func (in *initializer) storeCatalog(ctx context.Context, c *conn, l *layout, cat
 		return err
 	}
 	n, err := c.exec(ctx, "UPDATE "+storesTable+" SET "+colCatalog+" = ?, format = ? WHERE name = ? AND coalesce("+colCatalog+", '') = ?",
-		text, int64(formatColumns), l.name, l.storedCatalog)
+		text, formatOf(catalog), l.name, l.storedCatalog)
 	if err == nil && n == 0 {
 		err = errCatalogChanged
 	}
@@ -112,7 +112,7 @@ func (in *initializer) indexSets(ctx context.Context, c *conn, l *layout, tab *T
 	if !in.traits.keyInIndexes(in.schema) {
 		columns += ", " + l.id.quoted
 	}
-	return define(ctx, c, "CREATE INDEX "+quote(in.traits, indexName(tab.Name, driver.ColColumnSet))+" ON "+l.table+" ("+columns+")")
+	return define(ctx, c, "CREATE INDEX "+quote(in.traits, nameOf(tab.Name, driver.Index{Columns: []string{driver.ColColumnSet}}))+" ON "+l.table+" ("+columns+")")
 }
 
 // Catalog implements [driver.Cataloger]: one statement.
@@ -188,6 +188,9 @@ func (b *Backend) InGap(ctx context.Context, g driver.Gap) (found bool, err erro
 func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int64, err error) {
 	err = b.changeCatalog(ctx, func(in *initializer, c *conn, l *layout, tab *Table) error {
 		catalog := l.catalog.Clone()
+		if catalog == nil {
+			return fmt.Errorf("%s: table %q has no record of extra columns: %w", in.dialect.Location(), in.table, driver.ErrNotFound)
+		}
 		var changed bool
 		if n, changed = catalog.AddSet(set); changed {
 			if err := in.storeCatalog(ctx, c, l, catalog); err != nil {
@@ -214,7 +217,7 @@ func (b *Backend) DropColumn(ctx context.Context, name string) error {
 		unfilled, without := l.catalog.Clone(), l.catalog.Clone()
 		unfilled.Drop(name)
 		without.Drop(name)
-		unfilled.Columns = slices.Clone(l.catalog.Columns)
+		unfilled.Columns, unfilled.Indexes = slices.Clone(l.catalog.Columns), slices.Clone(l.catalog.Indexes)
 		if err := in.storeCatalog(ctx, c, l, unfilled); err != nil {
 			return err
 		}
@@ -241,19 +244,15 @@ func (in *initializer) dropColumn(ctx context.Context, c *conn, l *layout, tab *
 		if !slices.ContainsFunc(x.Columns, func(part string) bool { return strings.EqualFold(part, name) }) {
 			continue
 		}
-		text := "DROP INDEX " + quote(in.traits, x.Name)
-		if in.traits.IndexesOfTables {
-			text += " ON " + l.table
-		}
-		if err := define(ctx, c, text); err != nil {
+		if err := in.dropIndex(ctx, c, l, x.Name); err != nil {
 			return err
 		}
 	}
 	return define(ctx, c, "ALTER TABLE "+l.table+" DROP COLUMN "+quote(in.traits, col.Name))
 }
 
-// changeCatalog calls f with the catalog, in a transaction that has the lock of Init. It is an
-// error if there is no catalog.
+// changeCatalog calls f with the catalog, if there is one, in a transaction that has the lock of
+// Init.
 func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *conn, l *layout, tab *Table) error) error {
 	o, ts, err := b.readyToWrite(ctx)
 	if err != nil {
@@ -278,7 +277,7 @@ func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *
 	return b.translate(err)
 }
 
-// withCatalog calls f with the table and its catalog as they are.
+// withCatalog calls f with the table and its catalog as they are, which may be nil.
 func (in *initializer) withCatalog(ctx context.Context, c *conn, f func(in *initializer, c *conn, l *layout, tab *Table) error) error {
 	tab, err := in.dialect.Inspect(ctx, c, in.table)
 	if err != nil {
@@ -293,9 +292,6 @@ func (in *initializer) withCatalog(ctx context.Context, c *conn, f func(in *init
 	}
 	if err != nil {
 		return err
-	}
-	if l.catalog == nil {
-		return fmt.Errorf("%s: table %q has no record of extra columns: %w", in.dialect.Location(), in.table, driver.ErrNotFound)
 	}
 	return f(in, c, l, tab)
 }

@@ -138,18 +138,36 @@ func (cl *claiming) take(ctx context.Context, c *conn, rows []claimed) error {
 			continue
 		}
 		if cl.Edit != nil {
-			id, revision := row.rec.ID, row.rec.Revision
-			if cl.Edit(&row.rec) != nil {
-				continue
-			}
-			row.rec.ID, row.rec.Revision = id, revision
-			if err := cl.update(ctx, c, &row.rec); err != nil {
+			refused, err := cl.edit(ctx, c, &row.rec)
+			if err != nil {
 				return err
+			}
+			if refused {
+				continue
 			}
 		}
 		cl.got = append(cl.got, *row)
 	}
 	return nil
+}
+
+// edit has a record edited, and stores it with its claim. refused: it is left alone.
+func (cl *claiming) edit(ctx context.Context, c *conn, r *driver.Record) (refused bool, err error) {
+	was := *r
+	was.Fields = slices.Clone(r.Fields)
+	if cl.Edit(r) != nil {
+		return true, nil
+	}
+	r.ID, r.Revision = was.ID, was.Revision
+	if cl.l.unchanged(&was, r) {
+		return false, cl.update(ctx, c, r)
+	}
+	m := driver.Mutation{Op: driver.Update, Rec: *r}
+	clash, err := cl.guard(ctx, c, &m, func() error { return cl.update(ctx, c, r) })
+	if clash != nil && cl.Refused != nil {
+		cl.Refused(was.ID, clash)
+	}
+	return clash != nil, err
 }
 
 // update stores an edited record with its claim.

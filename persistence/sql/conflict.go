@@ -130,13 +130,14 @@ func (t *batch) outsideRefs() []driver.ID {
 }
 
 // diagnose finds the first mutation, in the caller's order, that cannot be made on what is there;
-// nil: all can. It is asked only after a failure, when everything has been rolled back.
-func (t *batch) diagnose(ctx context.Context, o *open) error {
-	return t.b.view(ctx, o, func(c *conn) error { return t.obstacle(ctx, c) })
+// nil: all can. It is asked only after a failure, when everything has been rolled back. refused: a
+// unique index was in the way, or the ID.
+func (t *batch) diagnose(ctx context.Context, o *open, refused bool) error {
+	return t.b.view(ctx, o, func(c *conn) error { return t.obstacle(ctx, c, refused) })
 }
 
 // obstacle is diagnose on one connection.
-func (t *batch) obstacle(ctx context.Context, c *conn) error {
+func (t *batch) obstacle(ctx context.Context, c *conn, refused bool) error {
 	found := map[driver.Namespace]map[driver.ID]version{}
 	for rest := t.order; len(rest) > 0; {
 		ns := t.ms[rest[0]].Namespace
@@ -164,7 +165,10 @@ func (t *batch) obstacle(ctx context.Context, c *conn) error {
 		}
 		found[driver.Objects] = versions
 	}
-	return t.firstFailure(found)
+	if err := t.firstFailure(found); err != nil || !refused {
+		return err
+	}
+	return t.clash(ctx, c)
 }
 
 // newRefs returns all new references.

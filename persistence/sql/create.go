@@ -3,7 +3,6 @@ package sql
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -140,7 +139,7 @@ func (in *initializer) addIndexes(ctx context.Context, c *conn, l *layout, tab *
 			// A record without a claim costs nothing then.
 			columns += " WHERE " + quote(t, name) + " IS NOT NULL"
 		}
-		if err := define(ctx, c, "CREATE INDEX "+quote(t, indexName(tab.Name, name))+" ON "+l.table+" "+columns); err != nil {
+		if err := define(ctx, c, "CREATE INDEX "+quote(t, nameOf(tab.Name, driver.Index{Columns: []string{name}}))+" ON "+l.table+" "+columns); err != nil {
 			return err
 		}
 	}
@@ -261,11 +260,4 @@ func (in *initializer) wantedIndexes(tab *Table) []string {
 		}
 	}
 	return names
-}
-
-// indexName names an index. Names of indexes are shared by all tables, and joining those of
-// table and column is not unique: hence the checksum.
-func indexName(table, column string) string {
-	name := table + "_" + column
-	return fmt.Sprintf("%s_%08x", name[:min(len(name), 50)], crc32.ChecksumIEEE([]byte(table+"."+column)))
 }

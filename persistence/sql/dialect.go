@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -115,6 +116,8 @@ type Expressions struct {
 	// HasSuffix makes the condition that a text, compared by bytes, ends in another one, which is
 	// not empty, and the values of its parameters.
 	HasSuffix func(expr, suffix string) (cond string, args []any)
+	// CharLength is the function that counts the characters of a text; "": length.
+	CharLength string
 	// GroupKey makes of a long value what tells it from others in GROUP BY; nil: the value does.
 	GroupKey func(expr string) string
 }
@@ -176,6 +179,8 @@ var (
 	defaultInsertShapes = []int{1, 8, 64}
 )
 
+func (t *Traits) charLength() string { return cmp.Or(t.CharLength, "length") }
+
 func (t *Traits) getShapes() []int {
 	if t.GetShapes != nil {
 		return t.GetShapes
@@ -225,7 +230,7 @@ const (
 func FieldType(c driver.Column) ColumnType {
 	switch c.Kind {
 	case driver.Text:
-		if c.Indexed {
+		if c.Indexed || c.InIndex {
 			return ShortText
 		}
 		return Text
@@ -234,7 +239,7 @@ func FieldType(c driver.Column) ColumnType {
 	case driver.Bool:
 		return Bool
 	case driver.Bytes:
-		if c.Indexed {
+		if c.Indexed || c.InIndex {
 			return FieldIndex
 		}
 		return FieldBlob

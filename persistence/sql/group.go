@@ -87,7 +87,7 @@ func (e embedded) part(ctx context.Context, c *conn, m *groupcommit.Member[*batc
 		return groupcommit.ErrApart
 	}
 	if errors.Is(err, errFailed) || class == Unique {
-		if err = t.obstacle(quiet, c); err == nil {
+		if err = t.obstacle(quiet, c, class == Unique); err == nil {
 			m.Apart()
 			return nil
 		}

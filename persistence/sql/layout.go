@@ -54,7 +54,7 @@ type column struct {
 	zero     any    // of a library column: what NULL stands for; nil: NULL is NULL
 	long     bool   // values may be longer than the database sorts by
 	keyed    bool   // there is an index of it and then of the ID
-	field    int    // the place of an extra field among them
+	field    int    // the place of an extra field among them; -1: it is none
 }
 
 // A layout is the object table as Init found or made it. It does not change.
@@ -78,9 +78,11 @@ type layout struct {
 	// catalog is that of the extra columns, as storedCatalog holds it; nil: there is none.
 	catalog       *driver.Catalog
 	storedCatalog string
-	hasCatalog    bool  // the engine's own table has a column for it
-	fills         int64 // the number of the set of columns that this handle fills
-	unrecorded    bool  // the set is not in the catalog, for Init was not to write: the first write records it
+	uniques       []unique       // that the table had
+	lost          []driver.Index // of the catalog: someone has dropped them by hand
+	hasCatalog    bool           // the engine's own table has a column for it
+	fills         int64          // the number of the set of columns that this handle fills
+	unrecorded    bool           // the set is not in the catalog, for Init was not to write: the first write records it
 
 	told     []*column // library columns but id and data, those of claims, extra fields
 	own      []*column // id, data and the library columns that there are
@@ -110,7 +112,7 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		if c == nil || c.Computed {
 			return nil
 		}
-		col := &column{name: name, quoted: quote(t, c.Name), kind: kind, nullable: c.Nullable, zero: zero}
+		col := &column{name: name, quoted: quote(t, c.Name), kind: kind, nullable: c.Nullable, zero: zero, field: -1}
 		col.expr, col.long, col.keyed = col.quoted, c.IndexPart != "", tab.keyed(t, s, name)
 		if !c.Binary && (kind == driver.Text || name == driver.ColID && !s.IntegerIDs) {
 			col.expr = t.Binary(col.quoted)

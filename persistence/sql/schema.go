@@ -19,8 +19,17 @@ const storesTable = driver.StoresTable
 const (
 	formatPlain   = 1 // without extra columns, or made before there was a catalog of them
 	formatColumns = 2 // with a catalog: a program that does not know of it would write past it
-	newestFormat  = formatColumns
+	formatIndexes = 3 // with indexes in the catalog, which a program that does not know of them would drop from it
+	newestFormat  = formatIndexes
 )
+
+// formatOf returns the version of a table with a catalog.
+func formatOf(catalog *driver.Catalog) int64 {
+	if len(catalog.Indexes) > 0 {
+		return formatIndexes
+	}
+	return formatColumns
+}
 
 // Init implements [driver.Backend]. What is there already is only inspected, so that
 // a medium that cannot be written opens too; what is missing is made in one transaction.
@@ -33,9 +42,13 @@ func (b *Backend) Init(ctx context.Context, s driver.Schema) (driver.Meta, error
 		return driver.Meta{}, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(l.missing), func(name string) bool { return name == driver.ColColumnSet })
+	catalog := l.catalog.Clone()
+	for _, x := range l.lost { // whoever declares one makes it again
+		catalog.RemoveIndex(x)
+	}
 	return driver.Meta{
 		Identity: l.identity, NoCounter: !l.counter, Missing: slices.Clip(missing),
-		TextIDs: !l.schema.IntegerIDs, Catalog: l.catalog.Clone(),
+		TextIDs: !l.schema.IntegerIDs, Catalog: catalog,
 	}, nil
 }
 
@@ -166,6 +179,12 @@ func (in *initializer) read(ctx context.Context, c *conn) (*layout, error) {
 		return nil, fmt.Errorf("%s: table %q: %w", in.dialect.Location(), l.name, err)
 	}
 	in.findSet(l)
+	if in.objects {
+		l.uniques = l.findUniques(tab, l.catalog)
+	}
+	if l.catalog != nil {
+		l.lost = slices.DeleteFunc(slices.Clone(l.catalog.Indexes), tab.has)
+	}
 	if in.options.NoCreate {
 		return l, nil
 	}

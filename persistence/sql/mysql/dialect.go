@@ -63,7 +63,8 @@ func newTraits() sql.Traits {
 			AsText: func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
 			// Not COLLATE: the one that compares by bytes has two names, and fits one character
 			// set.
-			Binary: func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
+			Binary:     func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
+			CharLength: "char_length",
 			// Where groups are made by sorting, only the first max_sort_length bytes of a value
 			// count.
 			Contains:  func(expr string) string { return "instr(" + expr + ", ?) > 0" },

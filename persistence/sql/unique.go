@@ -1,0 +1,443 @@
+package sql
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+// A unique is a unique index of the objects, other than that on the ID: one of Brine's or one made by
+// hand.
+type unique struct {
+	name    string
+	columns []uniqueColumn
+}
+
+// A uniqueColumn is a column of a unique index, which the schema may lack.
+type uniqueColumn struct {
+	name, quoted string
+	kind         driver.Kind // 0: not known
+	col          *column     // nil: the schema lacks it
+}
+
+// names returns the names of the columns.
+func (u *unique) names() []string {
+	names := make([]string, len(u.columns))
+	for i, c := range u.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// findUniques returns the unique indexes of a table. catalog may be nil.
+func (l *layout) findUniques(tab *Table, catalog *driver.Catalog) []unique {
+	var all []unique
+	for _, x := range tab.Indexes {
+		names := x.Columns
+		kept := slices.ContainsFunc(catalog.UniqueIndexes(), func(y driver.Index) bool {
+			if !strings.EqualFold(x.Name, nameOf(tab.Name, y)) {
+				return false
+			}
+			names = y.Columns // as they were declared
+			return true
+		})
+		if !kept && (!x.Unique || x.Partial) || slices.Contains(names, "") ||
+			slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, driver.ColID) }) {
+			continue
+		}
+		u := unique{name: x.Name}
+		for i, name := range names {
+			c := uniqueColumn{name: name, quoted: quote(l.traits, x.Columns[i])}
+			for _, col := range l.columns {
+				if strings.EqualFold(col.name, name) {
+					c.col, c.kind = col, col.kind
+				}
+			}
+			if known := catalog.Column(name); known != nil {
+				c.kind = known.Kind
+			}
+			u.columns = append(u.columns, c)
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// writes reports whether a mutation gives a column a value.
+func (l *layout) writes(m *driver.Mutation, c *uniqueColumn) bool {
+	switch m.Op {
+	case driver.Create, driver.Update, driver.Put:
+		return c.col != nil && (c.col.field >= 0 || c.col == l.state || c.col == l.typ || c.col == l.modified ||
+			m.Op == driver.Create && (c.col == l.created || c.col == l.revision))
+	case driver.SetFields:
+		return c.col != nil && c.col.field >= 0
+	}
+	return false
+}
+
+// values returns what a mutation makes of the columns of a unique index; false: the record is not
+// in it afterwards. was has the values that the record had, by column, and is asked for those that
+// the mutation leaves alone.
+func (l *layout) values(m *driver.Mutation, u *unique, was func() (map[string]any, error)) ([]any, bool, error) {
+	vs := make([]any, len(u.columns))
+	for i := range u.columns {
+		c := &u.columns[i]
+		if l.writes(m, c) {
+			vs[i] = l.given(m, c.col)
+		} else {
+			old, err := was()
+			if err != nil {
+				return nil, false, err
+			}
+			vs[i] = old[c.name]
+		}
+		if vs[i] == nil || c.kind == 0 {
+			return nil, false, nil
+		}
+	}
+	return vs, true, nil
+}
+
+// given returns the value that a mutation gives a column.
+func (l *layout) given(m *driver.Mutation, c *column) any {
+	switch c {
+	case l.state:
+		return m.Rec.State
+	case l.typ:
+		return m.Rec.Type
+	case l.modified:
+		return m.Rec.Modified
+	case l.created:
+		return m.Rec.Created
+	case l.revision:
+		return max(m.Rec.Revision, 1)
+	}
+	return m.Rec.Fields[c.field]
+}
+
+// clash finds the first mutation, in the caller's order, that gives its record the values of another
+// one in a unique index; nil: none is found.
+func (t *batch) clash(ctx context.Context, c *conn) error {
+	l := t.tables.objects
+	for again := false; ; again = true {
+		for _, u := range t.indexes() {
+			if err := t.clashIn(ctx, c, &u); err != nil {
+				return err
+			}
+		}
+		if again {
+			return nil
+		}
+		// Another program may have made an index since this one was opened.
+		tab, err := t.b.dialect.Inspect(ctx, c, l.name)
+		if err != nil || tab == nil {
+			return err
+		}
+		in := &initializer{Backend: t.b, table: l.name, schema: l.schema, objects: true}
+		now, err := in.layout(tab)
+		if err == nil {
+			err = in.readStores(ctx, c, now)
+		}
+		if err != nil {
+			return err
+		}
+		t.uniques = l.findUniques(tab, now.catalog)
+	}
+}
+
+// indexes returns the unique indexes of the objects, as far as they are known.
+func (t *batch) indexes() []unique {
+	if t.uniques != nil {
+		return t.uniques
+	}
+	return t.tables.objects.uniques
+}
+
+// A taker is a mutation by what it makes of a unique index.
+type taker struct {
+	at     int // of the mutations
+	values []any
+}
+
+// clashIn is clash in one index.
+func (t *batch) clashIn(ctx context.Context, c *conn, u *unique) error {
+	takers := make(map[string]taker)
+	var order []string
+	moved := make(map[driver.ID]bool) // records that the batch removes, or gives values
+	for i := range t.ms {
+		m := &t.ms[i]
+		if m.Namespace != driver.Objects || m.Op == driver.Check || m.Stray != "" {
+			continue
+		}
+		moved[m.Rec.ID] = true
+		if m.Op == driver.Delete || m.Op == driver.Withdraw {
+			continue
+		}
+		vs, ok, err := t.tables.objects.values(m, u, func() (map[string]any, error) { return t.before(ctx, c, m, u) })
+		if err != nil {
+			return err
+		}
+		key, ok := keyOf(vs, ok)
+		if !ok {
+			continue
+		}
+		if other, taken := takers[key]; taken {
+			return u.clash(m.Rec.ID, t.ms[other.at].Rec.ID)
+		}
+		takers[key] = taker{i, vs}
+		order = append(order, key)
+	}
+	holders, err := t.holders(ctx, c, u, takers, order)
+	if err != nil {
+		return err
+	}
+	for _, key := range order {
+		if holder, ok := holders[key]; ok && !moved[holder] {
+			return u.clash(t.ms[takers[key].at].Rec.ID, holder)
+		}
+	}
+	return nil
+}
+
+func keyOf(vs []any, ok bool) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	return driver.IndexKey(vs)
+}
+
+func (u *unique) clash(id, holder driver.ID) error {
+	return &driver.RecordError{ID: id, Err: &driver.UniqueError{Columns: u.names(), Holder: holder}}
+}
+
+// before returns the values of the columns of an index that a mutation leaves alone: those of the
+// stored form, or of the row as it is. Without a row all are NULL.
+func (t *batch) before(ctx context.Context, c *conn, m *driver.Mutation, u *unique) (map[string]any, error) {
+	l := t.tables.objects
+	raw := make(map[string]any)
+	if m.Op == driver.Restore {
+		row, err := driver.DecodeRow(m.Rec.Data)
+		if err != nil {
+			return nil, &driver.RecordError{ID: m.Rec.ID, Err: fmt.Errorf("%w: %w", driver.ErrCorrupt, err)}
+		}
+		for _, v := range row {
+			raw[strings.ToLower(v.Name)] = v.Value
+		}
+	} else if key, ok := l.key(m.Rec.ID); ok {
+		cells, dest := make([]cell, len(u.columns)), make([]any, len(u.columns))
+		for i := range cells {
+			dest[i] = &cells[i]
+		}
+		if _, err := c.one(ctx, "SELECT "+u.list()+" FROM "+l.table+" WHERE "+l.id.expr+" = ?", []any{key}, dest...); err != nil {
+			return nil, err
+		}
+		for i := range cells {
+			raw[strings.ToLower(u.columns[i].name)] = cells[i].v
+		}
+	}
+	values := make(map[string]any, len(u.columns))
+	for _, c := range u.columns {
+		v, err := fromSQL(c.kind, raw[strings.ToLower(c.name)])
+		if c.kind != 0 && err == nil {
+			values[c.name] = v
+		}
+	}
+	return values, nil
+}
+
+// list returns the columns, as a SELECT has them.
+func (u *unique) list() string {
+	quoted := make([]string, len(u.columns))
+	for i, c := range u.columns {
+		quoted[i] = c.quoted
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// Lookups of holders ask for so many at once.
+const (
+	holdersOfOne  = 64 // values, or as many columns
+	holdersOfMany = 16
+)
+
+// holders returns the records that have the keys in an index, by key.
+func (t *batch) holders(ctx context.Context, c *conn, u *unique, takers map[string]taker, order []string) (map[string]driver.ID, error) {
+	l := t.tables.objects
+	found := make(map[string]driver.ID)
+	most := holdersOfOne
+	if len(u.columns) > 1 {
+		most = holdersOfMany
+	}
+	cells, dest := make([]cell, len(u.columns)+1), make([]any, len(u.columns)+1)
+	for i := range cells {
+		dest[i] = &cells[i]
+	}
+	one := make([]string, len(u.columns))
+	for i, c := range u.columns {
+		one[i] = c.quoted + " = ?"
+	}
+	condition := "(" + strings.Join(one, " AND ") + ")"
+	for chunk := range slices.Chunk(order, most) {
+		n := 1 // few texts, so that prepared statements do
+		if len(chunk) > 1 {
+			n = most
+		}
+		var args []any
+		for i := range n {
+			for _, v := range takers[chunk[min(i, len(chunk)-1)]].values {
+				args = append(args, toSQL(v))
+			}
+		}
+		text := "SELECT " + l.id.quoted + ", " + u.list() + " FROM " + l.table + " WHERE " + condition + strings.Repeat(" OR "+condition, n-1)
+		err := c.query(ctx, text, args, dest, func() error {
+			vs := make([]any, len(u.columns))
+			for i, col := range u.columns {
+				var err error
+				if vs[i], err = fromSQL(col.kind, cells[i+1].v); err != nil {
+					return nil //nolint:nilerr // a value of another kind is nobody's
+				}
+			}
+			id, err := l.idOf(&cells[0])
+			if key, ok := driver.IndexKey(vs); ok {
+				found[key] = id
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// violated returns the error of a batch that a unique index has refused, where nobody is found who
+// has the values any more; nil: err is about no such index.
+func (t *batch) violated(err error) error {
+	l := t.tables.objects
+	for _, u := range t.indexes() {
+		text := make([]string, len(u.columns))
+		for k, c := range u.columns {
+			text[k] = l.name + "." + c.name // as SQLite names an index
+		}
+		said := err.Error()
+		if strings.Contains(said, u.name) || strings.Contains(said, "UNIQUE constraint failed: "+strings.Join(text, ", ")+" (") {
+			at := 0
+			if len(t.at) > 0 {
+				at = t.at[0]
+			}
+			return u.clash(t.ms[at].Rec.ID, "")
+		}
+	}
+	return nil
+}
+
+// parked is the order of the mutations of a batch that has met a unique index and yet may be right: it
+// removes what goes, and gives what changes its values other ones first, that nobody has. What is
+// left to be made follows. All in the order of IDs, so that writers do not deadlock.
+func (t *batch) parked(ctx context.Context, c *conn) (left []int, err error) {
+	for _, i := range t.order {
+		m := &t.ms[i]
+		switch {
+		case m.Op == driver.Delete || m.Op == driver.Withdraw:
+			t.at = []int{i}
+			if err := t.mutate(ctx, c, t.at); err != nil {
+				return nil, err
+			}
+			continue
+		case m.Namespace == driver.Objects && t.keys[i] != nil:
+			if err := t.park(ctx, c, i); err != nil {
+				return nil, err
+			}
+		}
+		left = append(left, i)
+	}
+	return left, nil
+}
+
+// park takes the record of mutation i out of the unique indexes whose columns the mutation is about
+// to change.
+func (t *batch) park(ctx context.Context, c *conn, i int) error {
+	l, m := t.layout(i), &t.ms[i]
+	if m.Op == driver.Create {
+		return nil
+	}
+	var set []string
+	var args []any
+	seen := make(map[*column]bool)
+	for _, u := range t.indexes() {
+		at := slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) && c.col.field >= 0 })
+		if at < 0 {
+			at = slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) })
+		}
+		if at < 0 || seen[u.columns[at].col] {
+			continue
+		}
+		col := u.columns[at].col
+		seen[col] = true
+		set = append(set, col.quoted+" = ?")
+		switch {
+		case col.field >= 0:
+			args = append(args, nil)
+		case col.kind == driver.Text:
+			args = append(args, rand.Text())
+		default:
+			args = append(args, -mrand.Int64N(1<<62))
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	_, err := c.exec(ctx, "UPDATE "+l.table+" SET "+strings.Join(set, ", ")+" WHERE "+l.id.expr+" = ?", append(args, t.keys[i])...)
+	return err
+}
+
+// unchanged reports whether no unique index has other values of a record than before.
+func (l *layout) unchanged(was, is *driver.Record) bool {
+	for i := range l.uniques {
+		for k := range l.uniques[i].columns {
+			c := l.uniques[i].columns[k].col
+			if c == nil || c == l.created || c == l.revision {
+				continue
+			}
+			a, b := l.given(&driver.Mutation{Rec: *was}, c), l.given(&driver.Mutation{Rec: *is}, c)
+			if hashable(toSQL(a)) != hashable(toSQL(b)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// guard calls write, which stores an edited record. Where a unique index refuses it, guard undoes it
+// and returns the error to tell Claiming.Refused.
+func (cl *claiming) guard(ctx context.Context, c *conn, m *driver.Mutation, write func() error) (refused, err error) {
+	if err := run(c.short(ctx), c, "SAVEPOINT edit"); err != nil {
+		return nil, err
+	}
+	err = write()
+	if err == nil {
+		return nil, run(c.short(ctx), c, "RELEASE SAVEPOINT edit")
+	}
+	if cl.b.classify(err) != Unique {
+		return nil, err
+	}
+	if undone := run(c.short(ctx), c, "ROLLBACK TO SAVEPOINT edit", "RELEASE SAVEPOINT edit"); undone != nil {
+		return nil, errors.Join(err, undone)
+	}
+	t := &batch{b: cl.b, tables: &tables{objects: cl.l}, ms: []driver.Mutation{*m}}
+	refused = t.clash(ctx, c)
+	if refused == nil {
+		refused = t.violated(err)
+	}
+	re, ok := errors.AsType[*driver.RecordError](refused)
+	if !ok || !errors.Is(refused, driver.ErrUnique) {
+		return nil, errors.Join(err, refused)
+	}
+	return re.Err, nil
+}
