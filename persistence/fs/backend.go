@@ -62,6 +62,7 @@ type Backend struct {
 	touched uint64 // how often this Backend has raised the generation
 	// Of the meta file, when the columns, and when the identity alone, were last found to be right.
 	checked, identified os.FileInfo
+	uniques             []driver.Index // the unique indexes of the meta file that was seen last
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // those that run; Add under mu

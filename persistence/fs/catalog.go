@@ -58,6 +58,9 @@ func (b *Backend) ForeignWrites(ctx context.Context) (uint64, bool, error) {
 // AddColumnSet writes the meta file anew, unless it has the set.
 func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int64, err error) {
 	err = b.changeCatalog(ctx, func(l *lock, m *meta) error {
+		if m.catalog == nil {
+			return fmt.Errorf("directory %s has no record of extra columns: %w", b.path, driver.ErrNotFound)
+		}
 		var changed bool
 		if n, changed = m.catalog.AddSet(set); !changed {
 			return nil
@@ -105,8 +108,8 @@ func (b *Backend) changeCatalog(ctx context.Context, fn func(*lock, *meta) error
 	if err != nil {
 		return err
 	}
-	if m == nil || m.catalog == nil {
-		return fmt.Errorf("directory %s has no record of extra columns: %w", b.path, driver.ErrNotFound)
+	if m == nil {
+		return fmt.Errorf("directory %s has no %s: %w", b.path, metaName, driver.ErrNotFound)
 	}
 	return fn(l, m)
 }
@@ -194,7 +197,8 @@ func (l *lock) checkColumns(s *schema) error {
 	return l.checkMeta(&l.b.checked, s)
 }
 
-// checkMeta checks identity and columns, unless the meta file is still the one that was seen.
+// checkMeta checks identity and columns, and learns which unique indexes there are, unless the meta
+// file is still the one that was seen.
 func (l *lock) checkMeta(seen *os.FileInfo, s *schema) error {
 	info, err := l.root.Lstat(metaName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -219,6 +223,7 @@ func (l *lock) checkMeta(seen *os.FileInfo, s *schema) error {
 		}
 	}
 	*seen = info
+	l.noteUniques(m.catalog)
 	return nil
 }
 
@@ -263,4 +268,13 @@ func (b *Backend) recordSet(ctx context.Context, ns driver.Namespace, s *schema)
 	}
 	b.setSchema(ns, &recorded)
 	return nil
+}
+
+// noteUniques notes which unique indexes there are.
+func (l *lock) noteUniques(catalog *driver.Catalog) {
+	xs := catalog.UniqueIndexes()
+	if !slices.EqualFunc(xs, l.b.uniques, driver.Index.SameColumns) {
+		l.discardTable() // it is not of these
+		l.b.uniques = xs
+	}
 }

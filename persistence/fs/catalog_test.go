@@ -127,12 +127,12 @@ func TestAMetaFileOfANewerVersionIsNotDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	copy(m, "\xa7brinem3")
+	copy(m, "\xa7brinem4")
 	m = m[:len(m)-frame.Uint32Len]
 	m = frame.AppendUint32(m, frame.Checksum(m))
 	write()
 	if _, err := openWith(t.Context(), dir, numbered(driver.Int), driver.OpenOptions{}); !errors.Is(err, errors.ErrUnsupported) ||
-		errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "format 3") || !strings.Contains(err.Error(), "2") {
+		errors.Is(err, driver.ErrCorrupt) || !strings.Contains(err.Error(), "format 4") || !strings.Contains(err.Error(), "up to 3") {
 		t.Errorf("a newer version: %v", err)
 	}
 	m[len(m)-1] ^= 1

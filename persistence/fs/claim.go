@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -65,6 +66,9 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 		return nil, err
 	}
 	defer l.release()
+	if err := l.checkColumns(s[driver.Objects]); err != nil {
+		return nil, err
+	}
 	x, err := l.sync(ctx, s[driver.Objects])
 	if err != nil {
 		return nil, readOnly(err)
@@ -87,7 +91,8 @@ type claimer struct {
 	driver.Claiming
 	now     time.Time
 	changes []change
-	claimed []driver.Record // what the changes come down to, for the caller
+	made    map[string]*change // changes by the names of their files
+	claimed []driver.Record    // what the changes come down to, for the caller
 }
 
 // collect finds what to claim.
@@ -104,7 +109,7 @@ func (cl *claimer) collect(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := cl.take(found[i].Name); err != nil {
+			if err := cl.take(ctx, found[i].Name); err != nil {
 				return err
 			}
 		}
@@ -117,7 +122,7 @@ func (cl *claimer) collect(ctx context.Context) error {
 }
 
 // take claims one record if its file says that it may.
-func (cl *claimer) take(name string) error {
+func (cl *claimer) take(ctx context.Context, name string) error {
 	h, data, err := cl.readRecord(name)
 	rec := h.record()
 	if err == nil {
@@ -142,9 +147,13 @@ func (cl *claimer) take(name string) error {
 		if !cl.accepts(&rec) {
 			return nil
 		}
+		before := h
 		h.typ, h.state, h.modified = rec.Type, rec.State, rec.Modified
 		h.fields = cl.index.schema.merge(rec.Fields, h.fields)
 		h.size, data = int64(len(rec.Data)), rec.Data
+		if refused, err := cl.refuses(ctx, name, &before, &h); refused || err != nil {
+			return err
+		}
 	}
 	h.revision++
 	h.claim = driver.Claim{Owner: cl.Owner, Until: cl.now.Add(cl.Lease).Truncate(time.Microsecond), Token: h.revision}
@@ -157,8 +166,35 @@ func (cl *claimer) take(name string) error {
 	if cl.Parts&driver.Data != 0 {
 		claimed.Data = data
 	}
-	cl.changes, cl.claimed = append(cl.changes, change{file: file{cl.folder, name}, header: h, data: data}), append(cl.claimed, claimed)
+	c := change{file: file{cl.folder, name}, header: h, data: data}
+	cl.changes, cl.claimed = append(cl.changes, c), append(cl.claimed, claimed)
+	if len(cl.b.uniques) > 0 {
+		if cl.made == nil {
+			cl.made = make(map[string]*change)
+		}
+		cl.made[name] = &c
+	}
 	return nil
+}
+
+// refuses reports whether a unique index keeps a record from being edited.
+func (cl *claimer) refuses(ctx context.Context, name string, before, after *header) (bool, error) {
+	if !slices.ContainsFunc(cl.b.uniques, func(x driver.Index) bool {
+		old, had := before.key(x)
+		key, has := after.key(x)
+		return has && (!had || old != key)
+	}) {
+		return false, nil
+	}
+	j := judge{lock: cl.lock, before: func(f file) *change { return cl.made[f.name] }}
+	err := j.unique(ctx, []change{{file: file{cl.folder, name}, header: *after}})
+	if re, ok := errors.AsType[*driver.RecordError](err); ok && errors.Is(err, driver.ErrUnique) {
+		if cl.Refused != nil {
+			cl.Refused(re.ID, re.Err)
+		}
+		return true, nil
+	}
+	return false, err
 }
 
 // accepts has a record edited. Why Edit refuses one is its own affair.

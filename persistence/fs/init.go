@@ -110,6 +110,9 @@ func (b *Backend) initFolder(ctx context.Context, ns driver.Namespace, s driver.
 	if m != nil {
 		catalog = m.catalog
 	}
+	if ns == driver.Objects {
+		l.noteUniques(catalog) // so that the table is kept from the first call on
+	}
 	return m, newSchema(s, m.lacks(s), catalog), nil
 }
 

@@ -44,6 +44,8 @@ type lock struct {
 	// listed is where the list of changes ends after what was last added to it, if the index knows
 	// all that stands before that; else 0.
 	listed int64
+
+	table *uniqueTable // of the unique indexes, once it is open: of this state of the directory
 }
 
 // shared takes the lock for reading, after finishing what a crashed writer had begun.
@@ -98,6 +100,9 @@ func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finishing the commit of a writer that crashed: %w", readOnly(err))
+	}
+	if err := l.openTable(); err != nil {
+		return nil, err
 	}
 	whole = true
 	return l, nil
@@ -205,6 +210,7 @@ func (b *Backend) relock(ctx context.Context, d *directory) error {
 
 // release lets go of the lock.
 func (l *lock) release() {
+	l.closeTable()
 	defer l.b.queue.release(l.exclusive)
 	if l.h.gate == nil {
 		l.h.close()

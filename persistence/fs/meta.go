@@ -68,7 +68,7 @@ func (m *meta) first() bool {
 	if m.catalog == nil {
 		return true
 	}
-	return len(m.dropping) == 0 && len(m.catalog.Sets) == 0 && m.catalog.Unknown &&
+	return len(m.dropping) == 0 && len(m.catalog.Indexes) == 0 && len(m.catalog.Sets) == 0 && m.catalog.Unknown &&
 		!slices.ContainsFunc(m.catalog.Columns, func(c driver.Column) bool { return c.Types != nil || c.Indexed })
 }
 
@@ -81,7 +81,11 @@ func (m *meta) frame(e *frame.Encoder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Frame(metaMark2, func(e *frame.Encoder) { m.encode(e, 2, catalog) })
+	mark := metaMark2
+	if len(m.catalog.Indexes) > 0 {
+		mark = metaMark3
+	}
+	return e.Frame(mark, func(e *frame.Encoder) { m.encode(e, 2, catalog) })
 }
 
 func (m *meta) encode(e *frame.Encoder, version int, catalog string) {
@@ -121,8 +125,10 @@ func (m *meta) encodeKinds(e *frame.Encoder) {
 
 func decodeMeta(b []byte) (*meta, error) {
 	mark := metaMark
-	if bytes.HasPrefix(b, []byte(metaMark2)) {
-		mark = metaMark2
+	for _, later := range []string{metaMark2, metaMark3} {
+		if bytes.HasPrefix(b, []byte(later)) {
+			mark = later
+		}
 	}
 	body, err := frame.Open(mark, b)
 	if err != nil {
@@ -220,7 +226,7 @@ func (f *folder) readMeta() (*meta, error) {
 		return nil, err
 	}
 	if v := newerMeta(b); v != 0 {
-		return nil, fmt.Errorf("%w: %s in %s has format %c, made by a newer version: this one knows up to 2",
+		return nil, fmt.Errorf("%w: %s in %s has format %c, made by a newer version: this one knows up to 3",
 			errors.ErrUnsupported, metaName, f.path, v)
 	}
 	m, err := decodeMeta(b)
@@ -237,7 +243,7 @@ func newerMeta(b []byte) byte {
 		return 0
 	}
 	v := b[frame.MarkLen-1]
-	if v <= metaMark2[len(metaMark2)-1] || v > '9' {
+	if v <= metaMark3[len(metaMark3)-1] || v > '9' {
 		return 0
 	}
 	if _, err := frame.Open(string(b[:frame.MarkLen]), b); err != nil {

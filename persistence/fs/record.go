@@ -14,12 +14,14 @@ import (
 )
 
 // The marks: the kind of the file and the version of its format. Version 2 is written where there
-// is a catalog of the extra columns, or the number of a set of them.
+// is a catalog of the extra columns, or the number of a set of them, and version 3 of the meta file
+// where there are indexes in the catalog: a program that does not know of them would write past them.
 const (
 	recordMark  = "\xa7brine/1"
 	recordMark2 = "\xa7brine/2"
 	metaMark    = "\xa7brinem1"
 	metaMark2   = "\xa7brinem2"
+	metaMark3   = "\xa7brinem3"
 	commitMark  = "\xa7brinec1"
 )
 

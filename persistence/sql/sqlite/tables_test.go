@@ -160,7 +160,7 @@ func TestTablesThatDoNotFitAreRefused(t *testing.T) {
 		"no column for the data":               {"CREATE TABLE store (id INTEGER PRIMARY KEY, state TEXT)", true, `"data"`},
 		"data that is computed":                {"CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB AS (x'00'), state TEXT)", true, `"data"`},
 		"a view":                               {"CREATE VIEW store AS SELECT 1 AS id, x'' AS data, '' AS state", true, "view"},
-		"a format of the future":               {"CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB, state TEXT); CREATE TABLE brine_stores (name TEXT PRIMARY KEY, identity TEXT, next BIGINT, format BIGINT); INSERT INTO brine_stores VALUES ('store', 'x', 0, 3)", true, "newer"},
+		"a format of the future":               {"CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB, state TEXT); CREATE TABLE brine_stores (name TEXT PRIMARY KEY, identity TEXT, next BIGINT, format BIGINT); INSERT INTO brine_stores VALUES ('store', 'x', 0, 4)", true, "newer"},
 		"text that is kept as UTF-16":          {"PRAGMA encoding = 'UTF-16le'; CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB, state TEXT)", true, "UTF-8"},
 		"a column of the schema that computes": {"CREATE TABLE store (id INTEGER PRIMARY KEY, data BLOB, state TEXT, size BIGINT AS (1))", true, `"size"`},
 	}

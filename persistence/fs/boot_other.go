@@ -1,0 +1,6 @@
+//go:build !linux && !darwin
+
+package fs
+
+// bootID returns "": it is not known whether the machine was started anew.
+func bootID() string { return "" }
