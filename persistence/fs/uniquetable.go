@@ -104,6 +104,9 @@ func (l *lock) closeTable() {
 	if err != nil || !known || now == t.Stamp() && t.sealed == t.Len() {
 		return // if nothing is noted, it is made anew
 	}
+	if l.b.step("seal") != nil {
+		return
+	}
 	if err := t.Seal(now); err != nil && l.b.told.First("unique table") {
 		l.b.log.Warn("the table of unique values could not be written, and is made anew", "directory", l.b.path, "error", err)
 	}
