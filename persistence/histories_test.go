@@ -44,6 +44,10 @@ var entryFields = []extrafields.Field{
 	extrafields.Of("score", func(e *Entry) float64 { return e.Score }),
 }
 
+var entryIndexes = []persistence.Index{
+	{Columns: []string{"state", "prio"}}, {Columns: []string{"host", "state"}, Unique: true},
+}
+
 // A world is what a history runs on: a store, or the model. Each operation returns everything
 // that a caller can observe.
 type world interface {
@@ -52,6 +56,8 @@ type world interface {
 	replace(ctx context.Context, id persistence.ID, v Values) string
 	// change loads an object, changes and saves it, and then saves a copy that was loaded before.
 	change(ctx context.Context, id persistence.ID, by int64) string
+	// exchange gives each of two objects the values of the other, in one save.
+	exchange(ctx context.Context, a, b persistence.ID) string
 	remove(ctx context.Context, ids ...persistence.ID) string
 	load(ctx context.Context, id persistence.ID) string
 	list(ctx context.Context, q *query) string
@@ -111,7 +117,7 @@ func conds(list []condition) (out []persistence.Cond) {
 
 // outcome returns what can be observed of a call: the kind of its error, or its result.
 func outcome(err error, result ...any) string {
-	for _, target := range []error{persistence.ErrNotFound, persistence.ErrExists, persistence.ErrConflict, persistence.ErrInvalidID} {
+	for _, target := range []error{persistence.ErrNotFound, persistence.ErrUnique, persistence.ErrExists, persistence.ErrConflict, persistence.ErrInvalidID} {
 		if errors.Is(err, target) {
 			return target.Error()
 		}
@@ -161,6 +167,17 @@ func (w stored) change(ctx context.Context, id persistence.ID, by int64) string 
 	stale.Prio -= by
 	_, second := w.s.Save(ctx, stale)
 	return outcome(first) + ", then " + outcome(second)
+}
+
+func (w stored) exchange(ctx context.Context, a, b persistence.ID) string {
+	objs, err := w.s.LoadAll(ctx, a, b)
+	if err != nil {
+		return outcome(err)
+	}
+	x, y := objs[0].(*Entry), objs[1].(*Entry)
+	x.Values, y.Values = y.Values, x.Values
+	_, err = w.s.SaveAll(ctx, x, y)
+	return outcome(err)
 }
 
 func (w stored) remove(ctx context.Context, ids ...persistence.ID) string {
@@ -244,7 +261,27 @@ func (m *model) insert(_ context.Context, id persistence.ID, v Values) string {
 	if _, there := m.entries[id]; there {
 		return outcome(persistence.ErrExists)
 	}
+	return m.store(id, v)
+}
+
+// store stores the values, unless another entry has the same in the unique index.
+func (m *model) store(id persistence.ID, v Values) string {
+	for other, w := range m.entries {
+		if other != id && v.Host != "" && v.Host == w.Host && v.State == w.State {
+			return outcome(persistence.ErrUnique)
+		}
+	}
 	m.entries[id] = v
+	return outcome(nil)
+}
+
+func (m *model) exchange(_ context.Context, a, b persistence.ID) string {
+	x, there := m.entries[a]
+	y, too := m.entries[b]
+	if !there || !too {
+		return outcome(persistence.ErrNotFound)
+	}
+	m.entries[a], m.entries[b] = y, x
 	return outcome(nil)
 }
 
@@ -252,8 +289,7 @@ func (m *model) replace(_ context.Context, id persistence.ID, v Values) string {
 	if _, there := m.entries[id]; !there {
 		return outcome(persistence.ErrNotFound)
 	}
-	m.entries[id] = v
-	return outcome(nil)
+	return m.store(id, v)
 }
 
 func (m *model) change(_ context.Context, id persistence.ID, by int64) string {
@@ -551,7 +587,7 @@ var (
 func step(t *rapid.T) (string, func(context.Context, world) string) {
 	id, v, by := someID.Draw(t, "id"), someValues.Draw(t, "values"), rapid.Int64Range(0, 2).Draw(t, "by")
 	switch op := rapid.SampledFrom([]string{
-		"insert", "insert", "insert", "replace", "change", "remove", "load", "list", "list", "count", "update", "clear", "kv", "kv", "kv",
+		"insert", "insert", "insert", "replace", "change", "exchange", "remove", "load", "list", "list", "count", "update", "clear", "kv", "kv", "kv",
 	}).Draw(t, "operation"); op {
 	case "insert":
 		return fmt.Sprint(op, " ", id, " ", v), func(ctx context.Context, w world) string { return w.insert(ctx, id, v) }
@@ -559,6 +595,9 @@ func step(t *rapid.T) (string, func(context.Context, world) string) {
 		return fmt.Sprint(op, " ", id, " ", v), func(ctx context.Context, w world) string { return w.replace(ctx, id, v) }
 	case "change":
 		return fmt.Sprint(op, " ", id, " ", by), func(ctx context.Context, w world) string { return w.change(ctx, id, by) }
+	case "exchange":
+		ids := rapid.SliceOfNDistinct(someID, 2, 2, rapid.ID).Draw(t, "ids")
+		return fmt.Sprint(op, " ", ids), func(ctx context.Context, w world) string { return w.exchange(ctx, ids[0], ids[1]) }
 	case "remove":
 		ids := rapid.SliceOfNDistinct(someID, 1, 2, rapid.ID).Draw(t, "ids")
 		return fmt.Sprint(op, " ", ids), func(ctx context.Context, w world) string { return w.remove(ctx, ids...) }
@@ -600,7 +639,7 @@ func TestHistoriesAreTheSameEverywhere(t *testing.T) {
 			there = true
 		})
 		if there {
-			worlds[name] = stored{open(t, storeURL(t, name), &persistence.Options{IDs: textIDs, ExtraFields: entryFields})}
+			worlds[name] = stored{open(t, storeURL(t, name), &persistence.Options{IDs: textIDs, ExtraFields: entryFields, Indexes: entryIndexes})}
 		}
 	}
 	histories := 1
