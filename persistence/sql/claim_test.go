@@ -466,7 +466,10 @@ func explain(t *testing.T, db *stdsql.DB, text string, args []any) string {
 		if err := rows.Scan(dest...); err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range row {
+		for i, v := range row {
+			if columns[i] == "possible_keys" {
+				continue // what is taken is in another column
+			}
 			if b, ok := v.([]byte); ok {
 				v = string(b)
 			}

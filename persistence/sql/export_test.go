@@ -61,3 +61,13 @@ func Forget(b driver.Backend) {
 		p.mu.Unlock()
 	}
 }
+
+// LimitedStatements returns the statements that Scan would run for a query with its limit.
+func LimitedStatements(b driver.Backend, q *driver.Query) (texts []string, args [][]any, err error) {
+	be := b.(*Backend)
+	sh, err := be.tables.objects.selects(q, q.Limit, false)
+	for _, st := range sh.statements {
+		texts, args = append(texts, sqlx.Rebind(be.traits.BindType, st.text)), append(args, st.args)
+	}
+	return texts, args, err
+}

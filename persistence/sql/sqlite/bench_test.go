@@ -52,12 +52,13 @@ func newBench(b *testing.B) (driver.Backend, *sqlbench.Hand) {
 	return store, hand
 }
 
-func BenchmarkCreateOne(b *testing.B)   { sqlbench.CreateOne(b, bench) }
-func BenchmarkUpdateOne(b *testing.B)   { sqlbench.UpdateOne(b, bench) }
-func BenchmarkCreate10000(b *testing.B) { sqlbench.Create10000(b, bench) }
-func BenchmarkGetOne(b *testing.B)      { sqlbench.GetOne(b, bench) }
-func BenchmarkGet10000(b *testing.B)    { sqlbench.Get10000(b, bench) }
-func BenchmarkClaim(b *testing.B)       { sqlbench.Claim(b, bench) }
+func BenchmarkCreateOne(b *testing.B)      { sqlbench.CreateOne(b, bench) }
+func BenchmarkUpdateOne(b *testing.B)      { sqlbench.UpdateOne(b, bench) }
+func BenchmarkCreate10000(b *testing.B)    { sqlbench.Create10000(b, bench) }
+func BenchmarkGetOne(b *testing.B)         { sqlbench.GetOne(b, bench) }
+func BenchmarkGet10000(b *testing.B)       { sqlbench.Get10000(b, bench) }
+func BenchmarkClaim(b *testing.B)          { sqlbench.Claim(b, bench) }
+func BenchmarkByStateInOrder(b *testing.B) { sqlbench.ByStateInOrder(b, bench) }
 
 func BenchmarkScan100000IDs(b *testing.B) {
 	store, hand := newBench(b)
