@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if client() {
+	if client() || racer() {
 		return
 	}
 	testserver.Main(m, func() {
