@@ -194,10 +194,10 @@ func (cl *claiming) segments(q *driver.Query, now clause) ([]segment, []*filter,
 }
 
 // preferIndex keeps planners from reading the records in the order of the key, those that do not
-// match too, as they do when they expect most records to match. Where a column equals a value, an
-// index on it serves in the order of the key too; written as a range of the column, in the order of
-// both, nothing else does. It returns that range, the beginning of the order, and the other
-// conditions.
+// match too, as they do when they expect most records to match. Where columns equal values, an index
+// on these, the more the better, serves in the order of the key too; with the last one written as a
+// range, in the order of it and the key, nothing else does. It returns that range, the beginning of
+// the order, and the other conditions.
 func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string, equal clause) {
 	desc := ""
 	for i, o := range q.Order {
@@ -208,19 +208,38 @@ func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string
 			desc = " DESC"
 		}
 	}
-	for i, c := range q.Where {
-		col := l.columns[c.Column]
-		single := c.Op == driver.Eq || c.Op == driver.In && len(c.Values) == 1
-		if !single || col == nil || !col.keyed || col == l.id || col.nullable && col.zero != nil {
-			continue
+	best, size := -1, 0
+	for _, names := range l.keyed {
+		if last := l.equals(q.Where, names); last >= 0 && len(names) > size {
+			best, size = last, len(names)
 		}
-		value, _ := l.bind(col, c.Values[0])
-		operand := "?"
-		if col.kind == driver.Text && l.traits.HiddenText != "" {
-			operand = l.traits.HiddenText
-		}
-		equal.add(col.expr+" >= "+operand+" AND "+col.expr+" <= "+operand, value, value)
-		return slices.Concat(q.Where[:i], q.Where[i+1:]), col.expr + desc + ", ", equal
 	}
-	return q.Where, "", clause{}
+	if best < 0 {
+		return q.Where, "", clause{}
+	}
+	c := &q.Where[best]
+	col := l.columns[c.Column]
+	value, _ := l.bind(col, c.Values[0])
+	operand := "?"
+	if col.kind == driver.Text && l.traits.HiddenText != "" {
+		operand = l.traits.HiddenText
+	}
+	equal.add(col.expr+" >= "+operand+" AND "+col.expr+" <= "+operand, value, value)
+	return slices.Concat(q.Where[:best], q.Where[best+1:]), col.expr + desc + ", ", equal
+}
+
+// equals returns the condition that the last of some columns equals a value, if all do; else -1.
+func (l *layout) equals(conds []driver.Cond, names []string) (last int) {
+	last = -1
+	for _, name := range names {
+		last = slices.IndexFunc(conds, func(c driver.Cond) bool {
+			col := l.columns[c.Column]
+			return strings.EqualFold(c.Column, name) && (c.Op == driver.Eq || c.Op == driver.In && len(c.Values) == 1) &&
+				col != nil && col != l.id && (!col.nullable || col.zero == nil)
+		})
+		if last < 0 {
+			return -1
+		}
+	}
+	return last
 }

@@ -24,7 +24,7 @@ func TestIndexesOfSeveralColumnsServe(t *testing.T) {
 		b := d.open(t, driver.Schema{IntegerIDs: true, Fields: fields}, driver.OpenOptions{Table: "store"})
 		xs := []driver.Index{
 			{Columns: []string{driver.ColState, "priority"}}, {Columns: []string{"host", "priority"}, Unique: true},
-			{Columns: []string{driver.ColState, driver.ColType, "due"}},
+			{Columns: []string{driver.ColState, driver.ColType, "due"}}, {Columns: []string{driver.ColType, driver.ColState}},
 		}
 		if err := b.(driver.Indexer).MakeIndexes(t.Context(), xs); err != nil {
 			t.Fatal(err)
@@ -82,13 +82,19 @@ func TestIndexesOfSeveralColumnsServe(t *testing.T) {
 				}
 			}
 		}
-		text, args, err := sql.ClaimStatement(b, &driver.Query{Where: []driver.Cond{state}, Order: priority},
-			driver.Claiming{Owner: "me", Lease: time.Minute, Limit: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if plan := explain(t, db, head+text, args); !strings.Contains(plan, "store_state_priority_") {
-			t.Errorf("a claim: %s\nis planned as %s", text, plan)
+		for index, q := range map[string]*driver.Query{
+			"store_state_priority_": {Where: []driver.Cond{state}, Order: priority},
+			"store_type_state_":     {Where: []driver.Cond{state, eq(driver.ColType, "Job")}},
+			"store_state_type_due_": {Where: []driver.Cond{state, eq(driver.ColType, "Job")}, Order: []driver.Order{{Column: "due"}}},
+			"store_state_":          {Where: []driver.Cond{state}},
+		} {
+			text, args, err := sql.ClaimStatement(b, q, driver.Claiming{Owner: "me", Lease: time.Minute, Limit: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan := explain(t, db, head+text, args); !strings.Contains(plan, index) {
+				t.Errorf("a claim: %s\nis planned as %s", text, plan)
+			}
 		}
 	})
 }

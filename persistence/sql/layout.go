@@ -79,6 +79,7 @@ type layout struct {
 	catalog       *driver.Catalog
 	storedCatalog string
 	uniques       []unique       // that the table had
+	keyed         [][]string     // the columns of indexes whose order ends with the ID
 	lost          []driver.Index // of the catalog: someone has dropped them by hand
 	hasCatalog    bool           // the engine's own table has a column for it
 	fills         int64          // the number of the set of columns that this handle fills
@@ -152,6 +153,17 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 	}
 	if err := l.check(tab); err != nil {
 		return nil, err
+	}
+	for _, x := range tab.Indexes {
+		names := x.Columns
+		if n := len(names); n > 1 && strings.EqualFold(names[n-1], driver.ColID) {
+			names = names[:n-1]
+		} else if !t.keyInIndexes(s) {
+			continue
+		}
+		if !x.Partial {
+			l.keyed = append(l.keyed, names)
+		}
 	}
 	l.statements()
 	return l, nil
