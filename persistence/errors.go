@@ -18,10 +18,10 @@ var (
 	ErrNotFound = driver.ErrNotFound
 	// ErrExists: a record with the ID already exists.
 	ErrExists = driver.ErrExists
-	// ErrUnique: another record has values that a unique index allows once. Nothing was written, and
-	// saving the object again unchanged fails again. errors.As to a [*UniqueError] tells the columns
-	// and who has the values; the [Error] has the ID of a record of the save, which a new object has
-	// not got.
+	// ErrUnique: another record has values that a unique index allows once. Nothing was written,
+	// and saving the object again unchanged fails again. errors.As to a [*UniqueError] tells the
+	// columns and who has the values; the [Error] has the ID of a record of the save, which a new
+	// object has not got.
 	ErrUnique = driver.ErrUnique
 	// ErrConflict: the record was changed or removed since the object was loaded or
 	// saved. Nothing was written. Load it again and repeat the change.

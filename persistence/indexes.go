@@ -15,12 +15,12 @@ import (
 // that a query may name, but for the ID. A query with conditions Eq on the first ones, in the order
 // of those that follow, reads no more records than it gives.
 //
-// Options.Indexes are made when a store is opened, and kept from then on by every program that opens
-// it, until [Store.DropIndex]. A text of an extra field in an index has at most 255 characters, and
-// bytes are at most 255: a longer value is a failing extractor. An index has at most 16 columns and
-// 2,600 bytes, for which a text counts 4 bytes for each character that it may have, and all values
-// but texts and bytes 8. A store has at most 48, those of indexed extra fields included. More than
-// that, or an index over records with longer values, is refused at opening.
+// Options.Indexes are made when a store is opened, and kept from then on by every program that
+// opens it, until [Store.DropIndex]. A text of an extra field in an index has at most 255
+// characters, and bytes are at most 255: a longer value is a failing extractor. An index has at
+// most 16 columns and 2,600 bytes, for which a text counts 4 bytes for each character that it may
+// have, and all values but texts and bytes 8. A store has at most 48, those of indexed extra fields
+// included. More than that, or an index over records with longer values, is refused at opening.
 //
 // If Unique is set, no two records have the same values in all the columns, where NULL equals
 // nothing. A write that would make it so is ErrUnique: see [UniqueError]. It is judged when the
@@ -36,11 +36,11 @@ type Index = driver.Index
 type UniqueError = driver.UniqueError
 
 // DropIndex removes an index that the store has, whoever declared it: the values, and programs that
-// declare it, stay. A program that declares it makes it again when it opens the store. An index of an
-// indexed extra field is one over a single column; DropField removes all that have the column.
+// declare it, stay. A program that declares it makes it again when it opens the store. An index of
+// an indexed extra field is one over a single column; DropField removes all that have the column.
 //
-// It returns ErrNotFound if Brine has not recorded such an index: those made by hand are left alone.
-// With NoCreate it is errors.ErrUnsupported.
+// It returns ErrNotFound if Brine has not recorded such an index: those made by hand are left
+// alone. With NoCreate it is errors.ErrUnsupported.
 func (s *Store) DropIndex(ctx context.Context, x Index) error {
 	err := s.call(ctx, func(b driver.Backend) error {
 		k, ok := b.(driver.Indexer)

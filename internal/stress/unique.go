@@ -27,9 +27,9 @@ func OpenKeyed(ctx context.Context, url string) (*persistence.Store, error) {
 	})
 }
 
-// Race saves an object for each of the keys from 0 on, in an order of its own, and then again. Every
-// second racer saves some at once. It returns how many it has stored. Whatever is not stored must be
-// ErrUnique, naming a holder that has the key.
+// Race saves an object for each of the keys from 0 on, in an order of its own, and then again.
+// Every second racer saves some at once. It returns how many it has stored. Whatever is not stored
+// must be ErrUnique, naming a holder that has the key.
 func Race(ctx context.Context, s *persistence.Store, racer, keys int) (won int, err error) {
 	rnd := rand.New(rand.NewPCG(uint64(racer), 1))
 	for range 2 {

@@ -51,8 +51,8 @@ func racer() bool {
 }
 
 // TestEachKeyIsStoredOnce has processes insert the same keys, each twice: every key is stored once,
-// and every loser is told who has it. BRINE_LONG=1: eight processes, 10,000 keys, and the nodes of a
-// Galera cluster.
+// and every loser is told who has it. BRINE_LONG=1: eight processes, 10,000 keys, and the nodes of
+// a Galera cluster.
 func TestEachKeyIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	keys := 200

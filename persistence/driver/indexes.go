@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of the indexes of a store. MySQL's keys have room for not many more bytes, and PostgreSQL's
-// for the ID besides them.
+// Limits of the indexes of a store. MySQL's keys have room for not many more bytes, and
+// PostgreSQL's for the ID besides them.
 const (
 	MaxIndexes      = 48   // with those of indexed extra fields
 	MaxIndexColumns = 16   // of one index
@@ -69,8 +69,8 @@ func quotedList(names []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// SameColumns reports whether two indexes have the same columns, in the same order. Letter case does
-// not count.
+// SameColumns reports whether two indexes have the same columns, in the same order. Letter case
+// does not count.
 func (x Index) SameColumns(y Index) bool {
 	return slices.EqualFunc(x.Columns, y.Columns, strings.EqualFold)
 }
@@ -210,8 +210,8 @@ func FitsIndex(v any) bool {
 	return true
 }
 
-// IndexKey returns the values of a unique index in one text, such that equal texts are equal values;
-// false: one of them is NULL. It is for backends that keep such indexes themselves.
+// IndexKey returns the values of a unique index in one text, such that equal texts are equal
+// values; false: one of them is NULL. It is for backends that keep such indexes themselves.
 func IndexKey(values []any) (key string, ok bool) {
 	var b []byte
 	for _, v := range values {

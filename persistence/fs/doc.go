@@ -119,16 +119,16 @@
 //
 // # Unique values
 //
-// Where the catalog has a unique index, a write looks for the holders of its values in .brine.unique, a
-// hash table of hints, and asks the headers of these few records. Hints are put in before the records
-// that they are about, and are never taken out when a record changes, so a write that fails or dies
-// leaves a hint too many and none too few. The table has a stamp of the state of the directory that it
-// is of: the start of the machine, the generation and the time of the directory. Whoever lets go of the
-// exclusive lock renews the stamp, if the table was good when it took the lock. Where the stamp is
-// another one (a writer was killed, the machine was started anew, files were put in by hand, an older
-// version has written), the next write makes the table anew from all headers. It is never flushed. With
-// NoCreate, and where it cannot be known when the machine was started (neither Linux nor macOS), each
-// process makes a table of its own.
+// Where the catalog has a unique index, a write looks for the holders of its values in
+// .brine.unique, a hash table of hints, and asks the headers of these few records. Hints are put in
+// before the records that they are about, and are never taken out when a record changes, so a write
+// that fails or dies leaves a hint too many and none too few. The table has a stamp of the state of
+// the directory that it is of: the start of the machine, the generation and the time of the
+// directory. Whoever lets go of the exclusive lock renews the stamp, if the table was good when it
+// took the lock. Where the stamp is another one (a writer was killed, the machine was started anew,
+// files were put in by hand, an older version has written), the next write makes the table anew
+// from all headers. It is never flushed. With NoCreate, and where it cannot be known when the
+// machine was started (neither Linux nor macOS), each process makes a table of its own.
 //
 // # Damage
 //

@@ -15,7 +15,8 @@ import (
 
 // The marks: the kind of the file and the version of its format. Version 2 is written where there
 // is a catalog of the extra columns, or the number of a set of them, and version 3 of the meta file
-// where there are indexes in the catalog: a program that does not know of them would write past them.
+// where there are indexes in the catalog: a program that does not know of them would write past
+// them.
 const (
 	recordMark  = "\xa7brine/1"
 	recordMark2 = "\xa7brine/2"

@@ -11,15 +11,15 @@ import (
 
 var _ driver.Indexer = (*Backend)(nil)
 
-// A judge says whether changes leave two records with the same values in a unique index. What it lets
-// pass is in the table before it is in the directory.
+// A judge says whether changes leave two records with the same values in a unique index. What it
+// lets pass is in the table before it is in the directory.
 type judge struct {
 	*lock
 	before func(f file) *change // what those before it in the same commit have changed; nil: nothing
 }
 
-// unique returns an error if changes, all made, collide with each other or with what stays. mine are
-// the changes by the names of their files.
+// unique returns an error if changes, all made, collide with each other or with what stays. mine
+// are the changes by the names of their files.
 func (j *judge) unique(ctx context.Context, changes []change) error {
 	if len(j.b.uniques) == 0 {
 		return nil

@@ -120,8 +120,8 @@ func (l *lock) discardTable() {
 	}
 }
 
-// uniqueTable returns the table with room for more names. It is made from the headers of all records
-// where there is none of this state.
+// uniqueTable returns the table with room for more names. It is made from the headers of all
+// records where there is none of this state.
 func (l *lock) uniqueTable(ctx context.Context, more int) (*uniqueTable, error) {
 	if l.table == nil {
 		if err := l.openTable(); err != nil {
@@ -151,8 +151,8 @@ func (l *lock) uniqueTable(ctx context.Context, more int) (*uniqueTable, error) 
 	})
 }
 
-// growTable copies the table into a larger one; nil: most of its names are of values that nobody has
-// any more.
+// growTable copies the table into a larger one; nil: most of its names are of values that nobody
+// has any more.
 func (l *lock) growTable(ctx context.Context, more int) (*uniqueTable, error) {
 	files := int64(0)
 	if err := l.eachName(ctx, func(string) error { files++; return nil }); err != nil {
@@ -229,8 +229,8 @@ func (l *lock) storeTable(made *uniqueindex.Table, m *uniqueindex.Memory) (_ *un
 	return &uniqueTable{t, f, t.Len()}, nil
 }
 
-// eachHeader calls fn with the headers of all records. Damaged ones are left out: nobody can tell what
-// is in them.
+// eachHeader calls fn with the headers of all records. Damaged ones are left out: nobody can tell
+// what is in them.
 func (l *lock) eachHeader(ctx context.Context, fn func(name string, h *header) error) error {
 	return l.eachName(ctx, func(name string) error {
 		if !isRecordName(name) {

@@ -105,8 +105,8 @@ func clash(u *unique, id, holder driver.ID) error {
 	return &driver.RecordError{ID: id, Err: &driver.UniqueError{Columns: slices.Clone(u.Columns), Holder: holder}}
 }
 
-// try is change for one record after the other: it notes nothing, and returns the [*driver.UniqueError],
-// if the record takes what another one has by now.
+// try is change for one record after the other: it notes nothing, and returns the
+// [*driver.UniqueError], if the record takes what another one has by now.
 func (j *judge) try(was, is *driver.Record) error {
 	if j == nil {
 		return nil
@@ -138,8 +138,8 @@ func (j *judge) keeps(index int, key string) (holder driver.ID, held bool) {
 	return holder, held
 }
 
-// settle returns the error of the first record that takes what another one keeps, or else brings the
-// indexes up to date.
+// settle returns the error of the first record that takes what another one keeps, or else brings
+// the indexes up to date.
 func (j *judge) settle() error {
 	if j == nil {
 		return nil

@@ -173,8 +173,8 @@ func bytesOf(name string, known *driver.Column) int {
 	return 8
 }
 
-// shorten makes sure that the values of a column are not too long for an index, and gives the column
-// a type that an index holds whole, where it matters.
+// shorten makes sure that the values of a column are not too long for an index, and gives the
+// column a type that an index holds whole, where it matters.
 func (in *initializer) shorten(ctx context.Context, c *conn, l *layout, col *Column, known *driver.Column, x driver.Index) error {
 	quoted := quote(in.traits, col.Name)
 	long := fmt.Sprintf("octet_length(%s) > %d", quoted, driver.MaxIndexedBytesLen)
@@ -248,8 +248,8 @@ func (b *Backend) DropIndex(ctx context.Context, x driver.Index) error {
 		if !without.RemoveIndex(x) {
 			return fmt.Errorf("the %v: %w", x, driver.ErrNotFound)
 		}
-		// Some databases commit each definition by itself. Should the rest be cut off, the index can
-		// be dropped again.
+		// Some databases commit each definition by itself. Should the rest be cut off, the index
+		// can be dropped again.
 		if name := nameOf(tab.Name, x); tab.named(name) != nil {
 			if err := in.dropIndex(ctx, c, l, name); err != nil {
 				return err

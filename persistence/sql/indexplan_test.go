@@ -76,7 +76,8 @@ func TestIndexesOfSeveralColumnsServe(t *testing.T) {
 			}
 			for i, text := range texts {
 				plan := explain(t, db, head+text, args[i])
-				// The few whose column is NULL may be sorted, and a unique index has no ID to end ties.
+				// The few whose column is NULL may be sorted, and a unique index has no ID to end
+				// ties.
 				if !strings.Contains(plan, tt.index) || sorts(plan) && !strings.Contains(text, "IS NULL ORDER BY") && !strings.Contains(name, "unique") {
 					t.Errorf("%s: %s\nis planned as %s", name, text, plan)
 				}

@@ -12,8 +12,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// A unique is a unique index of the objects, other than that on the ID: one of Brine's or one made by
-// hand.
+// A unique is a unique index of the objects, other than that on the ID: one of Brine's or one made
+// by hand.
 type unique struct {
 	name    string
 	columns []uniqueColumn
@@ -121,8 +121,8 @@ func (l *layout) given(m *driver.Mutation, c *column) any {
 	return m.Rec.Fields[c.field]
 }
 
-// clash finds the first mutation, in the caller's order, that gives its record the values of another
-// one in a unique index; nil: none is found.
+// clash finds the first mutation, in the caller's order, that gives its record the values of
+// another one in a unique index; nil: none is found.
 func (t *batch) clash(ctx context.Context, c *conn) error {
 	l := t.tables.objects
 	for again := false; ; again = true {
@@ -337,9 +337,9 @@ func (t *batch) violated(err error) error {
 	return nil
 }
 
-// parked is the order of the mutations of a batch that has met a unique index and yet may be right: it
-// removes what goes, and gives what changes its values other ones first, that nobody has. What is
-// left to be made follows. All in the order of IDs, so that writers do not deadlock.
+// parked is the order of the mutations of a batch that has met a unique index and yet may be right:
+// it removes what goes, and gives what changes its values other ones first, that nobody has. What
+// is left to be made follows. All in the order of IDs, so that writers do not deadlock.
 func (t *batch) parked(ctx context.Context, c *conn) (left []int, err error) {
 	for _, i := range t.order {
 		m := &t.ms[i]
@@ -414,8 +414,8 @@ func (l *layout) unchanged(was, is *driver.Record) bool {
 	return true
 }
 
-// guard calls write, which stores an edited record. Where a unique index refuses it, guard undoes it
-// and returns the error to tell Claiming.Refused.
+// guard calls write, which stores an edited record. Where a unique index refuses it, guard undoes
+// it and returns the error to tell Claiming.Refused.
 func (cl *claiming) guard(ctx context.Context, c *conn, m *driver.Mutation, write func() error) (refused, err error) {
 	if err := run(c.short(ctx), c, "SAVEPOINT edit"); err != nil {
 		return nil, err

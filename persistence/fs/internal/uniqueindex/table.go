@@ -1,9 +1,9 @@
 // Package uniqueindex keeps, in a file, which records may have a value of a unique index.
 //
-// It is a hash table: from the hash of a value to the names of the records' files. What it says is a
-// hint, which the file of the record confirms. It may have too many names, and none is missing: one
-// is put in before the record is in its place, and no one is taken out when a record changes. So
-// there is nothing to undo when a write fails.
+// It is a hash table: from the hash of a value to the names of the records' files. What it says is
+// a hint, which the file of the record confirms. It may have too many names, and none is missing:
+// one is put in before the record is in its place, and no one is taken out when a record changes.
+// So there is nothing to undo when a write fails.
 package uniqueindex
 
 import (
@@ -126,8 +126,8 @@ func (t *Table) Find(hash uint64, each func(name string) bool) error {
 	return t.walk(hash, func(_ int64, name string) bool { return name == "" || each(name) })
 }
 
-// walk calls each with the slots of a hash and their names, and with the free slot after them, whose
-// name is "".
+// walk calls each with the slots of a hash and their names, and with the free slot after them,
+// whose name is "".
 func (t *Table) walk(hash uint64, each func(at int64, name string) bool) error {
 	hash = max(hash, 1) // 0 is a free slot
 	at := int64(hash & uint64(t.slots-1))
