@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +62,32 @@ func TestEachKeyIsStoredOnce(t *testing.T) {
 		keys = 10_000
 	}
 	everywhere(t, func(t *testing.T, url string) { raceFor(t, keys, url) })
+	t.Run("mem", func(t *testing.T) { // by goroutines: no other process has it
+		t.Parallel()
+		s, err := stress.OpenKeyed(t.Context(), "mem:")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		var all sync.WaitGroup
+		var won atomic.Int64
+		for i := range clients() {
+			all.Go(func() {
+				n, err := stress.Race(t.Context(), s, i, keys)
+				if err != nil {
+					t.Error(err)
+				}
+				won.Add(int64(n))
+			})
+		}
+		all.Wait()
+		if won.Load() != int64(keys) {
+			t.Errorf("%d of %d keys are stored", won.Load(), keys)
+		}
+		if err := stress.CheckKeys(t.Context(), s, keys); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("galera", func(t *testing.T) {
 		t.Parallel()
 		if !long() {

@@ -56,30 +56,16 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 			if rec.Claim.Owner != "" && rec.Claim.Until.After(at) {
 				continue
 			}
-			was := root.get(rec.ID, cols.CompareIDs)
-			stored := *was
-			if c.Edit != nil {
-				if c.Edit(&rec) != nil {
-					continue
-				}
-				edited, err := cols.keep(&rec, &stored)
-				if err != nil {
-					return nil, err
-				}
-				edited.ColumnSet = stored.ColumnSet
-				stored = *edited
-			} else {
-				stored.Revision++
+			stored, err := cols.claimed(root.get(rec.ID, cols.CompareIDs), &rec, &c, judge)
+			if err != nil {
+				return nil, err
 			}
-			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease).Truncate(time.Microsecond), Token: stored.Revision}
-			if refused := judge.try(was, &stored); refused != nil {
-				if c.Refused != nil {
-					c.Refused(stored.ID, refused)
-				}
+			if stored == nil {
 				continue
 			}
-			root = w.put(root, &stored)
-			claimed = append(claimed, cols.give(&stored, driver.Info|c.Parts))
+			stored.Claim = driver.Claim{Owner: c.Owner, Until: at.Add(c.Lease).Truncate(time.Microsecond), Token: stored.Revision}
+			root = w.put(root, stored)
+			claimed = append(claimed, cols.give(stored, driver.Info|c.Parts))
 			if len(claimed) == c.Limit {
 				break
 			}
@@ -90,6 +76,30 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 		return nil, err
 	}
 	return claimed, nil
+}
+
+// claimed returns what is stored in place of was, after Edit has been given rec; nil: it is left
+// alone.
+func (c *columns) claimed(was, rec *driver.Record, how *driver.Claiming, j *judge) (*driver.Record, error) {
+	stored := *was
+	if stored.Revision++; how.Edit != nil {
+		if how.Edit(rec) != nil { // which is its own affair
+			return nil, nil //nolint:nilerr // as it says
+		}
+		edited, err := c.keep(rec, was)
+		if err != nil {
+			return nil, err
+		}
+		edited.ColumnSet = was.ColumnSet
+		stored = *edited
+	}
+	if refused := j.try(was, &stored); refused != nil {
+		if how.Refused != nil {
+			how.Refused(stored.ID, refused)
+		}
+		return nil, nil
+	}
+	return &stored, nil
 }
 
 // Extend implements [driver.Claimer].
