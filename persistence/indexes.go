@@ -28,7 +28,7 @@ import (
 // column of a unique index is ErrUnstorable, as NULL would escape the index. A unique index over
 // records that collide is refused at opening, and so is one over an incomplete column: Reindex, or
 // Options.Reindex, fills it. On a backend that keeps no indexes, a unique one is
-// [errors.ErrUnsupported].
+// [errors.ErrUnsupported]; so is one that is not there with NoCreate or ReadOnly.
 type Index = driver.Index
 
 // A UniqueError tells which columns of a unique index a write collides in, and with which record.
@@ -42,7 +42,10 @@ type UniqueError = driver.UniqueError
 // It returns ErrNotFound if Brine has not recorded such an index: those made by hand are left
 // alone. With NoCreate it is errors.ErrUnsupported.
 func (s *Store) DropIndex(ctx context.Context, x Index) error {
-	err := s.call(ctx, func(b driver.Backend) error {
+	if err := s.mayWrite("drop index", ""); err != nil {
+		return err
+	}
+	err := s.write(ctx, func(b driver.Backend) error {
 		k, ok := b.(driver.Indexer)
 		if !ok {
 			return fmt.Errorf("indexes in this backend: %w", errors.ErrUnsupported)

@@ -17,6 +17,7 @@ func testIndexes(t *testing.T, s *suite) {
 	s.forText(t, "an index is dropped", testDropIndex)
 	s.forText(t, "nothing is made with NoCreate", testIndexNoCreate)
 	s.forText(t, "an index of library columns alone", testLibraryIndex)
+	s.forText(t, "nothing is made in a store that is read only", testIndexReadOnly)
 }
 
 func testKeptIndexes(t *testing.T, k *kit) {
@@ -201,6 +202,23 @@ func testIndexNoCreate(t *testing.T, k *kit) {
 	closed.mustClash(t, byName, k.id(1), create(k.called(2, "a")))
 	closed.mustApply(t, create(k.called(2, "b")))
 	st.mustClash(t, byName, k.id(2), create(k.called(3, "b")))
+}
+
+func testIndexReadOnly(t *testing.T, k *kit) {
+	k.needsReopening(t)
+	st, _ := k.indexed(t, byName)
+	ro, err := k.tryOpen(t, st.url, driver.OpenOptions{ReadOnly: true}, k.schema(inIndex(byName)...))
+	if err != nil {
+		t.Fatalf("a store must open for reading only: %v", err)
+	}
+	b := ro.Backend.(driver.Indexer)
+	if err := b.MakeIndexes(bg, []driver.Index{byName}); err != nil {
+		t.Errorf("an index that is there must do: %v", err)
+	}
+	err = b.MakeIndexes(bg, []driver.Index{byName, byPlace})
+	if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), `"select"`) {
+		t.Errorf("an index that is not there must be errors.ErrUnsupported, naming it, not %v", err)
+	}
 }
 
 func testLibraryIndex(t *testing.T, k *kit) {

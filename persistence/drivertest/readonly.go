@@ -133,6 +133,9 @@ func (k *kit) writesOf(t *testing.T, st *store) map[string]func() error {
 			return err
 		},
 	}
+	if x, ok := st.Backend.(driver.Indexer); ok {
+		writes["DropIndex"] = func() error { return x.DropIndex(ctx, byName) }
+	}
 	if c, ok := st.Backend.(driver.Claimer); ok {
 		writes["Claim"] = func() error {
 			_, err := c.Claim(ctx, &driver.Query{}, driver.Claiming{Owner: "me", Lease: time.Hour, Limit: 1})

@@ -44,7 +44,7 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 	if o.ReadOnly {
 		handle = first.(*mem.Backend).ReadOnlyHandle()
 	}
-	return &shared{Backend: handle, all: all.(*atomic.Uint64), path: u.Path(), noCreate: o.NoCreate}, nil
+	return &shared{Backend: handle, all: all.(*atomic.Uint64), path: u.Path(), noCreate: o.NoCreate && !o.ReadOnly}, nil
 }
 
 var sharedMade sync.Map // path: true, once there was an Init

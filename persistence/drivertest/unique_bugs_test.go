@@ -88,6 +88,9 @@ func init() {
 		bug{name: "an index is made with NoCreate", test: "indexes/nothing is made with NoCreate", inject: func(b *shared) {
 			b.noCreate = false
 		}},
+		bug{name: "an index is made in a read-only store", test: "indexes/nothing is made in a store that is read only", inject: func(b *shared) {
+			b.makeIndexes = func(context.Context, []driver.Index) error { return nil }
+		}},
 		bug{name: "library columns are in no index", test: "indexes/an index of library columns alone", inject: never},
 	)
 }

@@ -66,9 +66,6 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 		return nil, err
 	}
 	defer l.release()
-	if err := l.checkColumns(s[driver.Objects]); err != nil {
-		return nil, err
-	}
 	x, err := l.sync(ctx, s[driver.Objects])
 	if err != nil {
 		return nil, readOnly(err)

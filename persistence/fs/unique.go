@@ -202,7 +202,7 @@ func (b *Backend) lackIndexes(ctx context.Context, xs []driver.Index) error {
 
 // DropIndex implements [driver.Indexer].
 func (b *Backend) DropIndex(ctx context.Context, x driver.Index) error {
-	if b.opts.NoCreate {
+	if b.opts.NoCreate && !b.opts.ReadOnly {
 		return fmt.Errorf("the %v: nothing may be altered: %w", x, errors.ErrUnsupported)
 	}
 	return b.changeCatalog(ctx, func(l *lock, m *meta) error {

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -166,6 +167,16 @@ func (j *judge) settle() error {
 // MakeIndexes implements [driver.Indexer]. Only unique indexes do anything: a search reads all
 // records.
 func (b *Backend) MakeIndexes(ctx context.Context, xs []driver.Index) error {
+	if b.readOnly {
+		return b.catalog(ctx, b.ready, func(t *table) error {
+			for _, x := range xs {
+				if !t.catalog.Serves(x) {
+					return fmt.Errorf("there is no %v, and nothing may be created: %w", x, errors.ErrUnsupported)
+				}
+			}
+			return nil
+		})
+	}
 	return b.catalog(ctx, b.writable, func(t *table) error {
 		catalog := t.catalog.Clone()
 		if catalog == nil {

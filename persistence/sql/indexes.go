@@ -240,7 +240,7 @@ func (in *initializer) collide(ctx context.Context, c *conn, l *layout, tab *Tab
 
 // DropIndex implements [driver.Indexer].
 func (b *Backend) DropIndex(ctx context.Context, x driver.Index) error {
-	if b.options.NoCreate {
+	if b.options.NoCreate && !b.options.ReadOnly {
 		return fmt.Errorf("the %v: nothing may be altered: %w", x, errors.ErrUnsupported)
 	}
 	err := b.changeCatalog(ctx, func(in *initializer, c *conn, l *layout, tab *Table) error {
