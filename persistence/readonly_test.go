@@ -203,6 +203,9 @@ var writes = []struct {
 	{"DropField", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		return p.ro.DropField(ctx, "prio")
 	}},
+	{"DropIndex", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
+		return p.ro.DropIndex(ctx, persistence.Index{Columns: []string{"prio"}})
+	}},
 	{"Reindex", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error { return p.ro.Reindex(ctx, nil) }},
 	{"Migrate", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		_, err := p.ro.Migrate(ctx, persistence.MigrateOptions{})

@@ -194,10 +194,10 @@ func (cl *claiming) segments(q *driver.Query, now clause) ([]segment, []*filter,
 }
 
 // preferIndex keeps planners from reading the records in the order of the key, those that do not
-// match too, as they do when they expect most records to match. Where columns equal values, an index
-// on these, the more the better, serves in the order of the key too; with the last one written as a
-// range, in the order of it and the key, nothing else does. It returns that range, the beginning of
-// the order, and the other conditions.
+// match too, as they do when they expect most records to match. Where columns equal values, an
+// index on these, the more the better, serves in the order of the key too; with the last one
+// written as a range, in the order of it and the key, nothing else does. It returns that range, the
+// beginning of the order, and the other conditions.
 func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string, equal clause) {
 	desc := ""
 	for i, o := range q.Order {
