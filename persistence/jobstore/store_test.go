@@ -445,3 +445,32 @@ func TestAfterCloseEveryCallIsErrClosed(t *testing.T) {
 		}
 	})
 }
+
+// A job store may have indexes of its user's, over its own columns too, and unique ones.
+func TestIndexesOfAJobStore(t *testing.T) {
+	backends(t, func(t *testing.T, at site) {
+		o := options()
+		o.Store.ExtraFields = []extrafields.Field{extrafields.Func("runs", extrafields.Int, func(obj any) (any, error) {
+			if j, ok := obj.(*Job); ok && j.Runs > 0 {
+				return j.Runs, nil
+			}
+			return nil, nil
+		}).Unique()}
+		o.Store.Indexes = []persistence.Index{{Columns: []string{jobstore.ColIsJob, jobstore.ColNextRunTime}}}
+		s := open(t, at, o)
+		due := time.Now().Add(-time.Hour)
+		for i, name := range []string{"a", "b", "c"} {
+			if err := s.Add(t.Context(), &Job{Name: name, Next: due.Add(time.Duration(i) * time.Minute), Runs: i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := s.Add(t.Context(), &Job{Name: "d", Runs: 2})
+		if taken, ok := errors.AsType[*persistence.UniqueError](err); !ok || taken.Holder != "c" || errors.Is(err, jobstore.ErrConflictingID) {
+			t.Errorf("a value that is taken: %v", err)
+		}
+		jobs, err := s.Due(t.Context(), time.Now())
+		if err != nil || len(jobs) != 3 || jobs[0].Name != "a" || jobs[2].Name != "c" {
+			t.Errorf("%d jobs are due, %v", len(jobs), err)
+		}
+	})
+}
