@@ -61,7 +61,9 @@ type batch struct {
 	b       *Backend
 	tables  *tables
 	ms      []driver.Mutation
-	keys    []any    // what is bound for the IDs; nil: no record of the table can have it
+	numbers []int64 // the IDs in a table of integers, by which they are ordered
+	args    []any   // of the last statement that inserts: room for the next one's
+	boxes   boxes
 	order   []int    // the mutations in the order of their namespaces and IDs
 	revs    []int64  // the result
 	at      []int    // the mutations of the statement that failed
@@ -115,11 +117,14 @@ func (l *layout) valid(m *driver.Mutation) error {
 // sort finds the order in which the mutations are made: the same for all writers, so that they do
 // not deadlock.
 func (t *batch) sort() {
-	t.keys, t.order, t.revs = make([]any, len(t.ms)), make([]int, len(t.ms)), make([]int64, len(t.ms))
+	t.order, t.revs = make([]int, len(t.ms)), make([]int64, len(t.ms))
 	sorted := true
 	for i := range t.ms {
-		if k, ok := t.layout(i).key(t.ms[i].Rec.ID); ok {
-			t.keys[i] = k
+		if t.layout(i).schema.IntegerIDs {
+			if t.numbers == nil {
+				t.numbers = make([]int64, len(t.ms))
+			}
+			t.numbers[i], _ = integerID(t.ms[i].Rec.ID)
 		}
 		t.order[i] = i
 		sorted = sorted && (i == 0 || t.compare(i-1, i) < 0)
@@ -134,26 +139,18 @@ func (t *batch) compare(i, j int) int {
 	if t.ms[i].Namespace != t.ms[j].Namespace {
 		return cmp.Compare(t.ms[i].Namespace, t.ms[j].Namespace)
 	}
-	return compareKeys(t.keys[i], t.keys[j])
+	if t.layout(i).schema.IntegerIDs {
+		return cmp.Compare(t.numbers[i], t.numbers[j])
+	}
+	return strings.Compare(string(t.ms[i].Rec.ID), string(t.ms[j].Rec.ID))
 }
 
-func compareKeys(a, b any) int {
-	switch a := a.(type) {
-	case int64:
-		if b, ok := b.(int64); ok {
-			return cmp.Compare(a, b)
-		}
-		return 1
-	case string:
-		if b, ok := b.(string); ok {
-			return strings.Compare(a, b)
-		}
-		return 1
+// key returns what is bound for the ID of mutation i; nil: no record of the table can have it.
+func (t *batch) key(i int) any {
+	if k, ok := t.layout(i).key(t.ms[i].Rec.ID); ok {
+		return k
 	}
-	if b == nil {
-		return 0
-	}
-	return -1
+	return nil
 }
 
 // apply makes the mutations once.

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -16,7 +17,7 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 	if moves(m) {
 		return t.move(ctx, c, i)
 	}
-	if t.keys[i] == nil && !t.readsOnly(i) {
+	if t.key(i) == nil && !t.readsOnly(i) {
 		return errFailed // no record has such an ID
 	}
 	switch {
@@ -39,13 +40,14 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 // create inserts records, all by one statement.
 func (t *batch) create(ctx context.Context, c *conn, at []int) error {
 	l := t.layout(at[0])
-	args := make([]any, 0, len(at)*len(l.written))
+	args := slices.Grow(t.args[:0], len(at)*len(l.written))
 	for _, i := range at {
-		args = l.row(args, &t.ms[i].Rec, t.keys[i])
+		args = l.row(&t.boxes, args, &t.ms[i].Rec, t.key(i))
 		if l.revision != nil {
 			t.revs[i] = max(t.ms[i].Rec.Revision, 1)
 		}
 	}
+	t.args = args
 	_, err := c.exec(ctx, l.inserts[len(at)], args...)
 	return err
 }
@@ -53,7 +55,7 @@ func (t *batch) create(ctx context.Context, c *conn, at []int) error {
 // update overwrites the record of mutation i.
 func (t *batch) update(ctx context.Context, c *conn, i int) error {
 	l, m := t.layout(i), &t.ms[i]
-	args := append(l.set(&m.Rec), t.keys[i])
+	args := append(l.set(&m.Rec), t.key(i))
 	text := l.update
 	if m.Release {
 		text = l.updateAnd(l.unclaim())
@@ -76,10 +78,10 @@ func (t *batch) update(ctx context.Context, c *conn, i int) error {
 func (t *batch) put(ctx context.Context, c *conn, i int) error {
 	l, r := t.layout(i), &t.ms[i].Rec
 	if l.put != "" {
-		return t.returning(ctx, c, l.put, l.row(nil, r, t.keys[i]), i)
+		return t.returning(ctx, c, l.put, l.row(&t.boxes, nil, r, t.key(i)), i)
 	}
 	// Where the INSERT finds that another writer was quicker, the Put is tried again.
-	err := t.returning(ctx, c, l.update, append(l.set(r), t.keys[i]), i)
+	err := t.returning(ctx, c, l.update, append(l.set(r), t.key(i)), i)
 	if !errors.Is(err, errFailed) {
 		return err
 	}
@@ -89,7 +91,7 @@ func (t *batch) put(ctx context.Context, c *conn, i int) error {
 // delete removes the record of mutation i.
 func (t *batch) delete(ctx context.Context, c *conn, i int) error {
 	l, m := t.layout(i), &t.ms[i]
-	text, args := l.delete, []any{t.keys[i]}
+	text, args := l.delete, []any{t.key(i)}
 	if m.IfRev != 0 && l.revision != nil {
 		text, args = l.deleteIf, append(args, m.IfRev)
 	}
@@ -104,7 +106,7 @@ func (t *batch) setFields(ctx context.Context, c *conn, i int) error {
 	if m.ColumnSet != 0 && l.columnSet != nil {
 		args, text, textIf = append(args, m.ColumnSet), l.setColumns, l.setColumnsIf
 	}
-	args = append(args, t.keys[i])
+	args = append(args, t.key(i))
 	if m.IfRev != 0 && l.revision != nil {
 		t.revs[i] = m.IfRev
 		return changed(c.exec(ctx, textIf, append(args, m.IfRev)...))
@@ -115,7 +117,7 @@ func (t *batch) setFields(ctx context.Context, c *conn, i int) error {
 // release ends the claim of the record of mutation i, and changes nothing else of it.
 func (t *batch) release(ctx context.Context, c *conn, i int) error {
 	l, m := t.layout(i), &t.ms[i]
-	text, args := l.ifToken(m, l.release, []any{t.keys[i]})
+	text, args := l.ifToken(m, l.release, []any{t.key(i)})
 	if m.IfRev != 0 {
 		text, args = text+" AND "+l.revision.quoted+" = ?", append(args, m.IfRev)
 	}
@@ -161,10 +163,10 @@ func (t *batch) returning(ctx context.Context, c *conn, text string, args []any,
 }
 
 // row appends the values that an INSERT binds for a record.
-func (l *layout) row(args []any, r *driver.Record, key any) []any {
+func (l *layout) row(b *boxes, args []any, r *driver.Record, key any) []any {
 	args = append(args, key)
 	for _, c := range l.own[1:] {
-		args = append(args, l.value(c, r))
+		args = append(args, l.value(b, c, r))
 	}
 	return l.fieldValues(args, r)
 }
@@ -181,17 +183,17 @@ func (l *layout) fieldValues(args []any, r *driver.Record) []any {
 
 // set returns the values that an UPDATE binds for a record.
 func (l *layout) set(r *driver.Record) []any {
-	args := make([]any, 0, len(l.written)+2)
+	args, b := make([]any, 0, len(l.written)+2), boxes{}
 	for _, c := range l.own[1:] {
 		if c != l.created && c != l.revision {
-			args = append(args, l.value(c, r))
+			args = append(args, l.value(&b, c, r))
 		}
 	}
 	return l.fieldValues(args, r)
 }
 
 // value returns what is bound for a column of a record that is not an extra field.
-func (l *layout) value(c *column, r *driver.Record) any {
+func (l *layout) value(b *boxes, c *column, r *driver.Record) any {
 	switch c {
 	case l.data:
 		if r.Data == nil {
@@ -199,15 +201,15 @@ func (l *layout) value(c *column, r *driver.Record) any {
 		}
 		return r.Data
 	case l.state:
-		return r.State
+		return b.text(r.State)
 	case l.typ:
-		return r.Type
+		return b.text(r.Type)
 	case l.revision:
 		return max(r.Revision, 1)
 	case l.size:
 		return int64(len(r.Data))
 	case l.created:
-		return r.Created.UnixMicro()
+		return b.micros(r.Created)
 	}
-	return r.Modified.UnixMicro()
+	return b.micros(r.Modified)
 }

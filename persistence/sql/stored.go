@@ -218,7 +218,7 @@ func (t *batch) move(ctx context.Context, c *conn, i int) error {
 		return t.restore(ctx, c, m, t.layout(i).name)
 	}
 	l := t.layout(i)
-	id, expr, key := m.Rec.ID, l.id.expr, t.keys[i]
+	id, expr, key := m.Rec.ID, l.id.expr, t.key(i)
 	var r *rows
 	var data []byte
 	var found bool

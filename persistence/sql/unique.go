@@ -350,7 +350,7 @@ func (t *batch) parked(ctx context.Context, c *conn) (left []int, err error) {
 				return nil, err
 			}
 			continue
-		case m.Namespace == driver.Objects && t.keys[i] != nil:
+		case m.Namespace == driver.Objects && t.key(i) != nil:
 			if err := t.park(ctx, c, i); err != nil {
 				return nil, err
 			}
@@ -393,7 +393,7 @@ func (t *batch) park(ctx context.Context, c *conn, i int) error {
 	if len(set) == 0 {
 		return nil
 	}
-	_, err := c.exec(ctx, "UPDATE "+l.table+" SET "+strings.Join(set, ", ")+" WHERE "+l.id.expr+" = ?", append(args, t.keys[i])...)
+	_, err := c.exec(ctx, "UPDATE "+l.table+" SET "+strings.Join(set, ", ")+" WHERE "+l.id.expr+" = ?", append(args, t.key(i))...)
 	return err
 }
 
