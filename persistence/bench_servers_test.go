@@ -156,6 +156,24 @@ func BenchmarkServerSaveAll10000(b *testing.B) {
 	})
 }
 
+func BenchmarkServerSaveGraph5000(b *testing.B) {
+	onServers(b, func(b *testing.B, h *onServer) {
+		rows := make([]*JobRow, 5_000)
+		compare(b, rounds, func(int) {
+			if _, err := h.s.Save(b.Context(), graph(len(rows))[0]); err != nil {
+				b.Fatal(err)
+			}
+		}, func(int) {
+			for i := range rows {
+				rows[i] = row(i, 5)
+			}
+			if err := h.insertAll(rows); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+}
+
 func BenchmarkServerLoadGraph10000(b *testing.B) {
 	onServers(b, func(b *testing.B, h *onServer) {
 		ids := must[[]persistence.ID](b)(h.s.SaveAll(b.Context(), levels(10_000, 20)...))

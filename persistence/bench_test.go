@@ -242,8 +242,7 @@ func BenchmarkSaveOne(b *testing.B) {
 func BenchmarkSaveAll10000(b *testing.B) {
 	s, path := sqliteStore(b)
 	h := handwritten(b, path)
-	const n, batch = 10_000, 64
-	many := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", batch), ",")
+	const n = 10_000
 	jobs := make([]any, n)
 	rows := make([]*JobRow, n)
 	compare(b, rounds, func(round int) {
@@ -257,33 +256,57 @@ func BenchmarkSaveAll10000(b *testing.B) {
 		for i := range rows {
 			rows[i] = row(i, 0)
 		}
-		h.tx(b, func(tx *sql.Tx) error {
-			st, err := tx.Prepare(h.insertTxt + many)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
-			args := make([]any, 0, 8*batch)
-			for i := 0; i < n; i += batch {
-				args = args[:0]
-				for j := i; j < min(i+batch, n); j++ {
-					data, err := msgpack.Marshal(rows[j])
-					if err != nil {
-						return err
-					}
-					args = append(args, rowArgs(round*n+j+1, data, rows[j].State)...)
-				}
-				if len(args) == 8*batch {
-					_, err = st.Exec(args...)
-				} else {
-					_, err = tx.Exec(h.insertTxt+many[:len(args)/8*18-1], args...)
-				}
+		h.insertAll(b, rows, round*n)
+	})
+}
+
+func BenchmarkSaveGraph5000(b *testing.B) {
+	s, path := sqliteStore(b)
+	h := handwritten(b, path)
+	const n = 5_000
+	rows := make([]*JobRow, n)
+	compare(b, rounds, func(round int) {
+		if _, err := s.Save(b.Context(), graph(n)[0]); err != nil {
+			b.Fatal(err)
+		}
+	}, func(round int) {
+		for i := range rows {
+			rows[i] = row(i, 5)
+		}
+		h.insertAll(b, rows, round*n)
+	})
+}
+
+// insertAll inserts rows in one transaction, with IDs from after on.
+func (h *byHand) insertAll(b *testing.B, rows []*JobRow, after int) {
+	const batch = 64
+	many := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", batch), ",")
+	h.tx(b, func(tx *sql.Tx) error {
+		st, err := tx.Prepare(h.insertTxt + many)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		args := make([]any, 0, 8*batch)
+		for i := 0; i < len(rows); i += batch {
+			args = args[:0]
+			for j := i; j < min(i+batch, len(rows)); j++ {
+				data, err := msgpack.Marshal(rows[j])
 				if err != nil {
 					return err
 				}
+				args = append(args, rowArgs(after+j+1, data, rows[j].State)...)
 			}
-			return nil
-		})
+			if len(args) == 8*batch {
+				_, err = st.Exec(args...)
+			} else {
+				_, err = tx.Exec(h.insertTxt+many[:len(args)/8*18-1], args...)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

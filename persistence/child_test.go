@@ -32,6 +32,7 @@ var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"keep":   storeFull,
 	"matrix": matrixStep,
 	"vet":    storeOld,
+	"tree":   saveTree,
 }
 
 // child runs the child that the environment names, and reports whether there was one.

@@ -43,15 +43,17 @@ func (sv *saver) commit() error {
 		return nil
 	}
 	for _, it := range sv.items {
-		if it.root && it.data == nil && (claim == nil || it.id != claim.info.ID) {
+		if it.root && it.out == nil && (claim == nil || it.id != claim.info.ID) {
 			ms = append(ms, driver.Mutation{Op: driver.Check, Rec: driver.Record{ID: it.id}})
 		}
+		it.out = nil // the mutation has it
 	}
+	sv.outputs, sv.chunk = nil, nil
 	revs, err := sv.c.apply(sv.ctx, ms)
 	if err != nil {
 		if errors.Is(err, ErrUncertain) {
 			for _, it := range dirty {
-				it.remember(sv.s.ids.Unique())
+				it.remember(sv.s.ident, sv.s.ids.Unique())
 			}
 		}
 		return sv.explain(err)
@@ -67,13 +69,14 @@ func (sv *saver) commit() error {
 
 // mutation returns the mutation that writes an item.
 func (sv *saver) mutation(it *item, now time.Time) driver.Mutation {
+	out := it.out
 	m := driver.Mutation{
 		Op: it.op,
 		Rec: driver.Record{
-			ID: it.id, Type: it.typ, State: it.state, Size: int64(len(it.data)),
-			Created: now, Modified: now, Data: it.data, Fields: it.fields,
+			ID: it.id, Type: out.typ, State: out.state, Size: int64(len(out.data)),
+			Created: now, Modified: now, Data: out.data, Fields: out.fields,
 		},
-		NewRefs: it.newRefs,
+		NewRefs: out.newRefs,
 	}
 	if claim := sv.saving.claim; claim != nil && it.id == claim.info.ID && it.op == driver.Update {
 		m.Token, m.Release = claim.token, sv.saving.release
@@ -118,8 +121,15 @@ func (sv *saver) acquire() ([]*item, *pendingSave, error) {
 // none and returns that save. No save waits while it has marked objects, so saves cannot
 // deadlock.
 func (sv *saver) tryAcquire(mine *pendingSave) (dirty []*item, other *pendingSave, err error) {
+	n := 0
 	for _, it := range sv.items {
-		if it.data == nil {
+		if it.out != nil {
+			n++
+		}
+	}
+	dirty = make([]*item, 0, n)
+	for _, it := range sv.items {
+		if it.out == nil {
 			continue
 		}
 		if it.ident == nil {
@@ -139,7 +149,7 @@ func (sv *saver) tryAcquire(mine *pendingSave) (dirty []*item, other *pendingSav
 }
 
 // mark makes mine the writer of the item's object. If another save is writing the object, it
-// returns that save. If another save has written the same bytes, it drops the item's data and
+// returns that save. If another save has written the same bytes, it drops the item's output and
 // reports false.
 func (sv *saver) mark(it *item, mine *pendingSave) (write bool, other *pendingSave, err error) {
 	it.ident.mu.Lock()
@@ -157,7 +167,7 @@ func (sv *saver) mark(it *item, mine *pendingSave) (write bool, other *pendingSa
 		return false, nil, errAgain
 	case e.id == it.base.id && e.rev == it.base.rev && e.digest == it.base.digest:
 	case e.digest == it.digest:
-		it.data = nil
+		it.out = nil
 		return false, nil, nil
 	default:
 		return false, nil, errAgain
@@ -236,6 +246,7 @@ func (sv *saver) explain(err error) error {
 	if it == nil {
 		return err
 	}
+	typ, _ := records.TypeName(typeOf(it.obj))
 	switch {
 	case errors.Is(err, ErrNotFound) && !it.force:
 		return &driver.RecordError{ID: re.ID, Err: errRemoved} // in a table without revisions
@@ -245,15 +256,15 @@ func (sv *saver) explain(err error) error {
 		return &driver.RecordError{ID: re.ID, Err: fmt.Errorf("%w: load it again and repeat the change", re.Err)}
 	case errors.Is(err, ErrDangling) && it.op == driver.Create && !it.force:
 		return &Error{Op: sv.saving.op, URL: sv.s.url,
-			Err: fmt.Errorf("new %s refers to %q: %w", it.typ, re.Ref, re.Err)}
+			Err: fmt.Errorf("new %s refers to %q: %w", typ, re.Ref, re.Err)}
 	case errors.Is(err, ErrDangling):
 		return &Error{Op: sv.saving.op, ID: re.ID, URL: sv.s.url,
-			Err: fmt.Errorf("%s refers to %q: %w", it.typ, re.Ref, re.Err)}
+			Err: fmt.Errorf("%s refers to %q: %w", typ, re.Ref, re.Err)}
 	case errors.Is(err, ErrTooLarge):
 		enc := records.NewEncoder(sv.s.limits, sv)
 		defer enc.Free()
 		if field, size := enc.Largest(it.obj); field != "" {
-			return &driver.RecordError{ID: re.ID, Err: fmt.Errorf("%w; the largest field is %s.%s with %d", re.Err, it.typ, field, size)}
+			return &driver.RecordError{ID: re.ID, Err: fmt.Errorf("%w; the largest field is %s.%s with %d", re.Err, typ, field, size)}
 		}
 	}
 	return err

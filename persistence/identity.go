@@ -18,7 +18,9 @@ type identity struct {
 	kept *codec.Kept // what the record that the object was loaded from holds besides it; usually nil
 	last *entry      // of the store used last; nil until first saved or loaded
 	one  entry       // of the first store, which is usually the only one
-	more []*entry
+	more *[]*entry   // of further stores; nil if there are none
+
+	reached *item // of the save that is under way and reached the object first; nil if none is
 }
 
 // An entry is what an object knows of its record in one store. The identity's mutex guards it.
@@ -42,7 +44,7 @@ func (ident *identity) in(store storeID) *entry {
 	if ident.one.store == store {
 		return &ident.one
 	}
-	for _, b := range ident.more {
+	for _, b := range ident.others() {
 		if b.store == store {
 			return b
 		}
@@ -52,8 +54,17 @@ func (ident *identity) in(store storeID) *entry {
 		return &ident.one
 	}
 	b := &entry{store: store}
-	ident.more = append(ident.more, b)
+	all := append(ident.others(), b)
+	ident.more = &all
 	return b
+}
+
+// others returns the entries of further stores. ident.mu must be locked.
+func (ident *identity) others() []*entry {
+	if ident.more == nil {
+		return nil
+	}
+	return *ident.more
 }
 
 // learn makes the record the last known one of the object. ident.mu must be locked.
@@ -84,7 +95,7 @@ func (ident *identity) saved() []recordKey {
 	if ident.one.id != "" {
 		ps = append(ps, recordKey{ident.one.store, ident.one.id})
 	}
-	for _, b := range ident.more {
+	for _, b := range ident.others() {
 		if b.id != "" {
 			ps = append(ps, recordKey{b.store, b.id})
 		}

@@ -119,8 +119,7 @@ func (c *conn) save(ctx context.Context, how saving, objs ...any) ([]ID, error) 
 	defer c.s.numbers.forget()
 	taken := 0
 	for range maxAttempts {
-		sv := &saver{c: c, s: c.s, ctx: ctx, saving: how,
-			seen: make(map[*identity]*item), created: make(map[ID]struct{})}
+		sv := &saver{c: c, s: c.s, ctx: ctx, saving: how}
 		ids, err := sv.attempt(objs)
 		switch {
 		case err == nil:
@@ -158,16 +157,19 @@ type saver struct {
 	ctx     context.Context
 	saving  saving
 	items   []*item
-	roots   []*item // one per root given; an object given twice is one item
-	slab    []item  // spare items, allocated together
-	seen    map[*identity]*item
-	created map[ID]struct{}
+	roots   []*item             // one per root given; an object given twice is one item
+	slab    []item              // spare items, allocated together
+	outputs []output            // spare ones, allocated together
+	chunk   []byte              // room for the bytes of small records
+	shared  map[*identity]*item // items of objects that another save has reached first
+	created createdSet
 	unsure  []*item // objects whose last save had an uncertain outcome
 	scratch []byte
 	err     error // of adding an object referred to, as opposed to encoding the referrer
 }
 
 func (sv *saver) attempt(objs []any) ([]ID, error) {
+	defer sv.forgetReached()
 	if err := sv.walk(objs); err != nil {
 		return nil, err
 	}
@@ -208,11 +210,11 @@ func (sv *saver) walk(objs []any) error {
 	}
 	written := 0
 	for _, it := range sv.items {
-		if it.data == nil {
+		if it.out == nil {
 			continue
 		}
 		written++
-		it.newRefs = slices.DeleteFunc(it.newRefs, func(id ID) bool { _, ok := sv.created[id]; return ok })
+		it.out.newRefs = slices.DeleteFunc(it.out.newRefs, sv.created.has)
 	}
 	if sv.saving.deep {
 		sv.s.shallow.note(sv.s, len(sv.items), written)

@@ -17,13 +17,13 @@ type attempt struct {
 
 // remember records what an uncertain save tried to write of an object. unique says that the
 // store never makes an ID twice.
-func (it *item) remember(unique bool) {
+func (it *item) remember(store storeID, unique bool) {
 	if it.ident == nil {
 		return
 	}
 	it.ident.mu.Lock()
 	defer it.ident.mu.Unlock()
-	it.ident.in(it.base.store).tried = &attempt{
+	it.ident.in(store).tried = &attempt{
 		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
 }
 

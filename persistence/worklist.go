@@ -20,17 +20,26 @@ type item struct {
 	id    ID
 	made  bool // id was made by the store's factory, for this or an earlier attempt
 
-	base entry       // what was known when the item was added
+	base *entry      // what was known when the item was added; not modified
 	kept *codec.Kept // what belongs to the object besides what it holds
+	save *saver
 
+	digest digest
+	refs   []ID    // sorted, distinct
+	out    *output // nil: nothing to write
+}
+
+// An output is what a save writes of an item. It is let go of once the mutation has been made.
+type output struct {
 	typ     string
 	state   string
 	fields  []any
-	data    []byte // nil: nothing to write
-	digest  digest
-	refs    []ID // sorted, distinct
+	data    []byte
 	newRefs []ID // refs that the last known revision lacked and that this save does not create
 }
+
+// neverSaved is what is known of all objects that were never saved.
+var neverSaved entry
 
 // enlistRoot adds root i to the worklist.
 func (sv *saver) enlistRoot(i int, obj any) error {
@@ -47,12 +56,12 @@ func (sv *saver) enlistRoot(i int, obj any) error {
 	if !ok {
 		it := sv.addRoot(obj, nil)
 		if sv.saving.known != nil {
-			it.base, it.kept = sv.saving.known[i], sv.saving.kept[i]
+			it.base, it.kept = &sv.saving.known[i], sv.saving.kept[i]
 		}
 		return sv.identify(it)
 	}
 	ident := o.persistable().identity()
-	if it := sv.seen[ident]; it != nil {
+	if it := sv.reached(ident); it != nil {
 		sv.roots = append(sv.roots, it)
 		return nil
 	}
@@ -73,19 +82,65 @@ func (sv *saver) add(obj any, ident *identity) *item {
 	}
 	it := &sv.slab[0]
 	sv.slab = sv.slab[1:]
-	it.obj, it.ident = obj, ident
+	it.obj, it.ident, it.base, it.save = obj, ident, &neverSaved, sv
 	sv.items = append(sv.items, it)
 	if ident != nil {
-		sv.seen[ident] = it
+		sv.reach(it)
 	}
 	return it
 }
 
+// reached returns the item of an object; nil if this save has not reached it yet. The object itself
+// knows, unless another save that is under way has reached it first.
+func (sv *saver) reached(ident *identity) *item {
+	ident.mu.Lock()
+	it := ident.reached
+	ident.mu.Unlock()
+	if it != nil && it.save == sv {
+		return it
+	}
+	return sv.shared[ident]
+}
+
+// reach makes it the item of its object in this save.
+func (sv *saver) reach(it *item) {
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	if it.ident.reached == nil {
+		it.ident.reached = it
+		return
+	}
+	if sv.shared == nil {
+		sv.shared = make(map[*identity]*item)
+	}
+	sv.shared[it.ident] = it
+}
+
+// forgetReached makes the objects forget that this save has reached them.
+func (sv *saver) forgetReached() {
+	for _, it := range sv.items {
+		if it.ident == nil {
+			continue
+		}
+		it.ident.mu.Lock()
+		if it.ident.reached == it {
+			it.ident.reached = nil
+		}
+		it.ident.mu.Unlock()
+	}
+}
+
 // identify copies what is known of the item's record and gives the item an ID.
 func (sv *saver) identify(it *item) error {
+	var pending ID
 	if it.ident != nil {
 		it.ident.mu.Lock()
-		it.base, it.kept = *sv.c.entry(it.ident), it.ident.kept
+		e := sv.c.entry(it.ident)
+		if pending = e.pending; e.id != "" || e.tried != nil {
+			base := *e
+			it.base = &base
+		}
+		it.kept = it.ident.kept
 		it.ident.mu.Unlock()
 		if it.base.tried != nil {
 			sv.unsure = append(sv.unsure, it)
@@ -95,14 +150,16 @@ func (sv *saver) identify(it *item) error {
 	case it.root && sv.saving.rootOp != 0:
 		it.op, it.id, it.force = sv.saving.rootOp, sv.saving.under, true
 		if it.base.id != it.id {
-			it.base.refs = nil // they are of another record
+			base := *it.base
+			base.refs = nil // they are of another record
+			it.base = &base
 		}
 	case it.base.id != "":
 		it.op, it.id = driver.Update, it.base.id
 	default:
 		it.op, it.made = driver.Create, true
-		it.id = it.base.pending
-		for _, taken := sv.created[it.id]; it.id == "" || taken; _, taken = sv.created[it.id] {
+		it.id = pending
+		for taken := sv.created.has(it.id); it.id == "" || taken; taken = sv.created.has(it.id) {
 			it.forgetPending(sv.s.ident)
 			id, err := sv.c.newID(sv.ctx, it)
 			if err != nil {
@@ -115,7 +172,7 @@ func (sv *saver) identify(it *item) error {
 		}
 	}
 	if it.op != driver.Update {
-		sv.created[it.id] = struct{}{}
+		sv.created.add(it.id)
 	}
 	return nil
 }
@@ -133,7 +190,7 @@ func (sv *saver) Ref(obj any) (ID, error) {
 			return id, nil
 		}
 	}
-	if it := sv.seen[ident]; it != nil {
+	if it := sv.reached(ident); it != nil {
 		return it.id, nil
 	}
 	it := sv.add(obj, ident)
@@ -163,9 +220,9 @@ func (sv *saver) Kept(id ID, store string) error {
 }
 
 // keeps returns an error if writing the item would drop what an older or a newer program stored.
-func (sv *saver) keeps(it *item) error {
+func (sv *saver) keeps(it *item, typ string) error {
 	if v := it.kept.Newer(); v > 0 {
-		return fmt.Errorf("the record has version %d of %s, and this program has %d: %w", v, it.typ, records.Version(typeOf(it.obj)), ErrUnstorable)
+		return fmt.Errorf("the record has version %d of %s, and this program has %d: %w", v, typ, records.Version(typeOf(it.obj)), ErrUnstorable)
 	}
 	if path := it.kept.Lost(); path != "" && !sv.s.dropUnknown {
 		return fmt.Errorf("%s: the record holds this field, and the save would drop it: embed persistence.Unknown in the struct to keep it, or set Options.DropUnknown: %w", path, ErrUnstorable)
@@ -190,22 +247,23 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 		return fmt.Errorf("%w: the name of its type is %d bytes long, at most %d: Register a shorter one for %.60s…",
 			ErrUnstorable, len(e.Type), maxTypeName, e.Type)
 	}
-	it.typ = e.Type
-	if it.state, err = sv.s.state(it.obj, it.id); err != nil {
+	out := output{typ: e.Type}
+	if out.state, err = sv.s.state(it.obj, it.id); err != nil {
 		return err
 	}
-	if it.fields, err = sv.s.fields(it.obj, it.id); err != nil {
+	if out.fields, err = sv.s.fields(it.obj, it.id); err != nil {
 		return err
 	}
-	it.digest, sv.scratch = digestOf(sv.scratch, it.state, it.fields, e.Data)
+	it.digest, sv.scratch = digestOf(sv.scratch, out.state, out.fields, e.Data)
 	known := it.base.id == it.id && it.digest == it.base.digest
 	if known && (!it.root || !sv.saving.rewrite) && (!it.force || it.op == driver.Create && sv.saving.committed) {
 		return nil
 	}
-	if err := sv.keeps(it); err != nil {
+	if err := sv.keeps(it, e.Type); err != nil {
 		return err
 	}
-	it.data = slices.Clone(e.Data)
+	out.data = sv.clone(e.Data)
+	it.out = sv.output(out)
 	it.refs = e.Eager
 	if len(e.Lazy) > 0 {
 		it.refs = union(e.Eager, e.Lazy)
@@ -215,8 +273,39 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 		return nil
 	}
 	it.refs = slices.Clone(it.refs)
-	it.newRefs = difference(it.refs, it.base.refs)
+	it.out.newRefs = difference(it.refs, it.base.refs, &sv.created)
 	return nil
+}
+
+// output returns a copy of out that lasts. Those of many items share an allocation, and last as
+// long as any one of them.
+func (sv *saver) output(out output) *output {
+	if len(sv.outputs) == 0 {
+		sv.outputs = make([]output, min(max(1, len(sv.items)/2), 64))
+	}
+	o := &sv.outputs[0]
+	sv.outputs = sv.outputs[1:]
+	*o = out
+	return o
+}
+
+const (
+	chunkSize = 64 << 10 // of memory shared by the bytes of many records
+	bigRecord = 4 << 10  // bytes of a record, from which on it has memory of its own
+	fewItems  = 64       // in a save, up to which each record has memory of its own
+)
+
+// clone returns a copy of the bytes of a record.
+func (sv *saver) clone(data []byte) []byte {
+	if len(data) >= bigRecord || len(sv.items) <= fewItems {
+		return slices.Clone(data)
+	}
+	if len(data) > cap(sv.chunk)-len(sv.chunk) {
+		sv.chunk = make([]byte, 0, chunkSize)
+	}
+	start := len(sv.chunk)
+	sv.chunk = append(sv.chunk, data...)
+	return sv.chunk[start:len(sv.chunk):len(sv.chunk)]
 }
 
 // union returns the elements of two sorted lists of distinct IDs as a new sorted list of
@@ -239,14 +328,15 @@ func union(a, b []ID) []ID {
 	return append(append(all, a...), b...)
 }
 
-// difference returns the elements of the sorted list a that are not in the sorted list b.
-func difference(a, b []ID) []ID {
+// difference returns the elements of the sorted list a that are neither in the sorted list b nor in
+// created.
+func difference(a, b []ID, created *createdSet) []ID {
 	var diff []ID
 	for _, id := range a {
 		for len(b) > 0 && b[0] < id {
 			b = b[1:]
 		}
-		if len(b) == 0 || b[0] != id {
+		if (len(b) == 0 || b[0] != id) && !created.has(id) {
 			diff = append(diff, id)
 		}
 	}
