@@ -12,7 +12,7 @@ import (
 // newID makes an ID for an object that has none and makes it the object's pending ID, which
 // every other save that reaches the object meanwhile uses too.
 func (c *conn) newID(ctx context.Context, it *item) (ID, error) {
-	id, err := c.s.ids.NewID(ctx, it.obj, c.s.numbers.next)
+	id, err := c.s.ids.NewID(ctx, it.obj, c.s.numbers.give)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 // grow with use: bulk work needs few round trips, and a short run wastes few numbers.
 type numbers struct {
 	c         *conn
+	give      func(context.Context) (int64, error) // next; made once, since each method value is an allocation
 	noCounter bool
 	lock      *semaphore.Weighted // of weight 1, guards the fields below; waiting for it ends with a context
 	spans     []span
@@ -25,7 +26,7 @@ const (
 )
 
 func (n *numbers) init(c *conn, noCounter bool) {
-	n.c, n.noCounter, n.block, n.lock = c, noCounter, firstBlock, semaphore.NewWeighted(1)
+	n.c, n.give, n.noCounter, n.block, n.lock = c, n.next, noCounter, firstBlock, semaphore.NewWeighted(1)
 }
 
 // next returns a number that was never returned before.
