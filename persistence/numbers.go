@@ -10,7 +10,7 @@ import (
 // grow with use: bulk work needs few round trips, and a short run wastes few numbers.
 type numbers struct {
 	c         *conn
-	give      func(context.Context) (int64, error) // next; made once, since each method value is an allocation
+	give      func(context.Context) (int64, error) // next: a method value made once
 	noCounter bool
 	lock      *semaphore.Weighted // of weight 1, guards the fields below; waiting for it ends with a context
 	spans     []span
