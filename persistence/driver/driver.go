@@ -153,7 +153,13 @@ const (
 	Fields                    // Fields
 	Data                      // Data
 	Version                   // State, Revision
+	// Head is the beginning of Data: its first [HeadLen] bytes, or all of it if it is shorter. The
+	// rest is not read where the storage allows that. It has no effect together with Data.
+	Head
 )
+
+// HeadLen is the number of bytes that [Head] is about.
+const HeadLen = 1024
 
 // A Record is what a store keeps of one object.
 type Record struct {

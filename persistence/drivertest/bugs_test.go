@@ -172,6 +172,34 @@ var bugs = []bug{
 			return r.Get(ctx, ids, parts|driver.Data)
 		}
 	}},
+	{name: "the head is all of the data", test: "records/the head is the beginning of the data", inject: func(b *shared) {
+		b.get = func(r driver.Reader, ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+			if parts&driver.Head != 0 {
+				parts |= driver.Data
+			}
+			return r.Get(ctx, ids, parts)
+		}
+	}},
+	{name: "the size is that of the head", test: "records/the head is the beginning of the data", inject: func(b *shared) {
+		b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error) {
+			recs, err := scanAll(r, ctx, q)
+			for i := range recs {
+				if q.Parts&driver.Head != 0 {
+					recs[i].Size = int64(len(recs[i].Data))
+				}
+			}
+			return recs, err
+		}
+	}},
+	{name: "the head is not read where records are sorted", test: "records/the head is the beginning of the data", inject: func(b *shared) {
+		b.scan = func(r driver.Reader, ctx context.Context, q *driver.Query) ([]driver.Record, error) {
+			c := *q
+			if len(q.Order) > 0 {
+				c.Parts &^= driver.Head
+			}
+			return scanAll(r, ctx, &c)
+		}
+	}},
 	{name: "the caller's slice is kept", test: "records/the store shares no memory with its callers", inject: func(b *shared) {
 		var kept sync.Map
 		b.apply = func(ctx context.Context, ms []driver.Mutation) ([]int64, error) {

@@ -30,6 +30,7 @@ func testRecords(t *testing.T, s *suite) {
 	s.forText(t, "field values of every kind come back", testFieldValues)
 	s.forText(t, "data of every kind comes back", testData)
 	s.forText(t, "parts that were not asked for are not read", testParts)
+	s.forText(t, "the head is the beginning of the data", testHead)
 
 	s.forText(t, "the store shares no memory with its callers", func(t *testing.T, k *kit) {
 		st := k.fresh(t, fields...)
@@ -261,13 +262,46 @@ func testData(t *testing.T, k *kit) {
 	}
 }
 
+// testHead reads records whose data are shorter than the head, about as long and longer.
+func testHead(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	for i, n := range []int{0, 1, driver.HeadLen - 1, driver.HeadLen, driver.HeadLen + 1, 3 * driver.HeadLen, 1 << 20} {
+		rec := k.rec(i)
+		rec.Data = make([]byte, n)
+		for at := range rec.Data {
+			rec.Data[at] = byte(at*7 + at>>8)
+		}
+		st.mustApply(t, create(rec))
+		want := rec.Data[:min(n, driver.HeadLen)]
+		where := []driver.Cond{{Column: driver.ColID, Op: driver.Eq, Values: []any{rec.ID}}}
+		for _, parts := range []driver.Parts{driver.Head, driver.Head | driver.Info} {
+			got := map[string]driver.Record{
+				"Get":             st.get(t, parts, rec.ID)[rec.ID],
+				"Scan":            st.scan(t, &driver.Query{Where: where, Parts: parts})[0],
+				"an ordered Scan": st.scan(t, &driver.Query{Where: where, Parts: parts, Order: []driver.Order{{Column: driver.ColState}}})[0],
+			}
+			for name, rec := range got {
+				if !bytes.Equal(rec.Data, want) {
+					t.Errorf("%s must read the first %d of %d bytes as the head, and no others; it read %d", name, len(want), n, len(rec.Data))
+				}
+				if parts&driver.Info != 0 && rec.Size != int64(n) {
+					t.Errorf("%s must tell the size of the data with their head: want %d, got %d", name, n, rec.Size)
+				}
+			}
+		}
+		if got := st.get(t, driver.Head|driver.Data, rec.ID)[rec.ID].Data; !bytes.Equal(got, rec.Data) {
+			t.Errorf("the head must have no effect together with the data: want %d bytes, got %d", n, len(got))
+		}
+	}
+}
+
 func testParts(t *testing.T, k *kit) {
 	st := k.fresh(t, fields...)
 	st.mustApply(t, create(k.rec(1)), create(k.rec(2)))
-	for parts := range (everything | driver.Version) + 1 {
+	for parts := range (everything | driver.Version | driver.Head) + 1 {
 		want := k.rec(1)
 		want.Revision = 1
-		if parts&driver.Data == 0 {
+		if parts&(driver.Data|driver.Head) == 0 {
 			want.Data = nil
 		}
 		switch {

@@ -150,6 +150,23 @@ func (r *recordFile) data() ([]byte, error) {
 	return data, nil
 }
 
+// beginning reads the first n bytes of the data, or all if they are fewer. It does not verify them:
+// the checksum is that of the whole file.
+func (r *recordFile) beginning(n int64) ([]byte, error) {
+	if r.size < 0 {
+		return nil, damaged(fmt.Errorf("size %d", r.size))
+	}
+	data := make([]byte, min(n, r.size))
+	read := copy(data, r.rest)
+	if _, err := io.ReadFull(r.f, data[read:]); read < len(data) && err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, damaged(fmt.Errorf("the file ends in the first %d bytes of data", len(data)))
+		}
+		return nil, err
+	}
+	return data, nil
+}
+
 // newerVersion returns the version in the mark of a file that begins with b, if that is newer than
 // this package and the header is intact; else 0.
 func newerVersion(f *os.File, b []byte) byte {
@@ -286,8 +303,11 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 // RecordError.
 func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSize]byte, match func(*driver.Record) bool) (rec driver.Record, ok bool, err error) {
 	length := headSize
-	if parts&driver.Data != 0 {
+	switch {
+	case parts&driver.Data != 0:
 		length = bufSize
+	case parts&driver.Head != 0:
+		length += driver.HeadLen
 	}
 	withFields := parts&driver.Fields != 0
 	f, err := r.open(name, buf[:length], withFields)
@@ -310,8 +330,12 @@ func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSi
 		}
 		rec.ColumnSet = 0
 	}
-	if err == nil && parts&driver.Data != 0 {
+	switch {
+	case err != nil:
+	case parts&driver.Data != 0:
 		rec.Data, err = f.data()
+	case parts&driver.Head != 0:
+		rec.Data, err = f.beginning(driver.HeadLen)
 	}
 	if unreadable(err) {
 		err = &driver.RecordError{ID: id, Err: err}

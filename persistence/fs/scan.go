@@ -304,7 +304,7 @@ func (s *selection) ordered(ctx context.Context) iter.Seq2[driver.Record, error]
 			bad := 0
 			for i := range first {
 				rec, err := first[i].rec, error(nil)
-				if page.Parts&driver.Data != 0 {
+				if page.Parts&(driver.Data|driver.Head) != 0 {
 					rec, err = s.data(ctx, rec.ID)
 				}
 				if err != nil {
@@ -338,7 +338,7 @@ func (s *selection) data(ctx context.Context, id driver.ID) (driver.Record, erro
 func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.Record, error) bool) (first []place, ok bool) {
 	columns := s.schema.columns
 	compare := func(a, b place) int { return columns.Compare(q, a.cur, b.cur) }
-	all := &selection{reader: s.reader, q: &driver.Query{Parts: q.Parts &^ driver.Data}, byID: s.byID, rest: s.rest, columns: s.columns}
+	all := &selection{reader: s.reader, q: &driver.Query{Parts: q.Parts &^ (driver.Data | driver.Head)}, byID: s.byID, rest: s.rest, columns: s.columns}
 	for rec, err := range all.byIDs(ctx) {
 		if err != nil {
 			if !bad(rec, err) || !unreadable(err) {

@@ -52,8 +52,11 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 func (c *columns) give(rec *driver.Record, parts driver.Parts) driver.Record {
 	out := *rec
 	out.Data, out.Fields, out.ColumnSet = nil, nil, 0
-	if parts&driver.Data != 0 {
+	switch {
+	case parts&driver.Data != 0:
 		out.Data = bytes.Clone(rec.Data)
+	case parts&driver.Head != 0:
+		out.Data = bytes.Clone(rec.Data[:min(len(rec.Data), driver.HeadLen)])
 	}
 	if parts&driver.Fields != 0 {
 		out.Fields = c.fieldsOf(rec)

@@ -65,6 +65,7 @@ type layout struct {
 	name     string // as the catalogue spells it
 	columns  map[string]*column
 	id, data *column
+	head     *column // the beginning of data; it is only read
 	// These are nil where the table lacks the column.
 	state, typ, revision, size, created, modified *column
 	claimOwner, claimUntil, claimToken            *column
@@ -126,6 +127,9 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		idKind = driver.Int
 	}
 	l.id, l.data = add(driver.ColID, idKind, nil), add(colData, driver.Bytes, nil)
+	head := *l.data
+	head.quoted = fmt.Sprintf("substr(%s, 1, %d)", l.data.quoted, driver.HeadLen)
+	l.head = &head
 	for i, lib := range libraryColumns {
 		*[]**column{&l.state, &l.typ, &l.revision, &l.size, &l.created, &l.modified}[i] = add(lib.name, lib.kind, lib.zero)
 		if l.columns[lib.name] == nil {

@@ -28,8 +28,11 @@ func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
 // wanted is selection of what a query wants, without cells.
 func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
 	s := &selection{l: l, parts: q.Parts, columns: append(make([]*column, 0, 1+len(l.told)+len(extra)), l.id)}
-	if q.Parts&driver.Data != 0 {
+	switch {
+	case q.Parts&driver.Data != 0:
 		s.columns = append(s.columns, l.data)
+	case q.Parts&driver.Head != 0:
+		s.columns = append(s.columns, l.head)
 	}
 	for _, c := range l.told {
 		if c == l.size && q.Parts&driver.Info != 0 && (q.Columns == nil || slices.Contains(q.Columns, driver.ColSize)) || c != l.size && q.Wants(c.name) {
@@ -87,6 +90,8 @@ func (s *selection) record() (driver.Record, error) {
 		case l.data:
 			r.Data, err = v.bytes(l.traits.FreshBytes)
 			r.Size = int64(len(r.Data))
+		case l.head:
+			r.Data, err = v.bytes(l.traits.FreshBytes)
 		case l.typ:
 			r.Type, err = v.text()
 		case l.state:
