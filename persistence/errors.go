@@ -28,6 +28,9 @@ var (
 	ErrConflict = driver.ErrConflict
 	// ErrDangling: a reference leads to a record that does not exist. The text names both ends.
 	ErrDangling = driver.ErrDangling
+	// ErrReferenced: RemoveGraph would leave a reference to a removed record. The text names both
+	// ends. Nothing was removed.
+	ErrReferenced = driver.ErrReferenced
 	// ErrUncertain: the outcome of a commit could not be determined. Save the same objects again:
 	// that save finds out whether the first attempt succeeded.
 	ErrUncertain = driver.ErrUncertain

@@ -65,3 +65,65 @@ func (s *idSet) has(id ID) bool {
 type idSets map[driver.Namespace]*idSet
 
 func (s idSets) has(ns driver.Namespace, id ID) bool { return s[ns] != nil && s[ns].has(id) }
+
+// exactIDs is a set of all the IDs that are added to it, however many. Integers take a bit each
+// where they are dense, other IDs their text.
+type exactIDs struct {
+	blocks map[int64]*[exactBlock / 64]uint64
+	others map[ID]struct{}
+}
+
+const exactBlock = 1024 // integers of a block, which has 128 bytes
+
+// place returns the block and the bit of an integer.
+func (s *exactIDs) place(id ID) (block int64, bit uint64, ok bool) {
+	n, ok := id.Seq()
+	if !ok || n < 0 || id.Prefix() != "" || len(id) > 1 && id[0] == '0' {
+		return 0, 0, false
+	}
+	return n / exactBlock, uint64(n % exactBlock), true
+}
+
+// add takes in an ID, and reports whether the set did not have it.
+func (s *exactIDs) add(id ID) bool {
+	if s.has(id) {
+		return false
+	}
+	at, bit, ok := s.place(id)
+	if !ok {
+		if s.others == nil {
+			s.others = make(map[ID]struct{})
+		}
+		s.others[id] = struct{}{}
+		return true
+	}
+	if s.blocks == nil {
+		s.blocks = make(map[int64]*[exactBlock / 64]uint64)
+	}
+	if s.blocks[at] == nil {
+		s.blocks[at] = new([exactBlock / 64]uint64)
+	}
+	s.blocks[at][bit/64] |= 1 << (bit % 64)
+	return true
+}
+
+// has reports whether the set has an ID.
+func (s *exactIDs) has(id ID) bool {
+	at, bit, ok := s.place(id)
+	if !ok {
+		_, ok := s.others[id]
+		return ok
+	}
+	block := s.blocks[at]
+	return block != nil && block[bit/64]&(1<<(bit%64)) != 0
+}
+
+// remove takes out an ID.
+func (s *exactIDs) remove(id ID) {
+	at, bit, ok := s.place(id)
+	if !ok {
+		delete(s.others, id)
+	} else if block := s.blocks[at]; block != nil {
+		block[bit/64] &^= 1 << (bit % 64)
+	}
+}

@@ -214,6 +214,10 @@ var writes = []struct {
 	{"Quarantine", "1", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		return p.ro.Quarantine(ctx, "why", "1")
 	}},
+	{"RemoveGraph", "1", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
+		_, err := p.ro.RemoveGraph(ctx, persistence.RemoveGraphOptions{}, "1")
+		return err
+	}},
 	{"QuarantineKeys", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		return p.ro.QuarantineKeys(ctx, "why", "a")
 	}},
@@ -315,6 +319,18 @@ var reads = map[string]func(t *testing.T, s *persistence.Store) any{
 			t.Error("Check finds nothing")
 		}
 		return found
+	},
+	"Referrers": func(t *testing.T, s *persistence.Store) any {
+		deps := must[*persistence.Record](t)(s.Record(t.Context(), "1")).Refs
+		return collect(t, s.Referrers(t.Context(), deps[0]))
+	},
+	"WriteDOT": func(t *testing.T, s *persistence.Store) any {
+		var b strings.Builder
+		check(t, s.WriteDOT(t.Context(), &b, "1", "70"))
+		return b.String()
+	},
+	"RemoveGraph": func(t *testing.T, s *persistence.Store) any {
+		return must[persistence.GraphReport](t)(s.RemoveGraph(t.Context(), persistence.RemoveGraphOptions{DryRun: true}, "1"))
 	},
 	"Vet": func(t *testing.T, s *persistence.Store) any { return short(collect(t, s.Vet(t.Context(), nil))) },
 	"Migrate": func(t *testing.T, s *persistence.Store) any {

@@ -37,6 +37,8 @@ var (
 
 	// Package persistence returns the following errors; backends never do.
 
+	// ErrReferenced: something that would stay refers to a record that was to be removed.
+	ErrReferenced = errors.New("record is referred to")
 	// ErrInvalidID: an ID that no record of the store can have.
 	ErrInvalidID = errors.New("invalid ID")
 	// ErrType: an object has another type than the one asked for.

@@ -71,15 +71,37 @@ func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
 	case data[0] != headStart[0]:
 		return corrupt("not a record of this kind")
 	}
-	h := Header{format: byte(format), Type: string(r.str(math.MaxUint16))}
-	h.Version = int(r.number(math.MaxInt32))
-	h.Eager = r.ids()
-	h.Lazy = r.ids()
+	h := r.header(byte(format))
 	if r.bad || h.Type == "" || r.pos >= end {
 		return corrupt("header is malformed")
 	}
 	h.body = data[r.pos:end]
 	return h, nil
+}
+
+// ParseHead reads the header of a record of which data is the beginning. It verifies no checksum,
+// and the Header refers to no bytes and has no body. ok is false where the header is longer than
+// data, or is none that Parse would accept.
+func (c *Codec) ParseHead(data []byte) (h Header, ok bool) {
+	if len(data) <= len(headStart) || string(data[:len(headStart)]) != headStart {
+		return Header{}, false
+	}
+	r := headReader{b: data, pos: len(headStart)}
+	format := r.number(math.MaxUint64)
+	if r.bad || format < versionFirst || format > versionNewest {
+		return Header{}, false
+	}
+	h = r.header(byte(format))
+	return h, !r.bad && h.Type != ""
+}
+
+// header reads what follows the version of the format.
+func (r *headReader) header(format byte) Header {
+	h := Header{format: format, Type: string(r.str(math.MaxUint16))}
+	h.Version = int(r.number(math.MaxInt32))
+	h.Eager = r.ids()
+	h.Lazy = r.ids()
+	return h
 }
 
 // headReader reads the canonical values of a header.
