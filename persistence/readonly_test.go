@@ -218,6 +218,10 @@ var writes = []struct {
 		_, err := p.ro.RemoveGraph(ctx, persistence.RemoveGraphOptions{}, "1")
 		return err
 	}},
+	{"Collect", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
+		_, err := p.ro.Collect(ctx, []persistence.ID{"1"}, persistence.CollectOptions{})
+		return err
+	}},
 	{"QuarantineKeys", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		return p.ro.QuarantineKeys(ctx, "why", "a")
 	}},
@@ -328,6 +332,13 @@ var reads = map[string]func(t *testing.T, s *persistence.Store) any{
 		var b strings.Builder
 		check(t, s.WriteDOT(t.Context(), &b, "1", "70"))
 		return b.String()
+	},
+	"Collect": func(t *testing.T, s *persistence.Store) any {
+		report := must[persistence.GraphReport](t)(s.Collect(t.Context(), []persistence.ID{"1"}, persistence.CollectOptions{DryRun: true, Grace: 1}))
+		if report.Removed == 0 {
+			t.Error("Collect finds no garbage")
+		}
+		return report
 	},
 	"RemoveGraph": func(t *testing.T, s *persistence.Store) any {
 		return must[persistence.GraphReport](t)(s.RemoveGraph(t.Context(), persistence.RemoveGraphOptions{DryRun: true}, "1"))
