@@ -92,7 +92,7 @@ func codeBlocks(doc string) []block {
 // What a block that is no whole file may use without saying so. What it does not use is no error.
 const (
 	header = `package main; import (
-"context"; "encoding/json"; "errors"; "fmt"; "log"; "os/exec"; "strconv"; "time"
+"context"; "encoding/json"; "errors"; "fmt"; "log"; "os"; "os/exec"; "strconv"; "time"
 "github.com/brine-go/brine/extrafields"
 "github.com/brine-go/brine/idfactory"
 "github.com/brine-go/brine/persistence"

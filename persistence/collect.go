@@ -48,7 +48,9 @@ const (
 // the store or in quarantine for another reason than "collected", is ErrCorrupt, and nothing is put
 // away. Then it puts the rest away in atomic steps of at most 2048. Before and after each step it
 // reads again what was modified since it began. A save that makes something refer to a record that
-// is put away gets ErrDangling, or the record is put back at once.
+// is put away gets ErrDangling, or the record is put back at once. Where a save on a server takes
+// longer than that, or Collect is killed just then, the reference dangles until the next Collect:
+// it puts back what is reached and was collected before. docs/architecture.md has the reasons.
 //
 // If it ends with an error the report has what was put away until then. Memory grows by a bit for
 // each record with an integer ID, and by the ID for each other. A table without the columns created
@@ -83,7 +85,8 @@ type collector struct {
 	// seen are records modified since c.since, with the revision that was read last: if they have
 	// it still, they refer to nothing else.
 	seen   map[ID]int64
-	away   exactIDs // what was put away
+	away   exactIDs // what was put away, by earlier runs too
+	swept  exactIDs // what this run put away
 	report GraphReport
 }
 
@@ -273,6 +276,9 @@ func (c *collector) markQuarantined() error {
 		if err != nil {
 			return fmt.Errorf("in quarantine: %w", unreadableRecord(err))
 		}
+		if p.Reason == collectedReason && !p.Stray && !c.o.DryRun {
+			c.away.add(p.ID) // an earlier run may have been interrupted, or a save took long
+		}
 		if p.Reason == collectedReason || p.Stray || p.namespace() != driver.Objects {
 			continue
 		}
@@ -341,12 +347,16 @@ func (c *collector) putBack() (bool, error) {
 		}
 		c.away.remove(id)
 		if err := c.s.unquarantine(c.ctx, []ID{id}); err != nil {
-			if errors.Is(err, ErrExists) {
-				continue // another has made a record of that ID, or put this one back
+			if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) && !c.swept.has(id) {
+				continue // another has made a record of that ID, put this one back or purged it
 			}
 			return false, fmt.Errorf("putting back %q, which something refers to now: %w", id, err)
 		}
 		some = true
+		if !c.swept.has(id) {
+			continue // an earlier run has put it away
+		}
+		c.swept.remove(id)
 		c.report.Removed--
 		c.report.Kept++
 		c.report.IDs = slices.DeleteFunc(c.report.IDs, func(x ID) bool { return x == id })
@@ -410,6 +420,7 @@ func (c *collector) putAway(ids []ID) error {
 	c.report.Kept += int64(len(ids) - len(all))
 	for i := range all {
 		c.away.add(all[i].ID)
+		c.swept.add(all[i].ID)
 		c.report.removed(all[i].ID)
 	}
 	// A save that began before the step and committed before it refers to what is away now.

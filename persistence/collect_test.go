@@ -162,6 +162,29 @@ func TestCollectPutsNothingAwayBesideWhatCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestCollectPutsBackWhatIsReachedAgain(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, nil), t.Context()
+		tail := &Vertex{Name: "tail"}
+		ids := must[[]persistence.ID](t)(s.SaveAll(ctx, &Vertex{Name: "root"}, &Vertex{Name: "a", Next: []*Vertex{{Name: "b", Next: []*Vertex{tail}}}}))
+		if r := collectNow(t, s, ids[0]); r.Removed != 3 {
+			t.Fatalf("collected %v", r.IDs)
+		}
+		check(t, s.Unquarantine(ctx, ids[1]))
+		dry := must[persistence.GraphReport](t)(s.Collect(ctx, ids, persistence.CollectOptions{DryRun: true, Grace: 1}))
+		if n := len(quarantined(t, s)); n != 2 || dry.Removed != 0 {
+			t.Errorf("after a dry run %d are in quarantine; %+v", n, dry)
+		}
+		if r := collectNow(t, s, ids...); r.Removed != 0 || r.Kept != 4 {
+			t.Errorf("%+v", r)
+		}
+		got := must[*Vertex](t)(persistence.Load[Vertex](ctx, s, ids[1]))
+		if got.Next[0].Next[0].Name != "tail" || len(quarantined(t, s)) != 0 {
+			t.Errorf("%d are in quarantine", len(quarantined(t, s)))
+		}
+	})
+}
+
 // Four writers change the graph under a Collect: what they reach is never lost, and what is left
 // over in the end is garbage to a second run.
 func TestCollectBesideWriters(t *testing.T) {
