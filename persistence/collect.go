@@ -40,9 +40,9 @@ const (
 // writers, but not twice at a time.
 //
 // References are followed eagerly and lazily. Besides roots, which must be given and present, else
-// it is an error, these are roots: claimed records, also where the lease has ended; what was created
-// or modified within o.Grace of the start, or whenever after it; records without these times; and
-// what readable records in quarantine for another reason than "collected" refer to.
+// it is an error, these are roots: claimed records, also where the lease has ended; what was
+// created or modified within o.Grace of the start, or whenever after it; records without these
+// times; and what readable records in quarantine for another reason than "collected" refer to.
 //
 // It needs no types. First it reads every record whole and verifies it. One that cannot be read, in
 // the store or in quarantine for another reason than "collected", is ErrCorrupt, and nothing is put
