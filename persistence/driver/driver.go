@@ -156,6 +156,7 @@ const (
 	// Head is the beginning of Data: its first [HeadLen] bytes, or all of it if it is shorter. The
 	// rest is not read where the storage allows that. It has no effect together with Data.
 	Head
+	SetNumber // ColumnSet, of objects in a [Cataloger]
 )
 
 // HeadLen is the number of bytes that [Head] is about.
@@ -173,8 +174,8 @@ type Record struct {
 	Data     []byte
 	Claim    Claim // read with Info from a [Claimer]; ignored in writes
 	Fields   []any // one value for each of Schema.Fields, in that order: see Kind; nil is NULL
-	// ColumnSet is the value of [ColColumnSet], for the evaluation of conditions by [Columns]. It
-	// is ignored in writes, and 0 in the records that a backend returns.
+	// ColumnSet is the value of [ColColumnSet]: read with SetNumber, else 0; for the evaluation of
+	// conditions by [Columns]; and written by Import. Other writes ignore it.
 	ColumnSet int64
 }
 

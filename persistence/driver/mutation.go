@@ -31,11 +31,16 @@ const (
 	// Restore stores a record or stray in the form Rec.Data, which Withdraw has removed, with all
 	// that was stored of it, or fails with ErrExists. It is for a [Salvager].
 	Restore
+	// Import stores a record as another store has it: with the revision, the times and the number
+	// of the set of columns ([Record.ColumnSet]) that Rec has. If IfRev is 0 the record must not
+	// exist, else the error is ErrExists; otherwise it must exist with that revision, else the error
+	// is ErrConflict, and it keeps its claim and the columns that the Schema does not contain.
+	Import
 )
 
 var opNames = [...]string{
 	Create: "create", Update: "update", Put: "put", Delete: "delete", Check: "check", SetFields: "set fields",
-	Withdraw: "withdraw", Restore: "restore",
+	Withdraw: "withdraw", Restore: "restore", Import: "import",
 }
 
 // String returns the name of the operation in lower case.
@@ -56,7 +61,8 @@ type Mutation struct {
 	// Stray is for Withdraw and Restore: the key of a stray. Rec.ID is then "".
 	Stray string
 	// IfRev is the revision that the record must have, else ErrConflict; 0 means any. It applies to
-	// Update, Delete, Check and SetFields, and is ignored if there is no revision column.
+	// Update, Delete, Check and SetFields, and is ignored if there is no revision column. Import
+	// has its own meaning of it.
 	IfRev int64
 	// Token is the token of the claim that the record must have, else ErrConflict; 0 means any
 	// claim or none. It applies to Update, Delete and Check of objects, in a [Claimer].
@@ -90,6 +96,18 @@ func (m *Mutation) check(found *Record) error {
 		return nil
 	case Put:
 		return nil
+	case Import:
+		switch {
+		case m.IfRev == 0 && found != nil:
+			return ErrExists
+		case m.IfRev == 0:
+			return nil
+		case found == nil:
+			return ErrRemoved
+		case found.Revision != 0 && m.IfRev != found.Revision:
+			return m.changed(found)
+		}
+		return nil
 	case Restore:
 		if found != nil {
 			return ErrExists
@@ -113,9 +131,14 @@ func (m *Mutation) check(found *Record) error {
 	case m.Token != 0 && m.Token != found.Claim.Token:
 		return ErrClaimLost
 	case m.IfRev != 0 && found.Revision != 0 && m.IfRev != found.Revision:
-		return &conflict{fmt.Sprintf("record was changed since it was read: revision %d was expected, and it has revision %d", m.IfRev, found.Revision)}
+		return m.changed(found)
 	}
 	return nil
+}
+
+// changed is the error for a record that has another revision than IfRev.
+func (m *Mutation) changed(found *Record) error {
+	return &conflict{fmt.Sprintf("record was changed since it was read: revision %d was expected, and it has revision %d", m.IfRev, found.Revision)}
 }
 
 // A conflict is an ErrConflict that says what is in conflict.

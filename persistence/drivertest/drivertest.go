@@ -60,6 +60,7 @@ var subjects = []struct {
 	{"groups", testGroups},
 	{"namespaces", testNamespaces},
 	{"salvage", testSalvage},
+	{"imports", testImports},
 	{"readonly", testReadOnly},
 }
 

@@ -106,7 +106,7 @@ func (p *plan) mutation(i int, m *driver.Mutation) error {
 	}
 	id := m.Rec.ID
 	if !storable(id, s.IntegerIDs) {
-		if m.Op == driver.Create || m.Op == driver.Put {
+		if m.Op == driver.Create || m.Op == driver.Put || m.Op == driver.Import {
 			return recordError(id, errors.New("an ID that the directory cannot keep"))
 		}
 		return m.Check(nil)
@@ -160,6 +160,9 @@ func (p *plan) change(i int, m *driver.Mutation, s *schema, f file, old *header,
 		return nil
 	}
 	h := header{revision: old.revision + 1, created: old.created, claim: old.claim, fields: old.fields}
+	if m.Op == driver.Import {
+		h.revision, h.created = max(m.Rec.Revision, 1), m.Rec.Created
+	}
 	if m.Release {
 		h.claim = driver.Claim{}
 	}
@@ -245,6 +248,9 @@ func (p *plan) write(i int, m *driver.Mutation, s *schema, c change) {
 	h.id, h.typ, h.state = m.Rec.ID, m.Rec.Type, m.Rec.State
 	h.size, h.modified = int64(len(m.Rec.Data)), m.Rec.Modified
 	h.fields, h.columns = s.merge(m.Rec.Fields, h.fields), s.set
+	if m.Op == driver.Import {
+		h.columns = m.Rec.ColumnSet
+	}
 	c.data = m.Rec.Data
 	p.changes = append(p.changes, c)
 	p.revs[i] = h.revision
@@ -255,14 +261,14 @@ func (p *plan) exists(id driver.ID) (bool, error) {
 	if p.batch == nil {
 		p.batch = make(map[driver.ID]driver.Op, len(p.ms))
 		for i := range p.ms {
-			if m := &p.ms[i]; m.Namespace == driver.Objects {
+			if m := &p.ms[i]; m.Namespace.Storage() == driver.Objects {
 				p.batch[m.Rec.ID] = m.Op
 			}
 		}
 		p.refs = map[driver.ID]bool{}
 	}
 	switch p.batch[id] {
-	case driver.Create, driver.Update, driver.Put, driver.Check, driver.SetFields, driver.Restore:
+	case driver.Create, driver.Update, driver.Put, driver.Check, driver.SetFields, driver.Restore, driver.Import:
 		return true, nil // or that mutation fails
 	case driver.Delete, driver.Withdraw:
 		return false, nil

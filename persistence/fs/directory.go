@@ -106,7 +106,7 @@ func newFolder(root *os.Root, path, prefix string) (*folder, error) {
 
 // in returns the folder of a namespace and opens it if need be.
 func (d *directory) in(ns driver.Namespace) (*folder, error) {
-	if ns == driver.Objects {
+	if ns.Storage() == driver.Objects {
 		return d.folder, nil
 	}
 	d.mu.Lock()

@@ -337,6 +337,9 @@ func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSi
 	case parts&driver.Head != 0:
 		rec.Data, err = f.beginning(driver.HeadLen)
 	}
+	if parts&driver.SetNumber != 0 {
+		rec.ColumnSet = f.columns
+	}
 	if unreadable(err) {
 		err = &driver.RecordError{ID: id, Err: err}
 	}

@@ -41,7 +41,8 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		if err != nil {
 			return nil, err
 		}
-		was := old[m.Namespace].get(m.Rec.ID, cols.CompareIDs)
+		ns := m.Namespace.Storage()
+		was := old[ns].get(m.Rec.ID, cols.CompareIDs)
 		if err := m.Check(was); err != nil {
 			return nil, err
 		}
@@ -51,11 +52,11 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 			}
 		}
 		w := writer{batch: d.batch, compare: cols.CompareIDs}
-		if after[m.Namespace], revs[i], err = cols.apply(w, after[m.Namespace], m, was); err != nil {
+		if after[ns], revs[i], err = cols.apply(w, after[ns], m, was); err != nil {
 			return nil, err
 		}
-		if judge != nil && m.Namespace == driver.Objects {
-			judge.change(was, after[m.Namespace].get(m.Rec.ID, cols.CompareIDs))
+		if judge != nil && ns == driver.Objects {
+			judge.change(was, after[ns].get(m.Rec.ID, cols.CompareIDs))
 		}
 	}
 	if err := judge.settle(); err != nil {
@@ -90,7 +91,9 @@ func (c *columns) apply(w writer, root *node, m *driver.Mutation, was *driver.Re
 			return w.put(root, rec), 0, nil
 		}
 	default:
-		rec, err = c.keep(&m.Rec, was)
+		if rec, err = c.keep(&m.Rec, was); m.Op == driver.Import {
+			rec.Revision, rec.Created, rec.ColumnSet = max(m.Rec.Revision, 1), m.Rec.Created, m.Rec.ColumnSet
+		}
 	}
 	if err != nil {
 		return nil, 0, err
@@ -108,13 +111,13 @@ func existsAfter(ms []driver.Mutation, old *node, compare func(a, b driver.ID) i
 		if ops == nil {
 			ops = make(map[driver.ID]driver.Op, len(ms))
 			for i := range ms {
-				if ms[i].Namespace == driver.Objects {
+				if ms[i].Namespace.Storage() == driver.Objects {
 					ops[ms[i].Rec.ID] = ms[i].Op
 				}
 			}
 		}
 		switch ops[ref] {
-		case driver.Create, driver.Put, driver.Restore:
+		case driver.Create, driver.Put, driver.Restore, driver.Import:
 			return true
 		case driver.Delete, driver.Withdraw:
 			return false
@@ -162,6 +165,9 @@ func (c *columns) setFields(rec, r, was *driver.Record) error {
 	}
 	for i, v := range r.Fields {
 		at := c.at(i)
+		if at >= len(fields) {
+			continue // a column that the data lack
+		}
 		if c.table.dropped[at] {
 			return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", c.table.layout[at].Name)
 		}

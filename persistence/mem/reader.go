@@ -25,7 +25,7 @@ func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{b: r.b, state: r.state, root: r.state[ns], cols: cols}, nil
+	return &reader{b: r.b, state: r.state, root: r.state[ns.Storage()], cols: cols}, nil
 }
 
 // Get implements [driver.Reader].
@@ -52,6 +52,9 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 func (c *columns) give(rec *driver.Record, parts driver.Parts) driver.Record {
 	out := *rec
 	out.Data, out.Fields, out.ColumnSet = nil, nil, 0
+	if parts&driver.SetNumber != 0 {
+		out.ColumnSet = rec.ColumnSet
+	}
 	switch {
 	case parts&driver.Data != 0:
 		out.Data = bytes.Clone(rec.Data)

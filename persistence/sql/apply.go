@@ -93,10 +93,10 @@ func (l *layout) valid(m *driver.Mutation) error {
 	if moves(m) {
 		return nil
 	}
-	if m.Op < driver.Create || m.Op > driver.SetFields {
+	if (m.Op < driver.Create || m.Op > driver.SetFields) && m.Op != driver.Import {
 		return fmt.Errorf("record %q: %v", m.Rec.ID, m.Op)
 	}
-	if (m.Op <= driver.Put || m.Op == driver.SetFields) && len(m.Rec.Fields) != len(l.fields) {
+	if (m.Op <= driver.Put || m.Op == driver.SetFields || m.Op == driver.Import) && len(m.Rec.Fields) != len(l.fields) {
 		return fmt.Errorf("record %q: %d extra fields where the schema has %d", m.Rec.ID, len(m.Rec.Fields), len(l.fields))
 	}
 	if (m.Token != 0 || m.Release) && (m.Op == driver.Update || m.Op == driver.Delete || m.Op == driver.Check) {
@@ -104,7 +104,7 @@ func (l *layout) valid(m *driver.Mutation) error {
 			return err
 		}
 	}
-	if _, ok := l.key(m.Rec.ID); !ok && (m.Op == driver.Create || m.Op == driver.Put) {
+	if _, ok := l.key(m.Rec.ID); !ok && (m.Op == driver.Create || m.Op == driver.Put || m.Op == driver.Import) {
 		return fmt.Errorf("record %q: table %q cannot hold this ID", m.Rec.ID, l.name)
 	}
 	if size := int64(len(m.Rec.Data)); size > l.traits.MaxValue {
@@ -206,7 +206,8 @@ func (t *batch) alone(ctx context.Context, o *open) error {
 func (t *batch) run(order []int) int {
 	first := order[0]
 	op, ns := t.ms[first].Op, t.ms[first].Namespace
-	if op != driver.Create && !t.readsOnly(first) {
+	news := op == driver.Create || op == driver.Import && t.ms[first].IfRev == 0
+	if !news && !t.readsOnly(first) {
 		return 1
 	}
 	traits := t.b.traits
@@ -218,7 +219,7 @@ func (t *batch) run(order []int) int {
 	n, size := 0, 0
 	for n < most && n < len(order) {
 		m := &t.ms[order[n]]
-		if m.Op != op || m.Release || m.Namespace != ns {
+		if m.Op != op || m.Release || m.Namespace != ns || op == driver.Import && m.IfRev != 0 {
 			break
 		}
 		if size += len(m.Rec.Data); size > traits.maxBatchBytes() && n > 0 {
@@ -230,7 +231,7 @@ func (t *batch) run(order []int) int {
 		return n
 	}
 	for _, shape := range slices.Backward(shapes) {
-		if shape <= n && shape*len(t.layout(first).written) <= traits.MaxParams {
+		if shape <= n && shape*(len(t.layout(first).written)+1) <= traits.MaxParams {
 			return shape
 		}
 	}

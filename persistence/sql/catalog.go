@@ -35,7 +35,7 @@ func (l *layout) kept() []driver.Column {
 
 // findSet finds the number of the set of columns that the handle fills.
 func (in *initializer) findSet(l *layout) {
-	if l.catalog == nil {
+	if l.catalog == nil || in.alias {
 		return
 	}
 	n, found := l.catalog.FindSet(driver.SetOf(l.kept()))
@@ -48,8 +48,17 @@ func (in *initializer) undeclared(l *layout) bool {
 	if l.catalog == nil {
 		return in.objects && len(in.schema.Fields) > 0
 	}
-	_, changed, _ := l.catalog.Clone().Declare(in.schema.Fields)
+	changed, _ := in.declareIn(l.catalog.Clone())
 	return changed
+}
+
+// declareIn records the columns of the schema in a catalog.
+func (in *initializer) declareIn(catalog *driver.Catalog) (changed bool, err error) {
+	if in.alias {
+		return catalog.DeclareColumns(in.schema.Fields)
+	}
+	_, changed, err = catalog.Declare(in.schema.Fields)
+	return changed, err
 }
 
 // declare records the columns of the schema. It runs with the lock of Init.
@@ -66,7 +75,7 @@ func (in *initializer) declare(ctx context.Context, c *conn, tab *Table) error {
 		if catalog == nil {
 			catalog = &driver.Catalog{Unknown: !in.made}
 		}
-		if _, _, err := catalog.Declare(in.schema.Fields); err != nil {
+		if _, err := in.declareIn(catalog); err != nil {
 			return fmt.Errorf("%s: table %q: %w", in.dialect.Location(), l.name, err)
 		}
 		if err := in.storeCatalog(ctx, c, l, catalog); err != nil {
@@ -259,7 +268,7 @@ func (b *Backend) changeCatalog(ctx context.Context, f func(in *initializer, c *
 		return err
 	}
 	defer b.leave()
-	in := &initializer{Backend: b, table: ts.objects.name, schema: ts.objects.schema, objects: true}
+	in := b.initializer(ts.objects.name, ts.objects.schema, true)
 	in.schema.Fields = nil // what this handle declares plays no part
 	uncertain := false
 	for range 3 {

@@ -110,7 +110,7 @@ func (t *batch) outsideRefs() []driver.ID {
 	}
 	inside := make(map[driver.ID]driver.Op, len(t.ms))
 	for i := range t.ms {
-		if t.ms[i].Namespace == driver.Objects {
+		if t.ms[i].Namespace.Storage() == driver.Objects {
 			inside[t.ms[i].Rec.ID] = t.ms[i].Op
 		}
 	}
@@ -185,7 +185,7 @@ func (t *batch) newRefs() []driver.ID {
 func (t *batch) firstFailure(found map[driver.Namespace]map[driver.ID]version) error {
 	after := make(map[driver.ID]bool, len(t.ms))
 	for i := range t.ms {
-		if t.ms[i].Namespace == driver.Objects {
+		if t.ms[i].Namespace.Storage() == driver.Objects {
 			after[t.ms[i].Rec.ID] = t.ms[i].Op != driver.Delete && t.ms[i].Op != driver.Withdraw
 		}
 	}

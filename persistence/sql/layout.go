@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -96,6 +97,7 @@ type layout struct {
 	update, updateIf, delete, deleteIf string
 	release                            string // "" where there are no claims
 	put                                string // "" where it is two statements
+	importOver                         string // replaces a record by one of another store
 	setFields, setFieldsIf             string // "" where there is no extra field
 	setColumns, setColumnsIf           string // the same, and the number of the set of columns
 
@@ -280,6 +282,7 @@ func (l *layout) statements() {
 	l.assignments = strings.Join(set, ", ")
 	l.update = "UPDATE " + l.table + " SET " + l.assignments + where
 	l.delete = "DELETE FROM " + l.table + where
+	l.importOver = l.importText()
 	if l.revision != nil {
 		ifRev := " AND " + l.revision.quoted + " = ?"
 		l.updateIf, l.deleteIf = l.update+ifRev, l.delete+ifRev
@@ -326,6 +329,14 @@ func assign(cs []*column) []string {
 
 // insert returns the text that inserts n rows.
 func (l *layout) insert(n int) string {
+	if l.fills == 0 { // 0 is what the column has by itself
+		return l.insertStamped(n, "")
+	}
+	return l.insertStamped(n, strconv.FormatInt(l.fills, 10))
+}
+
+// insertStamped is insert with an SQL expression for the number of the set of columns; "": none.
+func (l *layout) insertStamped(n int, stamp string) string {
 	var sb strings.Builder
 	sb.WriteString("INSERT INTO " + l.table + " (")
 	for i, c := range l.written {
@@ -335,9 +346,9 @@ func (l *layout) insert(n int) string {
 		sb.WriteString(c.quoted)
 	}
 	row := "(?" + strings.Repeat(", ?", len(l.written)-1)
-	if l.columnSet != nil && l.fills != 0 { // 0 is what the column has by itself
+	if l.columnSet != nil && stamp != "" {
 		sb.WriteString(", " + l.columnSet.quoted)
-		row += fmt.Sprintf(", %d", l.fills)
+		row += ", " + stamp
 	}
 	row += ")"
 	sb.WriteString(") VALUES " + row)

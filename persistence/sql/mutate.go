@@ -23,6 +23,8 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 	switch {
 	case m.Op == driver.Create:
 		return t.create(ctx, c, at)
+	case m.Op == driver.Import:
+		return t.importRecords(ctx, c, at)
 	case m.Op == driver.Update:
 		return t.update(ctx, c, i)
 	case m.Op == driver.Put:

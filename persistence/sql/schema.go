@@ -63,7 +63,7 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, table string, s
 		return nil, err
 	}
 	defer b.leave()
-	l, err := (&initializer{Backend: b, table: table, schema: s, objects: ns == driver.Objects}).run(ctx, o)
+	l, err := b.initializer(table, s, ns == driver.Objects).run(ctx, o)
 	if err != nil {
 		return nil, b.translate(err)
 	}
@@ -79,9 +79,11 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, table string, s
 // An initializer inspects a table, and makes it where it is missing.
 type initializer struct {
 	*Backend
+	options driver.OpenOptions // of the Backend; but see ObjectsWith
 	table   string
 	schema  driver.Schema
 	objects bool // the table is that of the objects
+	alias   bool // it is only about columns, see ObjectsWith: no set of them is recorded
 	made    bool // the table was made by this initializer
 }
 

@@ -39,6 +39,9 @@ func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
 			s.columns = append(s.columns, c)
 		}
 	}
+	if q.Parts&driver.SetNumber != 0 && l.columnSet != nil {
+		s.columns = append(s.columns, l.columnSet)
+	}
 	s.own = len(s.columns)
 	s.columns = append(s.columns, extra...)
 	return s
@@ -110,6 +113,8 @@ func (s *selection) record() (driver.Record, error) {
 			r.Claim.Until, err = v.time()
 		case l.claimToken:
 			r.Claim.Token, err = v.integer(0)
+		case l.columnSet:
+			r.ColumnSet, err = v.integer(0)
 		default:
 			r.Fields[c.field], err = fromSQL(c.kind, v.v)
 		}

@@ -75,10 +75,28 @@ func (l *layout) writes(m *driver.Mutation, c *uniqueColumn) bool {
 	case driver.Create, driver.Update, driver.Put:
 		return c.col != nil && (c.col.field >= 0 || c.col == l.state || c.col == l.typ || c.col == l.modified ||
 			m.Op == driver.Create && (c.col == l.created || c.col == l.revision))
+	case driver.Import:
+		return c.col != nil && (c.col.field >= 0 || slices.Contains([]*column{l.state, l.typ, l.modified, l.created, l.revision}, c.col))
 	case driver.SetFields:
 		return c.col != nil && c.col.field >= 0
 	}
 	return false
+}
+
+// in returns the index with the columns of another layout of the table: see ObjectsWith.
+func (u *unique) in(l *layout) *unique {
+	other := *u
+	other.columns = slices.Clone(u.columns)
+	for i := range other.columns {
+		c := &other.columns[i]
+		c.col = nil
+		for name, col := range l.columns {
+			if strings.EqualFold(name, c.name) {
+				c.col, c.kind = col, col.kind
+			}
+		}
+	}
+	return &other
 }
 
 // values returns what a mutation makes of the columns of a unique index; false: the record is not
@@ -172,14 +190,18 @@ func (t *batch) clashIn(ctx context.Context, c *conn, u *unique) error {
 	moved := make(map[driver.ID]bool) // records that the batch removes, or gives values
 	for i := range t.ms {
 		m := &t.ms[i]
-		if m.Namespace != driver.Objects || m.Op == driver.Check || m.Stray != "" {
+		if m.Namespace.Storage() != driver.Objects || m.Op == driver.Check || m.Stray != "" {
 			continue
+		}
+		l, u := t.layout(i), u
+		if l != t.tables.objects {
+			u = u.in(l)
 		}
 		moved[m.Rec.ID] = true
 		if m.Op == driver.Delete || m.Op == driver.Withdraw {
 			continue
 		}
-		vs, ok, err := t.tables.objects.values(m, u, func() (map[string]any, error) { return t.before(ctx, c, m, u) })
+		vs, ok, err := l.values(m, u, func() (map[string]any, error) { return t.before(ctx, c, m, u) })
 		if err != nil {
 			return err
 		}
@@ -350,7 +372,7 @@ func (t *batch) parked(ctx context.Context, c *conn) (left []int, err error) {
 				return nil, err
 			}
 			continue
-		case m.Namespace == driver.Objects && t.key(i) != nil:
+		case m.Namespace.Storage() == driver.Objects && t.key(i) != nil:
 			if err := t.park(ctx, c, i); err != nil {
 				return nil, err
 			}
@@ -364,13 +386,17 @@ func (t *batch) parked(ctx context.Context, c *conn) (left []int, err error) {
 // to change.
 func (t *batch) park(ctx context.Context, c *conn, i int) error {
 	l, m := t.layout(i), &t.ms[i]
-	if m.Op == driver.Create {
+	if m.Op == driver.Create || m.Op == driver.Import && m.IfRev == 0 {
 		return nil
 	}
 	var set []string
 	var args []any
 	seen := make(map[*column]bool)
-	for _, u := range t.indexes() {
+	for i := range t.indexes() {
+		u := &t.indexes()[i]
+		if l != t.tables.objects {
+			u = u.in(l)
+		}
 		at := slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) && c.col.field >= 0 })
 		if at < 0 {
 			at = slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) })
