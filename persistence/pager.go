@@ -29,6 +29,7 @@ type pager struct {
 	size   int          // of the largest one
 	growth int          // how many times the last page the next one is
 	into   sink
+	in     driver.Reader             // that of a view in which all pages are read; nil: each has its own
 	more   func(driver.Reader) error // reads further in the view of a page that has records; nil: nothing to read
 
 	// The last page:
@@ -87,19 +88,21 @@ func (p *pager) read(ctx context.Context) (more bool, err error) {
 		p.query.Limit = min(p.next, p.limit)
 	}
 	scan := func(r driver.Reader) error { return p.scan(ctx, r) }
-	if p.more == nil {
+	if p.in != nil {
+		err = scan(p.in)
+	} else if p.more == nil {
 		err = p.c.readOnce(ctx, scan)
 	} else {
 		err = p.c.read(ctx, &p.hint, scan)
 	}
-	if err == nil {
+	if err == nil && p.in == nil { // in a view nothing else is to be read
 		err = p.c.s.noteQuery(ctx, &p.query)
 	}
 	if err != nil {
 		return false, err
 	}
 	p.bad = slices.DeleteFunc(p.bad, p.reportedBefore)
-	if p.n == 0 {
+	if p.n == 0 && p.in == nil {
 		p.c.noneFound(ctx, &p.query)
 	}
 	if p.n < p.query.Limit && p.bytes < pageBytes || p.limit > 0 && p.n >= p.limit {
