@@ -409,12 +409,17 @@ func (cp *copying) checkRoots(roots []ID) error {
 	return nil
 }
 
-// get reads records, and returns the errors of those that are damaged. in is nil or the Reader of a
-// snapshot of the objects.
+// get is getEach of c.
 func (cp *copying) get(c *conn, in driver.Reader, ids []ID, parts driver.Parts) (recs []driver.Record, bad []error, err error) {
+	return getEach(cp.ctx, c, in, ids, parts)
+}
+
+// getEach reads records, and returns the errors of those that are damaged. in is nil or a Reader of
+// the objects, which sees the state to read.
+func getEach(ctx context.Context, c *conn, in driver.Reader, ids []ID, parts driver.Parts) (recs []driver.Record, bad []error, err error) {
 	read := func(ids []ID) error {
 		get := func(r driver.Reader) error {
-			some, err := r.Get(cp.ctx, ids, parts)
+			some, err := r.Get(ctx, ids, parts)
 			if err == nil {
 				recs = append(recs, some...)
 			}
@@ -427,7 +432,7 @@ func (cp *copying) get(c *conn, in driver.Reader, ids []ID, parts driver.Parts) 
 			}
 			return get(r)
 		}
-		return c.readOnce(cp.ctx, get)
+		return c.readOnce(ctx, get)
 	}
 	err = read(ids)
 	if err == nil || !concernsOneRecord(err) {
