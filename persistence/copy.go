@@ -63,8 +63,8 @@ type CopyReport struct {
 
 // Copy copies records and key-value pairs from src to dst, whatever their backends. It needs no
 // types. A record keeps its ID, type, state, bytes, revision, times and extra columns. The columns
-// that src has recorded are made in dst, and whether they are complete is copied with the records;
-// if dst has one of another kind, Copy is refused before it writes anything. Claims and the
+// and indexes that src has recorded are made in dst, and whether columns are complete is copied with
+// the records; a record whose values another one of dst has in a unique index is ErrUnique. If dst has one of another kind, Copy is refused before it writes anything. Claims and the
 // quarantine are not copied. IDs that are texts do not fit into a store of integer IDs: that is
 // refused too.
 //
@@ -188,8 +188,10 @@ func (cp *copying) prepare() error {
 	if cp.to, err = cp.dst.withColumns(cp.ctx, cp.fields, !cp.o.DryRun); err != nil {
 		return err
 	}
-	// Further things that a store records, such as indexes over several columns, are to be made here.
 	if !cp.o.DryRun {
+		if err := cp.makeIndexes(); err != nil {
+			return err
+		}
 		if cp.target, err = cp.dst.catalog(cp.ctx); err != nil {
 			return err
 		}
@@ -224,6 +226,23 @@ func (cp *copying) prepare() error {
 	return err
 }
 
+// makeIndexes makes those indexes of src in dst that dst lacks: over several columns, and unique
+// ones. Those of indexed columns came with the columns.
+func (cp *copying) makeIndexes() error {
+	if cp.catalog == nil {
+		return nil
+	}
+	missing := slices.DeleteFunc(slices.Clone(cp.catalog.Indexes), cp.target.Serves)
+	if len(missing) == 0 {
+		return nil
+	}
+	k, ok := cp.dst.backend.(driver.Indexer)
+	if !ok {
+		return fmt.Errorf("the %v in the destination: %w", missing[0], errors.ErrUnsupported)
+	}
+	return cp.dst.write(cp.ctx, func(driver.Backend) error { return k.MakeIndexes(cp.ctx, missing) })
+}
+
 // recordedColumns returns the catalog of a store and the columns that it has: those recorded, and
 // those of a table made by hand that this Store declares.
 func (s *Store) recordedColumns(ctx context.Context) (*driver.Catalog, []driver.Column, error) {
@@ -236,6 +255,7 @@ func (s *Store) recordedColumns(ctx context.Context) (*driver.Catalog, []driver.
 		fields = slices.Clone(catalog.Columns)
 	}
 	for i := range fields {
+		fields[i].InIndex = catalog.InIndexes(fields[i].Name)
 		if mine := s.declared(fields[i].Name); mine != nil {
 			fields[i].Name = mine.Name // a query of this Store spells it so
 		}

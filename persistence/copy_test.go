@@ -325,3 +325,45 @@ func TestCopyThatWasCutOffIsFinished(t *testing.T) {
 		}
 	})
 }
+
+func TestCopyMakesTheIndexes(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		from := storeURL(t, "sqlite")
+		src := open(t, from, &persistence.Options{
+			ExtraFields: []extrafields.Field{jsonFields[0].Unique(), jsonFields[1]},
+			Indexes:     []persistence.Index{{Columns: []string{"state", "prio"}}},
+		})
+		for i := range 300 {
+			must[persistence.ID](t)(src.Save(ctx, &Task{Name: fmt.Sprint("name ", i), State: "NEW", Prio: i}))
+		}
+		src, dst := open(t, from, nil), open(t, url, nil)
+		got, err := persistence.Copy(ctx, dst, src, nil)
+		if err != nil || got.Copied != 300 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		unique := map[string]bool{}
+		for _, c := range must[[]persistence.ColumnInfo](t)(dst.Columns(ctx)) {
+			unique[c.Name] = c.Unique
+		}
+		if d := cmp.Diff(map[string]bool{"name": true, "prio": false}, unique); d != "" {
+			t.Errorf("columns of the copy that are unique (-want +got):\n%s", d)
+		}
+		other := open(t, storeURL(t, "mem"), &persistence.Options{ExtraFields: []extrafields.Field{jsonFields[0]}})
+		check(t, other.Insert(ctx, "1000", &Task{Name: "name 7"}))
+		got, err = persistence.Copy(ctx, dst, other, nil)
+		wantIs(t, err, persistence.ErrUnique, "name")
+		if got.Copied != 0 {
+			t.Errorf("%+v", got)
+		}
+		// Two records of one batch exchange their names.
+		full := open(t, from, &persistence.Options{ExtraFields: []extrafields.Field{jsonFields[0], jsonFields[1]}})
+		check(t, full.Replace(ctx, "1", &Task{Name: "tmp"}))
+		check(t, full.Replace(ctx, "2", &Task{Name: "name 0"}))
+		check(t, full.Replace(ctx, "1", &Task{Name: "name 1"}))
+		got, err = persistence.Copy(ctx, dst, full, &persistence.CopyOptions{Existing: persistence.OverwriteExisting})
+		if err != nil || got.Overwritten != 2 {
+			t.Errorf("two records that exchange unique values: %+v, %v", got, err)
+		}
+	})
+}
