@@ -58,6 +58,7 @@ func (sv *saver) commit() error {
 		}
 		return sv.explain(err)
 	}
+	sv.noteForeign(dirty)
 	for i, it := range dirty {
 		if it.ident != nil {
 			sv.c.learn(it.ident, it.id, revs[i], it.digest, it.refs)

@@ -81,6 +81,16 @@ func (ident *identity) keep(kept *codec.Kept) {
 	ident.kept = kept
 }
 
+// elsewhere reports whether the object has a record in another store than this one.
+func (ident *identity) elsewhere(store storeID) bool {
+	for _, k := range ident.saved() {
+		if k.store != store {
+			return true
+		}
+	}
+	return false
+}
+
 // A recordKey names a record of a store.
 type recordKey struct {
 	store storeID

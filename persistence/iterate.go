@@ -16,7 +16,8 @@ import (
 //
 // It reads page by page, as [Store.List] does. An error of ErrCorrupt, ErrUnknownType,
 // ErrDangling or ErrType concerns one record, and the iteration continues; any other error ends
-// it.
+// it. Do not copy a store by saving in another one what All yields: [Copy] does that, and keeps an
+// object one that several refer to.
 func (c *conn) All(ctx context.Context, q *Query) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		for l, err := range c.all(ctx, q, nil, false) {

@@ -20,6 +20,10 @@ import (
 // removed a record), ErrUnstorable, ErrDangling, ErrTooLarge, … The exception is ErrUncertain:
 // the records may have been written. A save that would drop what another version of the program
 // stored is ErrUnstorable: see [Unknown]. (GC3Pie's SqlStore.save.)
+//
+// An object of another store gets a new record and, by default, a new ID here, as does all that it
+// reaches. To copy a store use [Copy]: an object that a loop of All and Save meets on two pages has
+// two records afterwards. That is logged once when there are more than 100 such objects.
 func (c *conn) Save(ctx context.Context, obj any) (ID, error) {
 	ids, err := c.save(ctx, saving{op: "save", deep: true}, obj)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unique"
 
 	"github.com/brine-go/brine/extrafields"
@@ -55,6 +56,7 @@ type Store struct {
 	states     sync.Map // reflect.Type -> *stateField
 	warned     warned
 	shallow    shallowHint
+	foreign    atomic.Int64 // new records of objects that have one in another store
 }
 
 // MakeStore opens the store that the URL names, with a backend that the program imports for its

@@ -158,3 +158,25 @@ func (h *shallowHint) note(s *Store, encoded, written int) {
 			"encoded", encoded, "written", written)
 	}
 }
+
+// maxForeign is how many objects of other stores are saved as new ones without a warning.
+const maxForeign = 100
+
+// noteForeign warns, once, if a program copies a store by loading its objects and saving them in
+// another one.
+func (sv *saver) noteForeign(dirty []*item) {
+	s := sv.s
+	if s.foreign.Load() > maxForeign {
+		return
+	}
+	n := int64(0)
+	for _, it := range dirty {
+		if it.op == driver.Create && it.ident != nil && it.ident.elsewhere(s.ident) {
+			n++
+		}
+	}
+	if n > 0 && s.foreign.Add(n) > maxForeign && s.warned.first("objects of another store") {
+		s.logger.Warn("many objects of another store were saved here as new ones: persistence.Copy copies a store, " +
+			"with its IDs, and each record once, where a loop of All and Save may make several of an object that more than one refers to")
+	}
+}

@@ -38,6 +38,9 @@ type Dialect interface {
 
 // Traits are the constants of a dialect. Those of the groups that it does not need are zero.
 type Traits struct {
+	// Compact are the statements that give space back, each outside of a transaction; %s stands for
+	// the name of each table.
+	Compact  []string
 	Name     string // for error texts: "sqlite"
 	Quote    byte   // around names: '"' or '`'
 	BindType int    // the placeholders, as sqlx has them: sqlx.QUESTION, sqlx.DOLLAR

@@ -42,6 +42,7 @@ var (
 
 func newTraits() sql.Traits {
 	return sql.Traits{
+		Compact:  []string{"OPTIMIZE TABLE %s"},
 		Name:     "mysql",
 		Quote:    '`',
 		BindType: sqlx.QUESTION,

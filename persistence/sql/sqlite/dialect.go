@@ -29,6 +29,7 @@ type dialect struct {
 var _ sql.Dialect = (*dialect)(nil)
 
 var traits = sql.Traits{
+	Compact:  []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"},
 	Name:     "sqlite",
 	Quote:    '"',
 	BindType: sqlx.QUESTION,
