@@ -33,6 +33,7 @@ var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"matrix": matrixStep,
 	"vet":    storeOld,
 	"tree":   saveTree,
+	"copy":   copyBeside,
 }
 
 // child runs the child that the environment names, and reports whether there was one.

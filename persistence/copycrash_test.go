@@ -1,0 +1,161 @@
+package persistence_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/brine-go/brine/persistence"
+)
+
+// besideURL is the URL of the store that copyBeside copies from, in the directory of the other one.
+func besideURL(path string) string { return "sqlite:" + filepath.Join(filepath.Dir(path), "source.db") }
+
+// copyBeside copies the store beside s to s, and says after each batch that it is done.
+func copyBeside(ctx context.Context, s *persistence.Store) error {
+	src, err := persistence.MakeStore(ctx, besideURL(s.URL().Path()), nil)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	_, err = persistence.Copy(ctx, s, src, &persistence.CopyOptions{Progress: func(int64, int64) { fmt.Println("batch") }})
+	return err
+}
+
+func TestCopyThatIsKilledIsFinished(t *testing.T) {
+	t.Parallel()
+	for _, backend := range []string{"sqlite", "fs"} {
+		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
+			url := storeURL(t, backend)
+			_, path, _ := strings.Cut(url, ":")
+			src := open(t, besideURL(path), &persistence.Options{ExtraFields: jsonFields})
+			fill(t, src, false)
+			tasks := make([]any, 6000)
+			for i := range tasks {
+				tasks[i] = &Task{Name: strings.Repeat("x", 1000), Prio: i}
+			}
+			must[[]persistence.ID](t)(src.SaveAll(t.Context(), tasks...))
+			moments := 3
+			if long() {
+				moments = 20
+			}
+			killed := 0
+			for range moments {
+				cmd, lines := start(t, "copy", url)
+				for range 1 + rand.IntN(5) {
+					<-lines
+				}
+				time.Sleep(time.Duration(rand.Int64N(int64(20 * time.Millisecond))))
+				check(t, cmd.Process.Kill())
+				for range lines {
+				}
+				if cmd.Wait() != nil {
+					killed++
+				}
+			}
+			dst := open(t, url, nil)
+			before := must[int64](t)(dst.Count(t.Context(), nil))
+			got, err := persistence.Copy(t.Context(), dst, src, nil)
+			if err != nil || got.Same != before || got.Copied+got.Same != int64(len(tasks)+120) {
+				t.Errorf("after %d kills, with %d records there: %+v, %v", killed, before, got, err)
+			}
+			if killed == 0 {
+				t.Error("no Copy was cut off")
+			}
+			if d := differences(t, src, dst, nil); d != nil {
+				t.Errorf("the copy differs: %v", d)
+			}
+			for f, err := range dst.Check(t.Context(), persistence.CheckOptions{}) {
+				t.Errorf("in the copy: %+v, %v", f, err)
+			}
+		})
+	}
+}
+
+const (
+	bankAccounts = 40
+	bankSum      = 100 * bankAccounts
+)
+
+// transfer moves money between two accounts, in one save.
+func transfer(ctx context.Context, s *persistence.Store, ids []persistence.ID) error {
+	i, j := rand.IntN(len(ids)), rand.IntN(len(ids)-1)
+	if j >= i {
+		j++
+	}
+	objs, err := s.LoadAll(ctx, ids[i], ids[j])
+	if err != nil {
+		return err
+	}
+	objs[0].(*Task).Prio--
+	objs[1].(*Task).Prio++
+	_, err = s.SaveAll(ctx, objs...)
+	return err
+}
+
+func TestSnapshotIsOneState(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		src := open(t, url, nil)
+		accounts := make([]any, bankAccounts)
+		for i := range accounts {
+			accounts[i] = &Task{Name: fmt.Sprint(i), Prio: 100}
+		}
+		ids := must[[]persistence.ID](t)(src.SaveAll(ctx, accounts...))
+		filler := make([]any, 800) // so that there are several pages
+		for i := range filler {
+			filler[i] = &File{Path: fmt.Sprint(i)}
+		}
+		must[[]persistence.ID](t)(src.SaveAll(ctx, filler...))
+		last := make([]any, bankAccounts) // and accounts on the first and on the last one
+		for i := range last {
+			last[i] = &Task{Name: fmt.Sprint("last ", i), Prio: 100}
+		}
+		ids = append(ids, must[[]persistence.ID](t)(src.SaveAll(ctx, last...))...)
+		var writers sync.WaitGroup
+		for range 4 {
+			writers.Go(func() {
+				for ctx.Err() == nil {
+					err := transfer(ctx, src, ids)
+					if err != nil && ctx.Err() == nil && !wraps(err, persistence.ErrConflict) {
+						t.Errorf("a transfer: %v", err)
+						return
+					}
+				}
+			})
+		}
+		for range 3 {
+			dst := open(t, "mem:", nil)
+			got, err := persistence.Copy(ctx, dst, src, &persistence.CopyOptions{Snapshot: true})
+			if err != nil || got.Changed != 0 || got.Copied != int64(len(ids)+len(filler)) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			sum := 0
+			for task, err := range persistence.All[Task](ctx, dst, nil) {
+				check(t, err)
+				sum += task.Prio
+			}
+			if sum != 2*bankSum {
+				t.Errorf("the accounts of the copy have %d in all, not %d", sum, 2*bankSum)
+			}
+		}
+		dst := open(t, "mem:", nil)
+		got, err := persistence.Copy(ctx, dst, src, &persistence.CopyOptions{Progress: func(int64, int64) {
+			if err := transfer(ctx, src, ids); err != nil && !wraps(err, persistence.ErrConflict) {
+				t.Errorf("a transfer: %v", err)
+			}
+		}})
+		if err != nil || got.Changed == 0 {
+			t.Errorf("beside writers, without a snapshot: %+v, %v", got, err)
+		}
+		cancel()
+		writers.Wait()
+	})
+}
