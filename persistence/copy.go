@@ -62,11 +62,13 @@ type CopyReport struct {
 }
 
 // Copy copies records and key-value pairs from src to dst, whatever their backends. It needs no
-// types. A record keeps its ID, type, state, bytes, revision, times and extra columns. The columns
-// and indexes that src has recorded are made in dst, and whether columns are complete is copied with
-// the records; a record whose values another one of dst has in a unique index is ErrUnique. If dst has one of another kind, Copy is refused before it writes anything. Claims and the
-// quarantine are not copied. IDs that are texts do not fit into a store of integer IDs: that is
-// refused too.
+// types. A record keeps its ID, type, state, bytes, revision, times and extra columns. Claims and
+// the quarantine are not copied.
+//
+// The columns and indexes that src has recorded are made in dst, and whether columns are complete
+// is copied with the records. If dst has a column of another kind, Copy is refused before it writes
+// anything. So it is if the IDs of dst are integers and those of src texts. A record whose values
+// another one of dst has in a unique index is ErrUnique.
 //
 // What dst has already is left alone if it is equal; o.Existing says what happens otherwise. A
 // record that is replaced gets a revision above those of both, so that nobody who has loaded the

@@ -28,8 +28,8 @@ func (b *Backend) Stores(context.Context) ([]string, error) {
 	return []string{b.path}, nil
 }
 
-// Compact implements [driver.Compacter]. The space of a record that is removed is free at once; what
-// is left of crashed writers is removed here, as by Init.
+// Compact implements [driver.Compacter]. The space of a record that is removed is free at once.
+// What is left of crashed writers is removed here, as by Init.
 func (b *Backend) Compact(ctx context.Context) error {
 	if err := b.begin(); err != nil {
 		return err
