@@ -34,7 +34,7 @@ const (
 	// Import stores a record as another store has it: with the revision, the times and the number
 	// of the set of columns ([Record.ColumnSet]) that Rec has. If IfRev is 0 the record must not
 	// exist, else the error is ErrExists. Otherwise it must exist with that revision, else the
-	// error is ErrConflict, and it keeps its claim and the columns that the Schema does not contain.
+	// error is ErrConflict, and it keeps its claim and the columns that the Schema does not have.
 	Import
 )
 
