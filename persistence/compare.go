@@ -57,8 +57,7 @@ func (k DifferenceKind) String() string {
 // written meanwhile may show as a difference. A record that is damaged is an error that names it,
 // and the iteration continues; any other error ends it. An Order, After or Limit in q is an error.
 func Compare(ctx context.Context, a, b *Store, q *Query) iter.Seq2[Difference, error] {
-	a.self() // both must not be nil
-	b.self()
+	a, b = a.self().s, b.self().s // neither is nil
 	return func(yield func(Difference, error) bool) {
 		c := &comparing{ctx: ctx, yield: yield}
 		err := c.run(a, b, q)

@@ -85,8 +85,7 @@ func Copy(ctx context.Context, dst, src *Store, o *CopyOptions) (CopyReport, err
 	if o == nil {
 		o = &CopyOptions{}
 	}
-	dst.self() // both must not be nil
-	src.self()
+	dst, src = dst.self().s, src.self().s // neither is nil
 	if !o.DryRun {
 		if err := dst.mayWrite("copy", ""); err != nil {
 			return CopyReport{}, err

@@ -79,7 +79,7 @@ func testImports(t *testing.T, s *suite) {
 		}
 		other := common
 		other.Kind = driver.Bool
-		if _, err := driver.ObjectsWith(t.Context(), st.store.Backend, []driver.Column{onlyOne, other}, true); err == nil {
+		if _, err := driver.ObjectsWith(t.Context(), st.Backend, []driver.Column{onlyOne, other}, true); err == nil {
 			t.Error("a column of another kind than the recorded one must be refused")
 		}
 		if d := diff(want, st.catalog(t)); d != "" {
