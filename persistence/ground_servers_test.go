@@ -180,6 +180,11 @@ func TestATableThatIsDroppedIsNamed(t *testing.T) {
 			name := server.NewDB(t)
 			return server.URL(name), server.Open(t, name)
 		},
+		"postgres, shared": func(t *testing.T) (string, *stdsql.DB) {
+			server := testserver.SharedPostgres(t)
+			name := server.NewDB(t)
+			return withParam(server.URL(name), "pooler=transaction"), server.Open(t, name)
+		},
 		"mariadb": func(t *testing.T) (string, *stdsql.DB) {
 			server := testserver.SharedMariaDB(t)
 			name := server.NewDB(t)

@@ -121,6 +121,12 @@ func (b *Backend) identify(ctx context.Context, o *open, c *conn, l *layout, and
 	if class := b.classify(err); class == Lost || class == Gone || class == Busy || ctx.Err() != nil {
 		return err
 	}
+	if c.shared { // the error has ended the transaction
+		b.rollback(ctx, c)
+		if b.engine.begin(ctx, c, b.traits.BeginRead) != nil {
+			return err
+		}
+	}
 	if tab, failed := b.dialect.Inspect(ctx, c, storesTable); failed == nil && tab == nil {
 		return o.move(b.named(noStore(l)))
 	}
