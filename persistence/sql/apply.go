@@ -67,7 +67,7 @@ type batch struct {
 	order   []int    // the mutations in the order of their namespaces and IDs
 	revs    []int64  // the result
 	at      []int    // the mutations of the statement that failed
-	uniques []unique // as they were found since Init; nil: as Init found them
+	uniques []unique // as they were found after a failure; nil: as Init found them
 	parks   bool     // a unique index has refused it, which may be right after the whole write
 }
 

@@ -89,6 +89,8 @@ type claiming struct {
 	order []*column
 	got   []claimed
 
+	uniques []unique // as they were found after a clash; nil: there was none
+
 	skipped bool  // over a record that cannot be read
 	until   int64 // of a claim in steps: its end
 }

@@ -168,6 +168,7 @@ func (t *batch) obstacle(ctx context.Context, c *conn, refused bool) error {
 	if err := t.firstFailure(found); err != nil || !refused {
 		return err
 	}
+	t.uniques = nil // to be found once more
 	return t.clash(ctx, c)
 }
 

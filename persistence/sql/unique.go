@@ -142,31 +142,37 @@ func (l *layout) given(m *driver.Mutation, c *column) any {
 // clash finds the first mutation, in the caller's order, that gives its record the values of
 // another one in a unique index; nil: none is found.
 func (t *batch) clash(ctx context.Context, c *conn) error {
-	l := t.tables.objects
-	for again := false; ; again = true {
-		for _, u := range t.indexes() {
-			if err := t.clashIn(ctx, c, &u); err != nil {
-				return err
-			}
-		}
-		if again {
-			return nil
-		}
-		// Another program may have made an index since this one was opened.
-		tab, err := t.b.dialect.Inspect(ctx, c, l.name)
-		if err != nil || tab == nil {
+	if t.uniques == nil {
+		var err error
+		if t.uniques, err = t.findUniques(ctx, c); err != nil {
 			return err
 		}
-		in := &initializer{Backend: t.b, table: l.name, schema: l.schema, objects: true}
-		now, err := in.layout(tab)
-		if err == nil {
-			err = in.readStores(ctx, c, now)
-		}
-		if err != nil {
-			return err
-		}
-		t.uniques = l.findUniques(tab, now.catalog)
 	}
+	for i := range t.uniques {
+		if err := t.clashIn(ctx, c, &t.uniques[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findUniques returns the unique indexes of the objects as they are now: another program may have
+// made or dropped some since this store was opened. The result is not nil.
+func (t *batch) findUniques(ctx context.Context, c *conn) ([]unique, error) {
+	l := t.tables.objects
+	tab, err := t.b.dialect.Inspect(ctx, c, l.name)
+	if err != nil || tab == nil {
+		return []unique{}, err
+	}
+	in := &initializer{Backend: t.b, table: l.name, schema: l.schema, objects: true}
+	now, err := in.layout(tab)
+	if err == nil {
+		err = in.readStores(ctx, c, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]unique{}, l.findUniques(tab, now.catalog)...), nil
 }
 
 // indexes returns the unique indexes of the objects, as far as they are known.
@@ -456,8 +462,9 @@ func (cl *claiming) guard(ctx context.Context, c *conn, m *driver.Mutation, writ
 	if undone := run(c.short(ctx), c, "ROLLBACK TO SAVEPOINT edit", "RELEASE SAVEPOINT edit"); undone != nil {
 		return nil, errors.Join(err, undone)
 	}
-	t := &batch{b: cl.b, tables: &tables{objects: cl.l}, ms: []driver.Mutation{*m}}
+	t := &batch{b: cl.b, tables: &tables{objects: cl.l}, ms: []driver.Mutation{*m}, uniques: cl.uniques}
 	refused = t.clash(ctx, c)
+	cl.uniques = t.uniques
 	if refused == nil {
 		refused = t.violated(err)
 	}
