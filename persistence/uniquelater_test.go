@@ -3,10 +3,28 @@ package persistence_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
+	"github.com/brine-go/brine/persistence/driver"
 )
+
+func TestClaimsMeetAUniqueIndexThatWasMadeLater(t *testing.T) {
+	reopened(t, func(t *testing.T, open func(*persistence.Options) (*persistence.Store, error)) {
+		ctx := t.Context()
+		s := must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{rowField()}}))
+		running, first, second := &Seat{State: "RUNNING", Row: 1}, &Seat{State: "NEW", Row: 1}, &Seat{State: "NEW", Row: 2}
+		_, err := s.SaveAll(ctx, running, first, second)
+		check(t, err)
+		must[*persistence.Store](t)(open(&persistence.Options{ExtraFields: []extrafields.Field{rowField()}, Indexes: []persistence.Index{byPlace}}))
+		claims, err := s.Claim(ctx, &persistence.Query{State: []string{"NEW"}}, persistence.ClaimOptions{Owner: "me", Lease: time.Hour, Limit: 5, State: "RUNNING"})
+		if len(claims) != 1 || claims[0].ID() != second.PersistentID() {
+			t.Errorf("%d claims", len(claims))
+		}
+		wantUnique(t, err, running.PersistentID(), driver.ColState, "row")
+	})
+}
 
 func TestAUniqueIndexIsDroppedElsewhere(t *testing.T) {
 	reopened(t, func(t *testing.T, open func(*persistence.Options) (*persistence.Store, error)) {

@@ -34,6 +34,10 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	case err != nil:
 	case plan.steps:
 		err = b.write(ctx, o, inSteps)
+		if b.classify(err) == Unique { // of an index that was made since this store was opened
+			cl.guarded = true
+			err = b.write(ctx, o, inSteps)
+		}
 	default:
 		err = b.autocommit(ctx, o, func(ctx context.Context, c *conn) error { return cl.atOnce(ctx, c, plan) })
 		if first := cl.got; err == nil && cl.skipped && len(first) < cl.Limit {
@@ -89,6 +93,7 @@ type claiming struct {
 	order []*column
 	got   []claimed
 
+	guarded bool     // every edit: there may be unique indexes that the layout does not know
 	uniques []unique // as they were found after a clash; nil: there was none
 
 	skipped bool  // over a record that cannot be read

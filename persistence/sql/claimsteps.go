@@ -159,7 +159,7 @@ func (cl *claiming) edit(ctx context.Context, c *conn, r *driver.Record) (refuse
 		return true, nil //nolint:nilerr // as it says
 	}
 	r.ID, r.Revision = was.ID, was.Revision
-	if cl.l.unchanged(&was, r) {
+	if !cl.guarded && cl.l.unchanged(&was, r) {
 		return false, cl.update(ctx, c, r)
 	}
 	m := driver.Mutation{Op: driver.Update, Rec: *r}
