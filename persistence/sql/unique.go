@@ -403,7 +403,7 @@ func (t *batch) park(ctx context.Context, c *conn, i int) error {
 		if l != t.tables.objects {
 			u = u.in(l)
 		}
-		at := slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) && c.col.field >= 0 })
+		at := slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) && c.col.empties() })
 		if at < 0 {
 			at = slices.IndexFunc(u.columns, func(c uniqueColumn) bool { return l.writes(m, &c) })
 		}
@@ -413,20 +413,31 @@ func (t *batch) park(ctx context.Context, c *conn, i int) error {
 		col := u.columns[at].col
 		seen[col] = true
 		set = append(set, col.quoted+" = ?")
-		switch {
-		case col.field >= 0:
-			args = append(args, nil)
-		case col.kind == driver.Text:
-			args = append(args, rand.Text())
-		default:
-			args = append(args, -mrand.Int64N(1<<62))
-		}
+		args = append(args, col.spare())
 	}
 	if len(set) == 0 {
 		return nil
 	}
 	_, err := c.exec(ctx, "UPDATE "+l.table+" SET "+strings.Join(set, ", ")+" WHERE "+l.id.expr+" = ?", append(args, t.key(i))...)
 	return err
+}
+
+// empties reports whether the column of a record may be made NULL.
+func (c *column) empties() bool { return c.field >= 0 && c.nullable }
+
+// spare returns a value that no record is likely to have in the column: NULL, if it may be.
+func (c *column) spare() any {
+	switch {
+	case c.empties():
+		return nil
+	case c.kind == driver.Text:
+		return rand.Text()
+	case c.kind == driver.Bytes:
+		return []byte(rand.Text())
+	case c.field >= 0:
+		return -mrand.Int64N(1 << 31) // the column may be one of 32 bits
+	}
+	return -mrand.Int64N(1 << 62)
 }
 
 // unchanged reports whether no unique index has other values of a record than before.
