@@ -33,7 +33,7 @@ func (c *conn) StatAll(ctx context.Context, q *Query, columns ...string) iter.Se
 		return stream(c, ctx, "list", infoPage, nil, err, c.s.info)
 	}
 	if len(columns) == 0 {
-		dq.Parts = driver.Info | driver.Fields
+		dq.Parts, dq.Columns = driver.Info|driver.Fields, c.s.infoColumns()
 		return stream(c, ctx, "list", infoPage, dq, nil, c.s.info)
 	}
 	for _, name := range columns {
@@ -41,6 +41,15 @@ func (c *conn) StatAll(ctx context.Context, q *Query, columns ...string) iter.Se
 	}
 	dq.Columns = slices.Clone(columns)
 	return stream(c, ctx, "list", infoPage, dq, nil, func(rec *driver.Record) Info { return c.s.infoOf(rec, dq.Columns) })
+}
+
+// infoColumns are the columns of an Info: those of claims are none.
+func (s *Store) infoColumns() []string {
+	columns := []string{driver.ColType, driver.ColState, driver.ColRevision, driver.ColSize, driver.ColCreated, driver.ColModified}
+	for _, f := range s.given {
+		columns = append(columns, f.Column().Name)
+	}
+	return columns
 }
 
 // stream runs a query page by page and yields what of returns for each record. q.Parts says

@@ -112,7 +112,15 @@ func (r *reader) scanPages(ctx context.Context, q *driver.Query, yield func(driv
 // read: rest.After is set to the place, and next is the size of the page to come.
 func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size int, give func(*page) error) (next int, more bool, err error) {
 	if len(sh.statements) > 1 || len(sh.filters) > 0 {
-		if err := r.whole(ctx); err != nil {
+		p, err := r.alone(ctx, rest, sh, size)
+		if err == nil && p != nil {
+			rest.After = p.next
+			return nextSize(size, p.bytes), true, give(p)
+		}
+		if err == nil {
+			err = r.whole(ctx)
+		}
+		if err != nil {
 			return 0, false, err
 		}
 	}
@@ -131,6 +139,20 @@ func (r *reader) pages(ctx context.Context, rest *driver.Query, sh shape, size i
 		}
 	}
 	return size, false, nil
+}
+
+// alone reads a page of the first statement of a query with a limit, which mostly has all that is
+// wanted: then it needs no transaction. nil: there is less, and all must be read in one state.
+func (r *reader) alone(ctx context.Context, rest *driver.Query, sh shape, size int) (*page, error) {
+	if !r.bare || r.given || rest.Limit == 0 || len(sh.filters) > 0 {
+		return nil, nil
+	}
+	p, err := r.page(ctx, sh.statements[0], sh.selection, nil, rest, size)
+	if err != nil || p.next != nil {
+		return p, err
+	}
+	r.given = false // nothing of it is
+	return nil, nil
 }
 
 // nextSize returns the size of the page after a full one.
