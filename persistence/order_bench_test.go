@@ -62,23 +62,14 @@ func BenchmarkByStateInOrder(b *testing.B) {
 					}
 				}, func(int) {
 					for range 10 {
-						rows := must[*sql.Rows](b)(st.QueryContext(b.Context(), "READY"))
-						got := 0
-						for ; rows.Next(); got++ {
+						hundred(b, st, func(rows *sql.Rows) error {
 							var id, revision int64
 							var data sql.RawBytes
-							r := new(JobRow)
 							if err := rows.Scan(&id, &data, &revision); err != nil {
-								b.Fatal(err)
+								return err
 							}
-							if err := msgpack.Unmarshal(data, r); err != nil {
-								b.Fatal(err)
-							}
-						}
-						if err := rows.Err(); err != nil || got != 100 {
-							b.Fatal(got, err)
-						}
-						rows.Close()
+							return msgpack.Unmarshal(data, new(JobRow))
+						})
 					}
 				})
 			})
@@ -100,23 +91,34 @@ func BenchmarkByStateInOrder(b *testing.B) {
 					}
 				}, func(int) {
 					for range 10 {
-						rows := must[*sql.Rows](b)(st.QueryContext(b.Context(), "READY"))
-						got := 0
-						for ; rows.Next(); got++ {
+						hundred(b, st, func(rows *sql.Rows) error {
 							var id, revision, size, created, modified, priority int64
 							var typ, state string
-							if err := rows.Scan(&id, &typ, &state, &revision, &size, &created, &modified, &priority); err != nil {
-								b.Fatal(err)
-							}
-						}
-						if err := rows.Err(); err != nil || got != 100 {
-							b.Fatal(got, err)
-						}
-						rows.Close()
+							return rows.Scan(&id, &typ, &state, &revision, &size, &created, &modified, &priority)
+						})
 					}
 				})
 			})
 		})
+	}
+}
+
+// hundred runs a statement by hand, which gives so many rows.
+func hundred(b *testing.B, st *sql.Stmt, each func(*sql.Rows) error) {
+	b.Helper()
+	rows, err := st.QueryContext(b.Context(), "READY")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	got := 0
+	for ; rows.Next(); got++ {
+		if err := each(rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil || got != 100 {
+		b.Fatal(got, err)
 	}
 }
 
@@ -162,12 +164,12 @@ func encodeByHand(b *testing.B, db *sql.DB, name string, n int) {
 	}
 	tx := must[*sql.Tx](b)(db.Begin())
 	st := must[*sql.Stmt](b)(tx.Prepare(text))
+	defer st.Close()
 	for i := range n {
 		if i%3 == 1 { // the others are not read
 			must[sql.Result](b)(st.Exec(must[[]byte](b)(msgpack.Marshal(row(i, 0))), i+1))
 		}
 	}
-	st.Close()
 	if err := tx.Commit(); err != nil {
 		b.Fatal(err)
 	}
