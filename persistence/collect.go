@@ -37,7 +37,8 @@ const (
 
 // Collect puts the records that no root reaches into quarantine, with the reason "collected".
 // [Store.Unquarantine] brings one back, [Store.Purge] removes them for good. It may run beside
-// writers, but not twice at a time.
+// writers, but not twice at a time, and not beside a [Copy] into the store: what is copied keeps
+// its times, so it does not count as new.
 //
 // References are followed eagerly and lazily. Besides roots, which must be given and present, else
 // it is an error, these are roots: claimed records, also where the lease has ended; what was

@@ -74,7 +74,8 @@ type CopyReport struct {
 // record that is replaced gets a revision above those of both, so that nobody who has loaded the
 // old one overwrites the new one. So a Copy that was cut off is finished by running it again. Copy
 // removes nothing from dst. Each batch is read back and compared before it counts. Afterwards the
-// counter of dst is above the numbers in the IDs that were copied.
+// counter of dst is above the numbers in the IDs that were copied. A [Store.Collect] of dst must
+// not run meanwhile: what it finds new it tells by the times of records, which Copy keeps.
 //
 // Without o.Snapshot others may write to src meanwhile; the copy is then none of any one moment. A
 // record or pair that cannot be read is not copied, and is named by the error at the end, which is
