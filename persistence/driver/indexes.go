@@ -42,8 +42,8 @@ type Indexer interface {
 	// MakeIndexes makes those indexes that are not there, and makes those unique that are to be. Of
 	// the columns of xs those of extra fields are in the catalog. Values of these that are longer
 	// than an index holds, and records that collide in a unique index, are an error that names the
-	// record, or two of them. With OpenOptions.NoCreate or ReadOnly an index that is
-	// not there is errors.ErrUnsupported, naming it.
+	// record, or two of them. With OpenOptions.NoCreate or ReadOnly an index that is not there is
+	// errors.ErrUnsupported, naming it.
 	MakeIndexes(ctx context.Context, xs []Index) error
 
 	// DropIndex removes an index that is recorded, which may be that of an indexed extra field

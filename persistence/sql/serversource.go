@@ -67,8 +67,8 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 const setUps = 4
 
 // setUp connects, makes the connection ready, and makes sure that it leads to the store that was
-// opened. A server may be set to end a session that is idle
-// for a moment, or a statement that takes one, until it is told otherwise.
+// opened. A server may be set to end a session that is idle for a moment, or a statement that takes
+// one, until it is told otherwise.
 func (s *serverSource) setUp(ctx context.Context) (c *conn, err error) {
 	for range setUps {
 		var made bool
