@@ -129,9 +129,6 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		idKind = driver.Int
 	}
 	l.id, l.data = add(driver.ColID, idKind, nil), add(colData, driver.Bytes, nil)
-	head := *l.data
-	head.quoted = fmt.Sprintf("substr(%s, 1, %d)", l.data.quoted, driver.HeadLen)
-	l.head = &head
 	for i, lib := range libraryColumns {
 		*[]**column{&l.state, &l.typ, &l.revision, &l.size, &l.created, &l.modified}[i] = add(lib.name, lib.kind, lib.zero)
 		if l.columns[lib.name] == nil {
@@ -160,6 +157,9 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 	if err := l.check(tab); err != nil {
 		return nil, err
 	}
+	head := *l.data
+	head.quoted = fmt.Sprintf("substr(%s, 1, %d)", l.data.quoted, driver.HeadLen)
+	l.head = &head
 	for _, x := range tab.Indexes {
 		names := x.Columns
 		if n := len(names); n > 1 && strings.EqualFold(names[n-1], driver.ColID) {
