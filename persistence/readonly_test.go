@@ -207,6 +207,7 @@ var writes = []struct {
 		return p.ro.DropIndex(ctx, persistence.Index{Columns: []string{"prio"}})
 	}},
 	{"Reindex", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error { return p.ro.Reindex(ctx, nil) }},
+	{"Compact", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error { return p.ro.Compact(ctx) }},
 	{"Migrate", "", func(ctx context.Context, p *readOnlyPair, _ *persistence.Claim) error {
 		_, err := p.ro.Migrate(ctx, persistence.MigrateOptions{})
 		return err

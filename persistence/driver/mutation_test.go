@@ -37,6 +37,11 @@ func TestMutationCheck(t *testing.T) {
 		{"check what is there", driver.Mutation{Op: driver.Check}, there, nil},
 		{"check where there is none", driver.Mutation{Op: driver.Check}, nil, driver.ErrConflict},
 		{"check another revision", driver.Mutation{Op: driver.Check, IfRev: 1}, there, driver.ErrConflict},
+		{"import where there is none", driver.Mutation{Op: driver.Import}, nil, nil},
+		{"import what is there", driver.Mutation{Op: driver.Import}, there, driver.ErrExists},
+		{"import over the revision found", driver.Mutation{Op: driver.Import, IfRev: 3}, there, nil},
+		{"import over another revision", driver.Mutation{Op: driver.Import, IfRev: 2}, there, driver.ErrConflict},
+		{"import over what is gone", driver.Mutation{Op: driver.Import, IfRev: 3}, nil, driver.ErrConflict},
 		{"set fields of what is there", driver.Mutation{Op: driver.SetFields, IfRev: 3}, there, nil},
 		{"set fields where there is none", driver.Mutation{Op: driver.SetFields}, nil, driver.ErrConflict},
 		{"set fields of another revision", driver.Mutation{Op: driver.SetFields, IfRev: 2}, there, driver.ErrConflict},
@@ -53,7 +58,7 @@ func TestMutationCheck(t *testing.T) {
 			}
 		})
 	}
-	for _, op := range []driver.Op{0, driver.Restore + 1} {
+	for _, op := range []driver.Op{0, driver.Import + 1} {
 		if err := (&driver.Mutation{Op: op}).Check(nil); err == nil {
 			t.Errorf("%v must be refused", op)
 		}
@@ -65,7 +70,8 @@ func TestNamesOfOperations(t *testing.T) {
 	for op, want := range map[driver.Op]string{
 		0: "invalid operation 0", driver.Create: "create", driver.Update: "update", driver.Put: "put",
 		driver.Delete: "delete", driver.Check: "check", driver.SetFields: "set fields",
-		driver.Withdraw: "withdraw", driver.Restore: "restore", driver.Restore + 1: "invalid operation 9",
+		driver.Withdraw: "withdraw", driver.Restore: "restore",
+		driver.Import: "import", driver.Import + 1: "invalid operation 10",
 	} {
 		if got := op.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
