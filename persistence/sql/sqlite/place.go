@@ -87,14 +87,20 @@ var (
 
 // sameAt returns an error unless the file at a path is the one that was.
 func sameAt(path string, was os.FileInfo) error {
-	now, err := os.Stat(path)
+	same, err := isAt(path, was)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errRemoved
 	case err != nil:
 		return fmt.Errorf("cannot be found any more (%w): it was moved", err)
-	case !os.SameFile(was, now):
+	case !same:
 		return errReplaced
 	}
 	return nil
+}
+
+// statAt is isAt by all that is known of a file.
+func statAt(path string, was os.FileInfo) (bool, error) {
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(was, now), err
 }
