@@ -282,6 +282,29 @@ func TestBackendsThatLendNothingSaySo(t *testing.T) {
 	wantIs(t, err, errors.ErrUnsupported)
 }
 
+// A repeatingBackend refuses a record in a first attempt to claim it, which is undone.
+type repeatingBackend struct {
+	driver.Backend
+	driver.Claimer
+}
+
+func (b repeatingBackend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming) ([]driver.Record, error) {
+	c.Refused("1", driver.ErrUnique)
+	return b.Claimer.Claim(ctx, q, c)
+}
+
+func TestAClaimThatIsMadeInASecondAttemptIsNoError(t *testing.T) {
+	t.Parallel()
+	inner := mem.New(driver.OpenOptions{})
+	s := must[*persistence.Store](t)(persistence.New(t.Context(), repeatingBackend{inner, inner}, nil))
+	defer s.Close()
+	must[persistence.ID](t)(s.Save(t.Context(), &Task{State: "NEW"}))
+	claims, err := s.Claim(t.Context(), nil, persistence.ClaimOptions{Owner: "me", Lease: time.Hour, State: "RUNNING"})
+	if err != nil || len(claims) != 1 {
+		t.Errorf("%d claims, %v", len(claims), err)
+	}
+}
+
 func TestWorkersDoEachTaskOnce(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		const tasks = 120

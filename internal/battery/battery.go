@@ -1,4 +1,4 @@
-// Package battery does with a store what stores are for, and compares every answer with that of a
+// Package battery makes every kind of call on a store, and compares each answer with that of a
 // store in memory. The tests of the servers run it under settings that change what SQL means.
 package battery
 
@@ -17,8 +17,7 @@ import (
 )
 
 // Run opens a store at url, runs the battery on it and closes it. It fails t where a call fails,
-// or where an answer is not that of a store in memory. The store, if
-// there is one already, must be empty.
+// or where an answer differs from that of a store in memory. A store that exists must be empty.
 func Run(t testing.TB, url string) {
 	t.Helper()
 	want, err := inMemory()

@@ -104,7 +104,7 @@ func show(v any) any {
 	return v
 }
 
-// pages lists by each column in small pages, each of which begins where the last one ended.
+// pages lists by each column in small pages. Each page begins where the last one ended.
 func pages(ctx context.Context, s *persistence.Store, n *notes) error {
 	for _, column := range columns {
 		if column == "bool" {
@@ -188,7 +188,8 @@ func groups(ctx context.Context, s *persistence.Store, n *notes) error {
 	return nil
 }
 
-// graph saves an object that refers to 150 others, half of which refer to each other, and loads it.
+// graph saves an object that refers to 150 others, and loads it. Half of the others refer to each
+// other.
 func graph(ctx context.Context, s *persistence.Store, n *notes) error {
 	const refs = 150
 	root := &Item{Name: "root", State: "GRAPH"}

@@ -9,8 +9,9 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// ByStateInOrder reads the first 100 of 100,000 records of which a third has the state, in the
-// order of another column, twenty times. Both sides have an index over state and that column.
+// ByStateInOrder reads the first 100 records with a state, in the order of another column, twenty
+// times. A third of 100,000 records has the state. Both sides have an index over state and that
+// column.
 func ByStateInOrder(b *testing.B, d Dialect) {
 	store, hand := d.New(b)
 	fields := []driver.Column{{Name: "priority", Kind: driver.Int, InIndex: true}}

@@ -46,8 +46,8 @@ type Indexer interface {
 	// errors.ErrUnsupported, naming it.
 	MakeIndexes(ctx context.Context, xs []Index) error
 
-	// DropIndex removes an index that is recorded, which may be that of an indexed extra field
-	// alone. It returns ErrNotFound for any other.
+	// DropIndex removes an index that is recorded. It may be the index of one indexed extra field.
+	// If the index is not recorded, the error is ErrNotFound.
 	DropIndex(ctx context.Context, x Index) error
 }
 

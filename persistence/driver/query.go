@@ -70,8 +70,8 @@ const (
 	// Contains and HasSuffix are like HasPrefix, for any place in the text and for its end.
 	Contains
 	HasSuffix
-	// Or matches what one of [Cond.Any] matches, none of which is an Or itself; without any it
-	// matches nothing. It has neither column nor values.
+	// Or matches a record that matches one of [Cond.Any]. If Any is empty it matches nothing. The
+	// conditions in Any are no Ors. An Or has no column and no values.
 	Or
 )
 

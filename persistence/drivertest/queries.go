@@ -258,7 +258,7 @@ func testComparisons(t *testing.T, k *kit) {
 	}})
 }
 
-// testOr runs conditions of which one must hold.
+// testOr compares queries with an Or.
 func testOr(t *testing.T, q *queried) {
 	or := func(conds ...driver.Cond) driver.Cond { return driver.Cond{Op: driver.Or, Any: conds} }
 	isNew := driver.Cond{Column: driver.ColState, Op: driver.Eq, Values: []any{"NEW"}}

@@ -83,8 +83,8 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 func (c *columns) claimed(was, rec *driver.Record, how *driver.Claiming, j *judge) (*driver.Record, error) {
 	stored := *was
 	if stored.Revision++; how.Edit != nil {
-		if how.Edit(rec) != nil { // which is its own affair
-			return nil, nil //nolint:nilerr // as it says
+		if how.Edit(rec) != nil {
+			return nil, nil //nolint:nilerr // Edit has told its caller why
 		}
 		edited, err := c.keep(rec, was)
 		if err != nil {

@@ -155,8 +155,8 @@ func (cl *claiming) take(ctx context.Context, c *conn, rows []claimed) error {
 func (cl *claiming) edit(ctx context.Context, c *conn, r *driver.Record) (refused bool, err error) {
 	was := *r
 	was.Fields = slices.Clone(r.Fields)
-	if cl.Edit(r) != nil { // which is its own affair
-		return true, nil //nolint:nilerr // as it says
+	if cl.Edit(r) != nil {
+		return true, nil //nolint:nilerr // Edit has told its caller why
 	}
 	r.ID, r.Revision = was.ID, was.Revision
 	if !cl.guarded && cl.l.unchanged(&was, r) {
