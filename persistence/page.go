@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (c *conn) statPage(ctx context.Context, q *Query, token string) ([]Info, st
 	c.s.wantOrder(dq)
 	into := &statPage{limit: dq.Limit, s: c.s, q: dq}
 	size := infoPage
-	if dq.Limit > 0 {
+	if dq.Limit > 0 && dq.Limit < math.MaxInt {
 		dq.Limit++ // tells whether there is another page
 		size = dq.Limit
 	}

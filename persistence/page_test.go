@@ -82,6 +82,7 @@ func TestPagesAreTheWholeInAnyOrder(t *testing.T) {
 			"exactly one":   {Order: []persistence.Order{asc("done"), asc("revision"), desc("created"), asc("type")}, Limit: 40},
 			"some":          {Where: []persistence.Cond{persistence.Or(persistence.Eq("done", true), persistence.IsNull("rank"))}, Order: []persistence.Order{asc("rank")}, Limit: 4},
 			"none":          {State: []string{"none"}, Limit: 4},
+			"no end":        {Order: []persistence.Order{asc("name")}, Limit: math.MaxInt},
 			"after one":     {After: "12", Limit: 5},
 		} {
 			got, sizes := pages(t, s, q)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // A place remembers which files the connections of a database have open. The files of a path can be
@@ -89,14 +90,12 @@ var (
 func sameAt(path string, was os.FileInfo) error {
 	same, err := isAt(path, was)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		return errRemoved
-	case err != nil:
-		return fmt.Errorf("cannot be found any more (%w): it was moved", err)
-	case !same:
+	case err == nil && !same:
 		return errReplaced
 	}
-	return nil
+	return nil // if it cannot be seen from here any more, that says nothing
 }
 
 // statAt is isAt by all that is known of a file.
