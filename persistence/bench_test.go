@@ -14,58 +14,22 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence"
 )
 
 // Each benchmark runs Brine and its hand-written equivalent alternately, in one run, and
-// reports the median of the ratios of the rounds: 1.25 means that Brine takes a quarter more
-// time.
+// reports the median of the ratios of the rounds, as package versus says.
 //
 //	go test -run '^$' -bench . -benchtime 1x ./persistence/
 //
 // With -short the figures mean nothing: it only checks that the benchmarks run.
-const rounds = 40
+const rounds = versus.Rounds
 
-// compare times both sides alternately and reports the median ratio. before, if not nil, runs
-// untimed before each.
+// compare runs both sides in turn, n times.
 func compare(b *testing.B, n int, ours, theirs func(round int)) {
 	b.Helper()
-	if testing.Short() {
-		n = 1
-	}
-	timed := func(fn func(int), round int) time.Duration {
-		start := time.Now()
-		fn(round)
-		return time.Since(start)
-	}
-	for range b.N {
-		var o, t []time.Duration
-		var r []float64
-		for round := range n + 1 {
-			if round%4 == 0 {
-				runtime.GC() // neither side pays for the other's garbage for long
-			}
-			var od, td time.Duration
-			if round%2 == 0 {
-				od, td = timed(ours, round), timed(theirs, round)
-			} else {
-				td, od = timed(theirs, round), timed(ours, round)
-			}
-			if round == 0 {
-				continue // warm-up
-			}
-			o, t, r = append(o, od), append(t, td), append(r, float64(od)/float64(td))
-		}
-		b.ReportMetric(median(r), "ratio")
-		b.ReportMetric(float64(median(o).Nanoseconds())/1e3, "brine-µs")
-		b.ReportMetric(float64(median(t).Nanoseconds())/1e3, "hand-µs")
-		b.ReportMetric(0, "ns/op")
-	}
-}
-
-func median[T int64 | float64 | time.Duration](v []T) T {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
+	versus.Run(b, n, 1, ours, theirs)
 }
 
 // Job is an object of about 1 KB. JobRow is the row that a hand-written program stores for it,
@@ -606,8 +570,8 @@ func BenchmarkGrowth(b *testing.B) {
 					s2, l2 := cost(10 * n)
 					saves, loads = append(saves, s2/s1), append(loads, l2/l1)
 				}
-				b.ReportMetric(median(saves), "save-growth")
-				b.ReportMetric(median(loads), "load-growth")
+				b.ReportMetric(versus.Median(saves), "save-growth")
+				b.ReportMetric(versus.Median(loads), "load-growth")
 				b.ReportMetric(0, "ns/op")
 			}
 		})

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/brine-go/brine/internal/sqltest"
+	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence/driver"
 )
 
@@ -126,36 +126,10 @@ func Creates(recs []driver.Record, first int64) []driver.Mutation {
 	return ms
 }
 
-// Versus runs both sides in turn and reports the median of the ratios of their times.
+// Versus runs both sides in turn, as package versus says.
 func Versus(b *testing.B, ours, hand func()) {
 	b.Helper()
-	rounds := Rounds()
-	for b.Loop() {
-		var ratios, us, them []float64
-		for round := range rounds {
-			var took [2]time.Duration
-			for k := range 2 {
-				side := (round + k) % 2 // who goes first changes
-				begin := time.Now()
-				if side == 0 {
-					ours()
-				} else {
-					hand()
-				}
-				took[side] = time.Since(begin)
-			}
-			ratios = append(ratios, float64(took[0])/float64(took[1]))
-			us, them = append(us, float64(took[0].Microseconds())), append(them, float64(took[1].Microseconds()))
-		}
-		b.ReportMetric(Median(ratios), "ratio")
-		b.ReportMetric(Median(us), "brine-µs")
-		b.ReportMetric(Median(them), "hand-µs")
-	}
-}
-
-// Median returns the median of values, the greater of two. There must be one value at least.
-func Median(values []float64) float64 {
-	return slices.Sorted(slices.Values(values))[len(values)/2]
+	versus.Run(b, Rounds(), 1, func(int) { ours() }, func(int) { hand() })
 }
 
 // Check ends b on an error.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/brine-go/brine/internal/testserver"
+	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence"
 	"github.com/brine-go/brine/persistence/jobstore"
 )
@@ -137,46 +136,17 @@ func crowd(b *testing.B, backend string) (s *jobstore.Store[BenchJob], db *sql.D
 	return s, db, table, mark
 }
 
-// versus runs both sides alternately, times times per round, and reports the median of the
-// ratios.
-func versus(b *testing.B, times int, ours, hand func() error) {
+// compare runs both sides in turn, each so many times in a round.
+func compare(b *testing.B, times int, ours, hand func() error) {
 	b.Helper()
-	rounds := 40
-	if testing.Short() {
-		rounds, times = 1, 1
-	}
-	for b.Loop() {
-		var ratios, us, them []float64
-		for round := range rounds + 1 {
-			if round%4 == 0 {
-				runtime.GC()
-			}
-			var took [2]float64
-			for k := range 2 {
-				side := (round + k) % 2
-				begin := time.Now()
-				for range times {
-					err := ours
-					if side == 1 {
-						err = hand
-					}
-					if err := err(); err != nil {
-						b.Fatal(err)
-					}
-				}
-				took[side] = float64(time.Since(begin).Nanoseconds()) / 1e3 / float64(times)
-			}
-			if round > 0 { // the first one is the warm-up
-				ratios, us, them = append(ratios, took[0]/took[1]), append(us, took[0]), append(them, took[1])
+	checked := func(call func() error) func(int) {
+		return func(int) {
+			if err := call(); err != nil {
+				b.Fatal(err)
 			}
 		}
-		for _, s := range [][]float64{ratios, us, them} {
-			slices.Sort(s)
-		}
-		b.ReportMetric(ratios[rounds/2], "ratio")
-		b.ReportMetric(us[rounds/2], "brine-µs")
-		b.ReportMetric(them[rounds/2], "hand-µs")
 	}
+	versus.Run(b, versus.Rounds, times, checked(ours), checked(hand))
 }
 
 func BenchmarkDue100(b *testing.B) {
@@ -194,7 +164,7 @@ func BenchmarkDue100(b *testing.B) {
 				}
 				return nil
 			}
-			versus(b, 20, func() error {
+			compare(b, 20, func() error {
 				jobs, err := s.Due(b.Context(), dueAt.Add(-time.Second))
 				if err != nil {
 					return err
@@ -237,7 +207,7 @@ func BenchmarkNextRunTime(b *testing.B) {
 			}
 			defer st.Close()
 			first := benchRow(0).Next
-			versus(b, 500, func() error {
+			compare(b, 500, func() error {
 				next, ok, err := s.NextRunTime(b.Context())
 				if err == nil && (!ok || !next.Equal(first)) {
 					err = fmt.Errorf("the next run is at %v", next)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/internal/sqlbench"
+	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence/driver"
 )
 
@@ -75,11 +76,11 @@ func BenchmarkConcurrentSaves(b *testing.B) {
 						us, them = append(us, n/took[0].Seconds()), append(them, n/took[1].Seconds())
 						longest, theirLongest = append(longest, most[0].Seconds()*1e3), append(theirLongest, most[1].Seconds()*1e3)
 					}
-					b.ReportMetric(sqlbench.Median(times), "times")
-					b.ReportMetric(sqlbench.Median(us), "brine/s")
-					b.ReportMetric(sqlbench.Median(them), "hand/s")
-					b.ReportMetric(sqlbench.Median(longest), "brine-longest-ms")
-					b.ReportMetric(sqlbench.Median(theirLongest), "hand-longest-ms")
+					b.ReportMetric(versus.Median(times), "times")
+					b.ReportMetric(versus.Median(us), "brine/s")
+					b.ReportMetric(versus.Median(them), "hand/s")
+					b.ReportMetric(versus.Median(longest), "brine-longest-ms")
+					b.ReportMetric(versus.Median(theirLongest), "hand-longest-ms")
 					b.ReportMetric(slices.Max(longest), "brine-worst-ms")
 					b.ReportMetric(slices.Max(theirLongest), "hand-worst-ms")
 				}
