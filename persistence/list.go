@@ -69,9 +69,11 @@ func stream[T any](c *conn, ctx context.Context, op string, size int, q *driver.
 				yield(none, c.s.fail(op, "", err))
 				return
 			}
-			for _, x := range page.rows {
-				if !yield(x, nil) {
-					return
+			for _, piece := range page.pieces {
+				for _, x := range piece {
+					if !yield(x, nil) {
+						return
+					}
 				}
 			}
 			for _, err := range p.bad {
@@ -83,12 +85,30 @@ func stream[T any](c *conn, ctx context.Context, op string, size int, q *driver.
 	}
 }
 
-// A collected is a page of what of returned for its records.
+// A collected is a page of what of returned for its records. It has them in pieces, which the next
+// page uses again: a page of many IDs is not copied while it grows.
 type collected[T any] struct {
-	of   func(*driver.Record) T
-	rows []T
+	of     func(*driver.Record) T
+	pieces [][]T
+	last   int // the piece that is being filled
 }
 
-func (c *collected[T]) begin(most int) { c.rows = slices.Grow(c.rows[:0], min(most, 32)) }
+// The numbers of rows in the first and in the largest pieces of a page.
+const firstPiece, largestPiece = 32, 2048
 
-func (c *collected[T]) row(rec *driver.Record) { c.rows = append(c.rows, c.of(rec)) }
+func (c *collected[T]) begin(int) {
+	for i := range c.pieces {
+		c.pieces[i] = c.pieces[i][:0]
+	}
+	c.last = 0
+}
+
+func (c *collected[T]) row(rec *driver.Record) {
+	if c.last == len(c.pieces) {
+		c.pieces = append(c.pieces, make([]T, 0, min(firstPiece<<min(c.last, 16), largestPiece)))
+	}
+	p := &c.pieces[c.last]
+	if *p = append(*p, c.of(rec)); len(*p) == cap(*p) {
+		c.last++
+	}
+}

@@ -52,6 +52,7 @@ func (r *reader) streamOnce(ctx context.Context, q *driver.Query, yield func(dri
 	}
 	s, filters := sh.selection, sh.filters
 	left = q.Limit
+	var rec driver.Record // one for all: it is large
 	for _, st := range sh.statements {
 		rows, bad := 0, false
 		err := r.c.query(ctx, st.text, st.args, s.dest, func() error {
@@ -59,7 +60,7 @@ func (r *reader) streamOnce(ctx context.Context, q *driver.Query, yield func(dri
 			if !s.passes(filters) {
 				return nil
 			}
-			rec, err := s.record()
+			err := s.read(&rec)
 			if !yield(rec, err) {
 				return errStop
 			}

@@ -67,12 +67,20 @@ func (s *selection) list() string {
 	return strings.Join(names, ", ")
 }
 
-// record makes a record of the row in the cells. An error concerns that record alone.
-func (s *selection) record() (driver.Record, error) {
-	var r driver.Record
+// record returns the record of the row in the cells. An error concerns that record alone.
+func (s *selection) record() (r driver.Record, err error) {
+	err = s.read(&r)
+	return r, err
+}
+
+// read makes r, which may have been read before, the record of the row in the cells. After an
+// error, which concerns that record alone, r has its ID at most.
+func (s *selection) read(r *driver.Record) error {
+	*r = driver.Record{}
 	l := s.l
-	fail := func(c *column, err error) (driver.Record, error) {
-		return driver.Record{ID: r.ID}, &driver.RecordError{ID: r.ID,
+	fail := func(c *column, err error) error {
+		*r = driver.Record{ID: r.ID}
+		return &driver.RecordError{ID: r.ID,
 			Err: fmt.Errorf("%w: column %q of table %q: %w", driver.ErrCorrupt, c.name, l.name, err)}
 	}
 	id := &s.cells[0]
@@ -122,7 +130,7 @@ func (s *selection) record() (driver.Record, error) {
 			return fail(c, err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // time returns the value of a column of times: the zero time where it is NULL.
