@@ -83,6 +83,9 @@ func (c *config) run(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if err := summarize(ctx, stdout, store, w); err != nil {
 		return err
 	}
+	if look := cli.Look(store.URL(), "."); look != "" {
+		fmt.Fprintf(stderr, "to look at the store: %s\n", look)
+	}
 	left := 0
 	for _, t := range w.Tasks {
 		if t.State != Done {

@@ -22,7 +22,7 @@ func TestAWorkflowRunsOnceOnEveryBackend(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			r := start(t, "-store", url, "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
-			for _, want := range []string{"stored: 6 tasks", "SIMULATED", "6/6  DONE"} {
+			for _, want := range []string{"stored: 6 tasks", "SIMULATED", "6/6  DONE", "to look at the store: brine web "} {
 				if !strings.Contains(r.stderr, want) {
 					t.Errorf("progress lacks %q:\n%s", want, r.stderr)
 				}
@@ -89,6 +89,9 @@ func TestMemoryCannotBeResumed(t *testing.T) {
 	r := start(t, "-store", "mem:", "-workflow", small, "-scale", "0").must(t, cli.ExitOK)
 	if want := "nothing can be resumed"; !strings.Contains(r.stderr, want) {
 		t.Errorf("output lacks %q:\n%s", want, r.stderr)
+	}
+	if strings.Contains(r.stderr, "to look at the store") {
+		t.Errorf("what has ended with the program is to be looked at:\n%s", r.stderr)
 	}
 }
 

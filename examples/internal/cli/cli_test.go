@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	brineurl "github.com/brine-go/brine/url"
 )
 
 var (
@@ -151,5 +154,33 @@ func TestTheDefaultStoreIsAFileInTheCacheFolder(t *testing.T) {
 	}
 	if err := CheckShared(store); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheCommandThatShowsAStore(t *testing.T) {
+	t.Parallel()
+	clone := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(clone, "cmd", "brine"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(clone, "cmd", "brine", "go.mod"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ store, dir, want string }{
+		{"sqlite:///var/tasks.db", clone, "go run ./cmd/brine web /var/tasks.db"},
+		{"sqlite:///var/tasks.db", t.TempDir(), "brine web /var/tasks.db"},
+		{"sqlite:///var/my%20tasks%23.db", clone, "go run ./cmd/brine web '/var/my tasks#.db'"},
+		{"sqlite:///var/it's.db", clone, `go run ./cmd/brine web '/var/it'\''s.db'`},
+		{"sqlite:///var/tasks.db#table=jobs", clone, "go run ./cmd/brine web 'sqlite:///var/tasks.db#table=jobs'"},
+		{"postgres:///jobs?host=/run&user=me", clone, "go run ./cmd/brine web 'postgres:///jobs?host=/run&user=me'"},
+		{"mem:", clone, ""},
+	} {
+		u, err := brineurl.Parse(c.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Look(u, c.dir); got != c.want {
+			t.Errorf("%s: %s, want %s", c.store, got, c.want)
+		}
 	}
 }
