@@ -45,11 +45,13 @@ func Stores(ctx context.Context, rawURL string) ([]string, error) {
 	return names, nil
 }
 
-// Compact gives space back that removed records have left: on SQLite by VACUUM, which needs room
-// for the whole database once more, and by writing the log back; on PostgreSQL by VACUUM, which
-// leaves most of the space to the table; on MySQL and MariaDB by OPTIMIZE TABLE. Of a directory it
-// removes what crashed writers have left. No record changes. Others may have to wait meanwhile. If
-// the backend has nothing of the kind, the error is errors.ErrUnsupported.
+// Compact gives space back that removed records have left, and no record changes. On SQLite it is
+// VACUUM, which needs room for the whole database once more, and the log is written back. On
+// PostgreSQL it is VACUUM, which leaves most of the space to the table, with ANALYZE: after a great
+// change a server plans badly until it has taken statistics, a minute later by itself. On MySQL and
+// MariaDB it is OPTIMIZE TABLE. Of a directory it removes what crashed writers have left. Others may
+// have to wait meanwhile. If the backend has nothing of the kind, the error is
+// errors.ErrUnsupported.
 func (s *Store) Compact(ctx context.Context) error {
 	if err := s.mayWrite("compact", ""); err != nil {
 		return err

@@ -39,7 +39,7 @@ var _ sql.Dialect = (*dialect)(nil)
 const maxValue = 1<<30 - 1<<20
 
 var traits = sql.Traits{
-	Compact:  []string{"VACUUM %s"},
+	Compact:  []string{"VACUUM (ANALYZE) %s"},
 	Name:     "postgres",
 	Quote:    '"',
 	BindType: sqlx.DOLLAR,
