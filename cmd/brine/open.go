@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	neturl "net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/brine-go/brine/extrafields"
+	"github.com/brine-go/brine/persistence"
+)
+
+// A mode says how a store is opened.
+type mode int
+
+const (
+	// readOnly: the store must exist. Its extra columns are declared, so that queries may use them.
+	readOnly mode = iota
+	// readWrite: the store must exist.
+	readWrite
+	// create: the store is made if it does not exist.
+	create
+)
+
+// open opens the store that the URL names. The caller closes it.
+func (a *app) open(ctx context.Context, rawURL string, m mode) (*persistence.Store, error) {
+	return a.openWith(ctx, rawURL, m, persistence.Options{})
+}
+
+// openWith is open with further options.
+func (a *app) openWith(ctx context.Context, rawURL string, m mode, o persistence.Options) (*persistence.Store, error) {
+	rawURL = storeURL(rawURL)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler) // of types and columns, of which this program declares none
+		if m != readOnly {
+			o.Logger = slog.New(slog.NewTextHandler(warningWriter{a}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		}
+	}
+	switch m {
+	case readOnly:
+		return a.openToRead(ctx, rawURL, o)
+	case readWrite:
+		s, err := persistence.MakeStore(ctx, rawURL, &persistence.Options{Table: o.Table, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return persistence.MakeStore(ctx, rawURL, &o)
+}
+
+// openToRead opens a store for reading, with the extra columns that it has.
+func (a *app) openToRead(ctx context.Context, rawURL string, o persistence.Options) (*persistence.Store, error) {
+	o.ReadOnly = true
+	s, err := persistence.MakeStore(ctx, rawURL, &o)
+	if err != nil || o.ExtraFields != nil {
+		return s, err
+	}
+	columns, err := s.Columns(ctx)
+	if err == nil && len(columns) == 0 {
+		return s, nil
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	for _, c := range columns {
+		o.ExtraFields = append(o.ExtraFields, extrafields.Func(c.Name, c.Kind, noValue))
+	}
+	if s, err = persistence.MakeStore(ctx, rawURL, &o); err != nil {
+		return nil, err
+	}
+	if a.columns == nil {
+		a.columns = map[*persistence.Store][]persistence.ColumnInfo{}
+	}
+	a.columns[s] = columns
+	return s, nil
+}
+
+// noValue is the function of a column that is read and never computed.
+func noValue(any) (any, error) { return nil, errors.New("this program computes no columns") }
+
+// storeURL returns the URL of a store as the library takes it. It leaves the library's own forms
+// alone; a bare path of a SQLite file, which the library refuses, becomes a URL, also with #table=
+// or ?mode= after it.
+func storeURL(raw string) string {
+	if isSQLite(raw) {
+		return sqliteURL(raw, "")
+	}
+	for _, mark := range []string{"#table=", "?mode="} {
+		if path, rest, ok := strings.Cut(raw, mark); ok && isSQLite(path) {
+			return sqliteURL(path, mark+rest)
+		}
+	}
+	return raw
+}
+
+// sqliteURL returns the URL of the SQLite file of a path.
+func sqliteURL(path, rest string) string {
+	path = (&neturl.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	return "sqlite:" + path + rest
+}
+
+// sqliteMagic is what the file of a SQLite database begins with.
+const sqliteMagic = "SQLite format 3\x00"
+
+func isSQLite(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(sqliteMagic))
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == sqliteMagic
+}
+
+// A warningWriter shows what a store logs.
+type warningWriter struct{ a *app }
+
+func (w warningWriter) Write(p []byte) (int, error) {
+	line := strings.TrimSpace(string(p))
+	if _, message, ok := strings.Cut(line, "msg="); ok {
+		line = message
+	}
+	w.a.warn("%s", printable(line))
+	return len(p), nil
+}
