@@ -1,0 +1,138 @@
+package web
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"html"
+	"html/template"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	maxPicture      = 8 << 20 // bytes of a picture
+	maxPictureDepth = 200     // of elements in elements
+)
+
+// A shape says which attributes an element of SVG keeps.
+type shape []string
+
+// shapes are the elements that are kept. Nothing that runs, loads or animates is among them, and no
+// style, which the Content-Security-Policy refuses.
+var shapes = map[string]shape{
+	"svg":      {"width", "height", "viewBox", "preserveAspectRatio"},
+	"g":        {},
+	"a":        {"href"},
+	"title":    {},
+	"desc":     {},
+	"text":     {"x", "y", "dx", "dy", "text-anchor", "font-family", "font-size", "font-weight", "font-style", "dominant-baseline"},
+	"tspan":    {"x", "y", "dx", "dy", "text-anchor", "font-family", "font-size", "font-weight", "font-style"},
+	"polygon":  {"points"},
+	"polyline": {"points"},
+	"path":     {"d"},
+	"rect":     {"x", "y", "width", "height", "rx", "ry"},
+	"circle":   {"cx", "cy", "r"},
+	"ellipse":  {"cx", "cy", "rx", "ry"},
+	"line":     {"x1", "y1", "x2", "y2"},
+}
+
+// common are the attributes that every element keeps.
+var common = []string{"class", "transform", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "opacity", "id"}
+
+var (
+	// plainAttribute is what attributes may hold: numbers, words, colours and simple functions such
+	// as translate(1 2), and no addresses.
+	plainAttribute = regexp.MustCompile(`^[A-Za-z0-9 .,#%()+\-_\n\t]*$`)
+	// nodeID are the only names that are kept, so that no picture takes those of the page.
+	nodeID = regexp.MustCompile(`^[nm][0-9]+$`)
+	// pageLink are the addresses to which a picture may lead: pages of this handler.
+	pageLink = regexp.MustCompile(`^(graph|record)\?[A-Za-z0-9%&=+._~\-*]*(#n[0-9]+)?$`)
+)
+
+// sanitize makes SVG of which nothing but shapes, texts and links to the handler's own pages is
+// left, to be part of a page. Everything else is dropped; what is no SVG is an error.
+func sanitize(svg []byte) (template.HTML, error) {
+	if len(svg) > maxPicture {
+		return "", fmt.Errorf("the picture is %s large, at most %s", bytesText(int64(len(svg))), bytesText(maxPicture))
+	}
+	d := xml.NewDecoder(bytes.NewReader(svg))
+	d.Entity = xml.HTMLEntity
+	var b strings.Builder
+	depth, dropped := 0, 0 // dropped: within an element that is dropped, how deep
+	begun := false
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", fmt.Errorf("the picture is no SVG: %w", err)
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			attributes, ok := shapes[t.Name.Local]
+			if begun && depth == 0 { // one picture, and nothing after it
+				ok = false
+			}
+			if !begun && t.Name.Local != "svg" || begun && t.Name.Local == "svg" {
+				ok = false
+			}
+			if dropped > 0 || !ok {
+				dropped++
+				continue
+			}
+			begun = true
+			if depth++; depth > maxPictureDepth {
+				return "", fmt.Errorf("the picture has elements nested over %d deep", maxPictureDepth)
+			}
+			openElement(&b, t, attributes)
+		case xml.EndElement:
+			if dropped > 0 {
+				dropped--
+				continue
+			}
+			depth--
+			b.WriteString("</" + t.Name.Local + ">")
+		case xml.CharData:
+			if dropped == 0 && depth > 0 {
+				b.WriteString(html.EscapeString(visible(strings.TrimRight(string(t), "\r\n"))))
+			}
+		}
+	}
+	if !begun {
+		return "", errors.New("the picture is no SVG: it has no element svg")
+	}
+	return template.HTML(b.String()), nil //nolint:gosec // made of the elements and attributes above, all else escaped
+}
+
+// openElement writes the beginning of an element with those attributes that it keeps.
+func openElement(b *strings.Builder, e xml.StartElement, attributes shape) {
+	b.WriteString("<" + e.Name.Local)
+	if e.Name.Local == "svg" {
+		b.WriteString(` class="graph" role="group" aria-label="Picture of the graph"`)
+	}
+	written := make(map[string]bool)
+	for _, a := range e.Attr {
+		name := a.Name.Local
+		if written[name] || e.Name.Local == "svg" && name == "class" || !slices.Contains(attributes, name) && !slices.Contains(common, name) {
+			continue
+		}
+		allowed := plainAttribute
+		switch name {
+		case "href":
+			allowed = pageLink
+		case "id":
+			allowed = nodeID
+		}
+		if !allowed.MatchString(a.Value) || strings.Contains(strings.ToLower(a.Value), "url(") {
+			continue
+		}
+		written[name] = true
+		b.WriteString(" " + name + `="` + html.EscapeString(a.Value) + `"`)
+	}
+	b.WriteString(">")
+}
