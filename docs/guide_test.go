@@ -92,13 +92,14 @@ func codeBlocks(doc string) []block {
 // What a block that is no whole file may use without saying so. What it does not use is no error.
 const (
 	header = `package main; import (
-"context"; "encoding/json"; "errors"; "fmt"; "log"; "os"; "os/exec"; "strconv"; "time"
+"context"; "encoding/json"; "errors"; "fmt"; "log"; "net/http"; "os"; "os/exec"; "strconv"; "time"
 "github.com/brine-go/brine/extrafields"
 "github.com/brine-go/brine/idfactory"
 "github.com/brine-go/brine/persistence"
 "github.com/brine-go/brine/persistence/driver"
 "github.com/brine-go/brine/persistence/jobstore"
 "github.com/brine-go/brine/persistence/sql/postgres"
+"github.com/brine-go/brine/persistence/web"
 "github.com/jmoiron/sqlx")
 `
 	function = "func _(ctx context.Context, store *persistence.Store, id persistence.ID, task *Task) error {{\n"
