@@ -4,6 +4,8 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # A number of runs, some 30 s on two cores: with a time, Go before 1.27 may fail at its end (go.dev/issue/75804).
 FUZZTIME ?= 300000x
 FUZZPKGS ?= ./...
+# The packages of both modules.
+ALL = ./... ./cmd/brine/...
 FUZZ ?= ^Fuzz
 # Processors that are vetted for besides the one at hand, and what is tested with an int of 32 bits.
 OTHERARCHS = 386 arm arm64 riscv64
@@ -29,21 +31,21 @@ run: ## the main job: a task graph, persisted, run and resumed
 	go run ./examples/taskgraph
 
 quick: ## the tests that need no server, in their short forms
-	@$(IN_MEMORY); BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none go test -short -count=1 -p 4 ./...
+	@$(IN_MEMORY); BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none go test -short -count=1 -p 4 $(ALL)
 
 test: ## all tests
-	go test ./...
+	go test $(ALL)
 
 race: ## all tests with the race detector
-	go test -race ./...
+	go test -race $(ALL)
 
 vet: ## go vet, here and for the other systems and processors
-	go vet ./...
-	GOOS=darwin go vet ./...
-	GOOS=windows go vet ./...
+	go vet $(ALL)
+	GOOS=darwin go vet $(ALL)
+	GOOS=windows go vet $(ALL)
 	@set -e; for arch in $(OTHERARCHS); do \
-		echo "GOARCH=$$arch go vet ./..."; \
-		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go vet ./...; \
+		echo "GOARCH=$$arch go vet $(ALL)"; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go vet $(ALL); \
 	done
 
 test32: ## the tests of the codec and of the embedded backends, with an int of 32 bits
@@ -51,6 +53,7 @@ test32: ## the tests of the codec and of the embedded backends, with an int of 3
 
 lint: ## golangci-lint, the arrows between the packages included
 	go run $(GOLANGCI_LINT) run ./...
+	cd cmd/brine && go run $(GOLANGCI_LINT) run ./...
 
 comments: ## no comment line is longer than 100 columns (preformatted text aside)
 	@bad=0; for f in $$(git ls-files '*.go' ':!*testdata/*'); do $(LONGCOMMENTS) || bad=1; done; exit $$bad
@@ -67,7 +70,7 @@ bench: ## benchmarks beside their hand-written equivalents, as ratios
 	go test -run '^$$' -bench . -benchtime 1x ./persistence/...
 
 long: ## the long forms of the crash and stress tests
-	BRINE_LONG=1 go test -timeout 60m -count=1 ./...
+	BRINE_LONG=1 go test -timeout 60m -count=1 $(ALL)
 
 ci: ## what CI runs
 	bash .ci/run
