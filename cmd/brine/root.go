@@ -48,10 +48,20 @@ func newRoot(a *app) *cobra.Command {
 	}
 	add(groupLook,
 		newLs(a),
+		newShow(a),
+		newQuery(a),
+		newCount(a),
+		newStat(a),
+		newStores(a),
+		newKV(a),
+		newClaims(a),
 	)
 	add(groupVerify)
 	add(groupMove)
-	add(groupClean)
+	add(groupClean,
+		newRm(a),
+	)
+	add(groupShell, newCompletion(a))
 	root.SetHelpCommandGroupID(groupShell)
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/brine-go/brine/persistence"
+)
+
+// commandsOf are a call of each command that opens a store at URL.
+var commandsOf = []string{
+	"ls URL", "show URL 1", "query URL {}", "count URL", "stat URL", "stores URL", "kv URL", "kv URL key", "kv get URL key",
+	"kv list URL", "kv set URL key value", "kv delete URL key --yes", "claims URL", "claims URL --release-expired --yes",
+	"rm URL 1 --yes", "rm URL 1 --graph --yes",
+}
+
+func call(text, url string) []string {
+	args := strings.Fields(text)
+	for i := range args {
+		if args[i] == "URL" {
+			args[i] = url
+		}
+	}
+	return args
+}
+
+func TestAMissingStoreIsNotMade(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		for _, text := range commandsOf {
+			o := brine(t, call(text, url)...)
+			if strings.HasPrefix(text, "stores") && !strings.HasPrefix(url, "file:") && !strings.HasPrefix(url, "sqlite:") {
+				if o.code != exitDone || o.out != "" {
+					t.Errorf("stores of an empty database: %+v", o)
+				}
+				continue
+			}
+			failed(t, o, exitFailed, []string{"There is no store at this URL.", "brine stores URL"}, text)
+		}
+		if path, ok := strings.CutPrefix(strings.TrimPrefix(url, "sqlite:"), "file:"); ok || strings.HasPrefix(url, "sqlite:") {
+			if _, err := os.Lstat(path); err == nil {
+				t.Error("it was made")
+			}
+			return
+		}
+		if s, err := persistence.MakeStore(t.Context(), url, &persistence.Options{ReadOnly: true}); err == nil {
+			s.Close()
+			t.Error("it was made")
+		}
+	})
+}
+
+func TestEveryCommandTakesAStoreInMemory(t *testing.T) {
+	t.Parallel()
+	for _, text := range commandsOf {
+		o := brine(t, call(text, "mem:")...)
+		want := exitDone
+		for _, needs := range []string{"show", "kv URL key", "kv get", "kv delete", "rm"} {
+			if strings.HasPrefix(text, needs) {
+				want = exitFailed // there is nothing
+			}
+		}
+		if o.code != want {
+			t.Errorf("%s: exit code %d, want %d: %s", text, o.code, want, o.err)
+		}
+	}
+}
+
+func TestNoPasswordIsPrinted(t *testing.T) {
+	t.Parallel()
+	const password = "s3cr3t-Pa55"
+	for _, url := range []string{
+		"postgres://user:" + password + "@127.0.0.1:1/db", "mysql://user:" + password + "@127.0.0.1:1/db?timeout=1s",
+		"postgres://user:" + password + "@127.0.0.1:notaport/db", "postgres://127.0.0.1:1/db?password=" + password,
+		"postgres//user:" + password + "@host/db", "postgress://user:" + password + "@host/db",
+		"postgres://user:" + password + "@127.0.0.1:1/db#table=no-name", "postgres://user:" + password + "@127.0.0.1:1/db?no=1",
+	} {
+		for _, args := range [][]string{
+			{"ls", url}, {"stores", url}, {url}, {"ls", url, url}, {"show", url}, {"rm", url, "7", "--yes"}, {"ls", "--where", url, url},
+			{"ls", "mem:", "--type", url, "--columns", url}, {"show", "mem:", url}, {"completion", url}, {"ls", "--limit", url, url},
+			{"query", "mem:", url}, {"kv", "set", url, "k", "v"}, {"ls", "--" + url, "mem:"},
+		} {
+			o := brine(t, args...)
+			if o.code == exitDone {
+				t.Errorf("%v: done", args)
+			}
+			if strings.Contains(o.out+o.err, password) {
+				t.Errorf("%v prints the password: %s%s", args, o.out, o.err)
+			}
+		}
+	}
+}
+
+func TestHowCommandsAreFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tasks.db")
+	check(t, os.WriteFile(path, nil, 0o600))
+	fails(t, exitUsage, []string{`unknown command "lss"`, `Did you mean "brine ls"?`}, "lss")
+	fails(t, exitUsage, []string{"unknown command", `A command comes before the URL of a store: "brine ls ` + path + `".`}, path)
+	fails(t, exitUsage, []string{"unknown command", `"brine ls mem:"`}, "mem:")
+	fails(t, exitUsage, []string{"unknown command", `"brine help" lists the commands.`}, "frobnicate")
+}
+
+// The path of a SQLite file needs no scheme, whatever is in it.
+func TestABarePathOfASQLiteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"tasks.db", "tasks", "a b%20?#é.db", "x:y.db"} {
+		path := filepath.Join(dir, name)
+		made := sqliteURL(path, "")
+		demo(t, made)
+		other := open(t, made+"#table=jobs", &persistence.Options{})
+		_, err := other.Save(t.Context(), "a text")
+		check(t, err)
+		check(t, other.Close())
+		for suffix, want := range map[string]string{"": "5\n", "#table=jobs": "1\n", "?mode=ro": "5\n"} {
+			if got := done(t, "count", path+suffix); got != want {
+				t.Errorf("%s%s: %q, want %q", name, suffix, got, want)
+			}
+		}
+	}
+	plain := filepath.Join(dir, "plain.txt")
+	check(t, os.WriteFile(plain, []byte("no database"), 0o600))
+	fails(t, exitFailed, []string{"is a file"}, "ls", plain)
+	fails(t, exitFailed, []string{"looks like the file of a database"}, "ls", filepath.Join(dir, "absent.db"))
+}
+
+// What only looks opens every store for reading only, and what writes respects mode=ro.
+func TestReadOnlyStores(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		demo(t, url)
+		sep := "?"
+		if strings.Contains(url, "?") {
+			sep = "&"
+		}
+		ro := url + sep + "mode=ro"
+		if got := done(t, "count", ro); got != "5\n" {
+			t.Errorf("%q", got)
+		}
+		fails(t, exitFailed, []string{"mode=ro"}, "rm", ro, "1", "--yes")
+		fails(t, exitFailed, []string{"mode=ro"}, "kv", "set", ro, "a", "b")
+		fails(t, exitFailed, []string{"mode=ro"}, "claims", ro, "--release-expired", "--yes")
+	})
+}
+
+func TestUnreadableRecordsAreSkippedAndTold(t *testing.T) {
+	t.Parallel()
+	url := place(t, "fs")
+	demo(t, url)
+	file := filepath.Join(strings.TrimPrefix(url, "file:"), "3")
+	b, err := os.ReadFile(file)
+	check(t, err)
+	b[len(b)/4] ^= 0x55
+	check(t, os.WriteFile(file, b, 0o600))
+	for _, args := range [][]string{{"ls", url}, {"ls", url, "--json"}, {"query", url, "{}", "--full", "--json"}} {
+		o := brine(t, args...)
+		failed(t, o, exitFailed, []string{"warning: ", `"3"`, "1 record could not be read", "brine check URL"}, args...)
+		if n := strings.Count(o.out, "\n"); n < 4 {
+			t.Errorf("%v: %d lines: %s", args, n, o.out)
+		}
+	}
+	fails(t, exitFailed, []string{`"brine check URL" lists all that is damaged`}, "show", url, "3")
+}
