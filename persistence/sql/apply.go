@@ -69,6 +69,7 @@ type batch struct {
 	at      []int    // the mutations of the statement that failed
 	uniques []unique // as they were found after a failure; nil: as Init found them
 	parks   bool     // a unique index has refused it, which may be right after the whole write
+	rows    *rows    // those of the table that records were withdrawn from last, in this transaction
 }
 
 // layout returns the table of mutation i.
@@ -167,6 +168,7 @@ func (t *batch) all(ctx context.Context, c *conn) error {
 		return err
 	}
 	order := t.order
+	t.rows = nil
 	if t.parks {
 		var err error
 		if order, err = t.parked(ctx, c); err != nil {
@@ -205,6 +207,9 @@ func (t *batch) alone(ctx context.Context, o *open) error {
 // run returns how many mutations, from the beginning of order on, one statement makes.
 func (t *batch) run(order []int) int {
 	first := order[0]
+	if n := t.withdrawals(order); n > 0 {
+		return n
+	}
 	op, ns := t.ms[first].Op, t.ms[first].Namespace
 	news := op == driver.Create || op == driver.Import && t.ms[first].IfRev == 0
 	if !news && !t.readsOnly(first) {

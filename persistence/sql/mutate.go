@@ -14,7 +14,10 @@ func (t *batch) mutate(ctx context.Context, c *conn, at []int) error {
 	ctx = c.short(ctx)
 	i := at[0]
 	m := &t.ms[i]
-	if moves(m) {
+	switch {
+	case t.withdraws(i):
+		return t.withdraw(ctx, c, at)
+	case moves(m):
 		return t.move(ctx, c, i)
 	}
 	if t.key(i) == nil && !t.readsOnly(i) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -33,17 +34,18 @@ func (b *Backend) Stored(ctx context.Context, ns driver.Namespace, ids []driver.
 		if err != nil {
 			return err
 		}
+		var keys []any
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-			key, ok := l.key(id)
-			if !ok {
-				continue
+			if key, ok := l.key(id); ok {
+				keys = append(keys, key)
 			}
-			data, ok, err := tab.row(ctx, c, l.id.expr, key, false)
+		}
+		for some := range slices.Chunk(keys, mostMoved) {
+			err := tab.each(ctx, c, l, some, false, func(id driver.ID, data []byte) {
+				found = append(found, driver.Stored{ID: id, Data: data})
+			})
 			if err != nil {
 				return err
-			}
-			if ok {
-				found = append(found, driver.Stored{ID: id, Data: data})
 			}
 		}
 		for _, key := range strays {
@@ -90,26 +92,63 @@ func (b *Backend) rows(ctx context.Context, c *conn, table string) (*rows, error
 	return r, nil
 }
 
+// mostMoved is how many rows one statement reads or deletes.
+const mostMoved = 64
+
 // row returns the stored form of the row in which an expression has a value.
 func (r *rows) row(ctx context.Context, c *conn, expr string, key any, lock bool) (data []byte, found bool, err error) {
-	cells, dest := make([]cell, len(r.columns)), make([]any, len(r.columns))
-	for i := range cells {
-		dest[i] = &cells[i]
+	err = r.read(ctx, c, nil, expr, []any{key}, lock, func(_ *cell, form []byte) error {
+		data, found = form, true
+		return nil
+	})
+	return data, found, err
+}
+
+// each calls got with the stored form of each record that has one of some keys, mostMoved at most.
+func (r *rows) each(ctx context.Context, c *conn, l *layout, keys []any, lock bool, got func(driver.ID, []byte)) error {
+	return r.read(ctx, c, l.id, l.id.expr, keys, lock, func(id *cell, form []byte) error {
+		if n, ok := id.v.(int64); ok {
+			got(driver.ID(strconv.FormatInt(n, 10)), form)
+			return nil
+		}
+		text, err := id.text()
+		if err == nil {
+			got(driver.ID(text), form)
+		}
+		return err
+	})
+}
+
+// read calls got with the value of a column, if it is not nil, and the stored form of each row in
+// which an expression has one of some values.
+func (r *rows) read(ctx context.Context, c *conn, col *column, expr string, keys []any, lock bool, got func(*cell, []byte) error) error {
+	var id cell
+	var names []string
+	var dest []any
+	if col != nil {
+		names, dest = append(names, col.quoted), append(dest, &id)
 	}
-	text := "SELECT " + strings.Join(r.quoted, ", ") + " FROM " + r.table + " WHERE " + expr + " = ?"
+	cells := make([]cell, len(r.columns))
+	for i := range cells {
+		dest = append(dest, &cells[i])
+	}
+	names = append(names, r.quoted...)
+	keys = pad(keys)
+	text := "SELECT " + strings.Join(names, ", ") + " FROM " + r.table + " WHERE " + expr + in(len(keys))
 	if lock {
 		text += r.lock
 	}
 	row := make([]driver.NamedValue, len(cells))
-	found, err = c.one(ctx, text, []any{key}, dest...)
-	if err != nil || !found {
-		return nil, false, err
-	}
-	for i := range cells {
-		row[i] = driver.NamedValue{Name: r.columns[i].Name, Value: r.columns[i].plain(cells[i].v, c.remote != nil)}
-	}
-	data, err = driver.EncodeRow(row)
-	return data, err == nil, err
+	return c.query(ctx, text, keys, dest, func() error {
+		for i := range cells {
+			row[i] = driver.NamedValue{Name: r.columns[i].Name, Value: r.columns[i].plain(cells[i].v, c.remote != nil)}
+		}
+		form, err := driver.EncodeRow(row)
+		if err != nil {
+			return err
+		}
+		return got(&id, form)
+	})
 }
 
 // plain returns the value of a column in one of the types that a stored form has.
@@ -211,35 +250,74 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 	return sel.record()
 }
 
-// move makes mutation i, a Withdraw or Restore.
+// move makes mutation i, a Restore or the Withdraw of a stray.
 func (t *batch) move(ctx context.Context, c *conn, i int) error {
 	m := &t.ms[i]
 	if m.Op == driver.Restore {
 		return t.restore(ctx, c, m, t.layout(i).name)
 	}
-	l := t.layout(i)
-	id, expr, key := m.Rec.ID, l.id.expr, t.key(i)
-	var r *rows
-	var data []byte
-	var found bool
-	var err error
-	if m.Stray != "" {
-		id = driver.ID(m.Stray)
-		if data, found, err = t.b.strayRow(ctx, c, t.tables, m.Stray, true); err == nil && found {
-			r, expr, key, err = t.b.strayTable(ctx, c, t.tables, m.Stray)
-		}
-	} else if key != nil {
-		if r, err = t.b.rows(ctx, c, l.name); err == nil {
-			data, found, err = r.row(ctx, c, expr, key, true)
-		}
-	}
+	data, found, err := t.b.strayRow(ctx, c, t.tables, m.Stray, true)
 	if err != nil {
 		return err
 	}
 	if !found || !bytes.Equal(data, m.Rec.Data) {
-		return &driver.RecordError{ID: id, Err: driver.ErrConflict}
+		return &driver.RecordError{ID: driver.ID(m.Stray), Err: driver.ErrConflict}
+	}
+	r, expr, key, err := t.b.strayTable(ctx, c, t.tables, m.Stray)
+	if err != nil {
+		return err
 	}
 	_, err = c.exec(ctx, "DELETE FROM "+r.table+" WHERE "+expr+" = ?", key)
+	return err
+}
+
+// withdraws reports whether mutation i is the Withdraw of a record.
+func (t *batch) withdraws(i int) bool { return t.ms[i].Op == driver.Withdraw && t.ms[i].Stray == "" }
+
+// withdrawals returns how many Withdraws of records, from the beginning of order on, are made
+// together; 0: the first is none.
+func (t *batch) withdrawals(order []int) int {
+	n, size := 0, 0
+	for n < min(len(order), mostMoved) && t.withdraws(order[n]) && t.layout(order[n]) == t.layout(order[0]) {
+		if size += len(t.ms[order[n]].Rec.Data); size > t.b.traits.maxBatchBytes() && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// withdraw deletes the rows of some Withdraws, if they have the stored forms that were read.
+func (t *batch) withdraw(ctx context.Context, c *conn, at []int) error {
+	l := t.layout(at[0])
+	keys := make([]any, 0, len(at))
+	for _, i := range at {
+		key := t.key(i)
+		if key == nil { // no record has such an ID
+			return &driver.RecordError{ID: t.ms[i].Rec.ID, Err: driver.ErrConflict}
+		}
+		keys = append(keys, key)
+	}
+	if t.rows == nil || t.rows.name != l.name {
+		r, err := t.b.rows(ctx, c, l.name)
+		if err != nil {
+			return err
+		}
+		t.rows = r
+	}
+	forms := make(map[driver.ID][]byte, len(at))
+	err := t.rows.each(ctx, c, l, keys, true, func(id driver.ID, form []byte) { forms[id] = form })
+	if err != nil {
+		return err
+	}
+	for _, i := range at {
+		m := &t.ms[i]
+		if form, found := forms[m.Rec.ID]; !found || !bytes.Equal(form, m.Rec.Data) {
+			return &driver.RecordError{ID: m.Rec.ID, Err: driver.ErrConflict}
+		}
+	}
+	keys = pad(keys)
+	_, err = c.exec(ctx, "DELETE FROM "+t.rows.table+" WHERE "+l.id.expr+in(len(keys)), keys...)
 	return err
 }
 
