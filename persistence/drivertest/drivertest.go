@@ -61,6 +61,7 @@ var subjects = []struct {
 	{"namespaces", testNamespaces},
 	{"salvage", testSalvage},
 	{"imports", testImports},
+	{"exclusive", testExclusive},
 	{"readonly", testReadOnly},
 }
 

@@ -133,6 +133,11 @@ func (k *kit) writesOf(t *testing.T, st *store) map[string]func() error {
 			return err
 		},
 	}
+	if e, ok := st.Backend.(driver.ExclusiveApplier); ok {
+		writes["ApplyExclusive"] = func() error {
+			return e.ApplyExclusive(ctx, func(driver.Reader) ([]driver.Mutation, error) { return []driver.Mutation{create(k.rec(9))}, nil })
+		}
+	}
 	if x, ok := st.Backend.(driver.Indexer); ok {
 		writes["DropIndex"] = func() error { return x.DropIndex(ctx, byName) }
 	}

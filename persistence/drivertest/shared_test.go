@@ -49,6 +49,8 @@ func openShared(u url.URL, o driver.OpenOptions) (*shared, error) {
 
 var sharedMade sync.Map // path: true, once there was an Init
 
+var sharedBeside sync.Map // path: true, once there was an InitNamespace
+
 var sharedWrites sync.Map // path: *atomic.Uint64, the number of Applys
 
 // shared is a handle on memory that can be opened again. A hook that is set replaces the
@@ -77,6 +79,9 @@ type shared struct {
 	addSet  func(context.Context, driver.ColumnSet) (int64, error)
 	drop    func(context.Context, string) error
 
+	exclusive   func(context.Context, func(driver.Reader) ([]driver.Mutation, error)) error
+	stores      func() []string
+	compact     func(context.Context) error
 	makeIndexes func(context.Context, []driver.Index) error
 	dropIndex   func(context.Context, driver.Index) error
 	noCreate    bool
@@ -149,6 +154,7 @@ func (b *shared) InitNamespace(ctx context.Context, ns driver.Namespace, s drive
 	if ns = b.replaced(ns); ns == driver.Objects {
 		return nil
 	}
+	sharedBeside.Store(b.path, true)
 	return b.Backend.InitNamespace(b.ctx(ctx), ns, s)
 }
 
@@ -223,6 +229,44 @@ func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, erro
 		}
 	}
 	return b.Backend.Apply(b.ctx(ctx), ms)
+}
+
+var _ driver.ExclusiveApplier = (*shared)(nil)
+
+func (b *shared) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+	b.all.Add(1)
+	b.own.Add(1)
+	if b.exclusive != nil {
+		return b.exclusive(b.ctx(ctx), fn)
+	}
+	return b.Backend.ApplyExclusive(b.ctx(ctx), func(r driver.Reader) ([]driver.Mutation, error) { return fn(&sharedReader{r, b}) })
+}
+
+var (
+	_ driver.Lister    = (*shared)(nil)
+	_ driver.Compacter = (*shared)(nil)
+)
+
+func (b *shared) Stores(context.Context) ([]string, error) {
+	if b.stores != nil {
+		return b.stores(), nil
+	}
+	return b.made(), nil
+}
+
+// made returns the path if there was an Init.
+func (b *shared) made() []string {
+	if _, made := sharedMade.Load(b.path); made {
+		return []string{b.path}
+	}
+	return nil
+}
+
+func (b *shared) Compact(ctx context.Context) error {
+	if b.compact != nil {
+		return b.compact(b.ctx(ctx))
+	}
+	return b.Backend.Compact(b.ctx(ctx))
 }
 
 // applyByNamespace returns an Apply that is atomic only within each namespace.

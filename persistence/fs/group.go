@@ -53,6 +53,35 @@ func (b *Backend) applyAlone(ctx context.Context, t *batch) error {
 		return err
 	}
 	defer l.release()
+	return l.apply(ctx, t)
+}
+
+var _ driver.ExclusiveApplier = (*Backend)(nil)
+
+// ApplyExclusive implements [driver.ExclusiveApplier]. Readers wait too.
+func (b *Backend) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.calls.Done()
+	s, err := b.writable(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := b.exclusive(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	ms, err := fn(&reader{lock: l, folder: l.folder, schema: s[driver.Objects], schemas: s})
+	if err != nil || len(ms) == 0 {
+		return err
+	}
+	return l.apply(ctx, &batch{schemas: s, ms: ms})
+}
+
+// apply makes the mutations of a batch in a commit of their own, under the exclusive lock.
+func (l *lock) apply(ctx context.Context, t *batch) error {
 	if err := t.plan(ctx, l, nil); err != nil {
 		return err
 	}

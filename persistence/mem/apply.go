@@ -24,7 +24,34 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 		return nil, err
 	}
 	defer d.unlock()
+	return b.apply(ctx, objects, ms)
+}
 
+var _ driver.ExclusiveApplier = (*Backend)(nil)
+
+// ApplyExclusive implements [driver.ExclusiveApplier]. Readers do not wait.
+func (b *Backend) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+	objects, err := b.writable(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.calls.Done()
+	if err := b.data.lock(ctx); err != nil {
+		return err
+	}
+	defer b.data.unlock()
+	st := *b.data.state.Load()
+	ms, err := fn(&reader{b: b, state: st, root: st[driver.Objects], cols: objects})
+	if err != nil || len(ms) == 0 {
+		return err
+	}
+	_, err = b.apply(ctx, objects, ms)
+	return err
+}
+
+// apply makes mutations. The caller is the current writer.
+func (b *Backend) apply(ctx context.Context, objects *columns, ms []driver.Mutation) ([]int64, error) {
+	d := b.data
 	// ms names no record twice, so each mutation can be checked against the state before the batch.
 	// A failing batch leaves trees that nobody sees.
 	old := *d.state.Load()

@@ -14,7 +14,8 @@ import (
 // methods are safe for concurrent use.
 type Dialect interface {
 	// Traits returns the constants of the dialect; the engine only reads them. BeginWrite,
-	// MaxValue and SkipLocked may be set by the Probe of Pools, which asks the server.
+	// BeginExclusive, MaxValue and SkipLocked may be set by the Probe of Pools, which asks the
+	// server.
 	Traits() *Traits
 
 	// Location names the database for people and for identities that are derived
@@ -58,6 +59,13 @@ type Traits struct {
 type TransactionTraits struct {
 	BeginWrite []string // one after the other
 	BeginRead  string
+	// BeginExclusive returns the statements that begin a transaction during which nobody else
+	// writes to some tables, whose quoted names are given, that of the objects first. nil:
+	// BeginWrite keeps others out. It returns nil where nothing does.
+	BeginExclusive func(tables []string) []string
+	// ExclusiveOnce: what BeginExclusive has set lasts beyond the transaction, so the connection is
+	// closed then.
+	ExclusiveOnce bool
 }
 
 // TableTraits are about the definition of tables and indexes.
@@ -163,7 +171,7 @@ type ServerTraits struct {
 	// the end, releases it, or the end of the transaction does. "": BeginWrite keeps them out.
 	InitLock, InitUnlock string
 	// SharedBegin follows the statement that begins a transaction on a shared connection (see
-	// Pools.Ready), in one text with it.
+	// Pools.Ready), the first one, in one text with it.
 	SharedBegin string
 	// Now is the database's clock in Unix microseconds, the same throughout a statement; "": this
 	// process's clock is as good.

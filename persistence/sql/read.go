@@ -63,6 +63,7 @@ type session struct {
 	begun  bool  // there has been a connection
 	c      *conn // nil: not begun, or the connection was lost and no other could be had
 	given  bool  // the View's function has got something of what there is to read
+	lent   bool  // c is that of a transaction that writes, and stays with it
 }
 
 // A reader reads the records of one namespace in a session.
@@ -96,7 +97,7 @@ func (s *session) begin(ctx context.Context) error {
 
 // end gives the connection back.
 func (s *session) end(ctx context.Context) {
-	if s.c == nil {
+	if s.c == nil || s.lent {
 		return
 	}
 	if !s.bare {

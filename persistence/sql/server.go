@@ -57,6 +57,9 @@ var errReaderLost = errors.New("the connection of this View was lost")
 // read calls f again on another connection where this one is lost, as long as nothing has been
 // given away that the other one may see differently.
 func (e server) read(ctx context.Context, s *session, f func() error) error {
+	if s.lent {
+		return f() // the transaction is repeated as a whole
+	}
 	if s.begun && s.c == nil {
 		return fmt.Errorf("%s: %w", e.b.dialect.Location(), errReaderLost)
 	}
@@ -83,7 +86,7 @@ func (e server) read(ctx context.Context, s *session, f func() error) error {
 // begin sends texts that are not prepared: preparing them would be a round trip of its own.
 func (e server) begin(ctx context.Context, c *conn, texts ...string) error {
 	for i, text := range texts {
-		if c.shared && i == len(texts)-1 {
+		if c.shared && i == 0 {
 			text += "; " + c.traits.SharedBegin
 		}
 		if err := c.send(ctx, text); err != nil {

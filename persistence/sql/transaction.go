@@ -16,6 +16,11 @@ const commitGrace = 5 * time.Second
 // another process was in the way, and where a server's connection was lost before the commit. f
 // must then keep nothing of what it did before.
 func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) error {
+	return b.writeAfter(ctx, o, b.traits.BeginWrite, f)
+}
+
+// writeAfter is write in a transaction that begins with some statements.
+func (b *Backend) writeAfter(ctx context.Context, o *open, begin []string, f func(c *conn) error) error {
 	if o.ReadOnly != nil {
 		return o.ReadOnly
 	}
@@ -28,13 +33,13 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 		if moved := o.moved.Load(); moved != nil {
 			return moved
 		}
-		return b.transact(ctx, c, f)
+		return b.transact(ctx, c, begin, f)
 	}))
 }
 
-// transact calls f in a transaction, and commits.
-func (b *Backend) transact(ctx context.Context, c *conn, f func(c *conn) error) error {
-	if err := b.engine.begin(ctx, c, b.traits.BeginWrite...); err != nil {
+// transact calls f in a transaction that begins with some statements, and commits.
+func (b *Backend) transact(ctx context.Context, c *conn, begin []string, f func(c *conn) error) error {
+	if err := b.engine.begin(ctx, c, begin...); err != nil {
 		return err
 	}
 	done := false
@@ -78,7 +83,7 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 			return err
 		}
 		if c.shared {
-			return b.transact(ctx, c, func(c *conn) error { return f(ctx, c) })
+			return b.transact(ctx, c, b.traits.BeginWrite, func(c *conn) error { return f(ctx, c) })
 		}
 		// The caller's context counts no more, unless the server can be asked to cancel the
 		// statement and says whether it did.

@@ -40,6 +40,13 @@ var (
 	beginLoggedWrite = []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION"}
 )
 
+// beginExclusive locks every table that the transaction uses, as LOCK TABLES wants it. A transaction
+// under such locks begins by itself; START TRANSACTION would release them. Others queue up while it
+// waits, readers too, so it waits no longer than a second at a time.
+func beginExclusive(tables []string) []string {
+	return []string{"SET autocommit = 0, lock_wait_timeout = 1", "LOCK TABLES " + strings.Join(tables, " WRITE, ") + " WRITE"}
+}
+
 func newTraits() sql.Traits {
 	return sql.Traits{
 		Compact:  []string{"OPTIMIZE TABLE %s"},
@@ -49,6 +56,9 @@ func newTraits() sql.Traits {
 		TransactionTraits: sql.TransactionTraits{
 			BeginWrite: beginWrite, // until the server has been asked
 			BeginRead:  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+			// As set by examine.
+			BeginExclusive: beginExclusive,
+			ExclusiveOnce:  true,
 		},
 		TableTraits: sql.TableTraits{
 			TableOptions:    " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",

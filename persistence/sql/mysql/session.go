@@ -121,6 +121,10 @@ func (d *dialect) examine(ctx context.Context, c *sqlx.Conn, create bool) error 
 	if vars["log_bin"] == "ON" && vars["binlog_format"] == "STATEMENT" {
 		d.traits.BeginWrite = beginLoggedWrite
 	}
+	d.traits.BeginExclusive = beginExclusive
+	if vars["wsrep_on"] == "ON" {
+		d.traits.BeginExclusive = nil // the other nodes would not know of the locks
+	}
 	if engine := vars["enforce_storage_engine"]; create && engine != "" && !strings.EqualFold(engine, "InnoDB") {
 		return fmt.Errorf("%s: enforce_storage_engine is %s on the server, which keeps tables of InnoDB from being made: "+
 			"SET GLOBAL enforce_storage_engine = NULL, or make the tables elsewhere and open the store with NoCreate", d.Location(), engine)

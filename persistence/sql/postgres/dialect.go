@@ -46,6 +46,11 @@ var traits = sql.Traits{
 	TransactionTraits: sql.TransactionTraits{
 		BeginWrite: []string{"BEGIN ISOLATION LEVEL READ COMMITTED"},
 		BeginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+		// The lock is that of the objects alone. Writers that come meanwhile queue up, so it waits
+		// no longer than a second at a time for those that are there.
+		BeginExclusive: func(tables []string) []string {
+			return []string{"BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL lock_timeout = '1s'; LOCK TABLE " + tables[0] + " IN EXCLUSIVE MODE"}
+		},
 	},
 	TableTraits: sql.TableTraits{PartialIndexes: true},
 	StatementTraits: sql.StatementTraits{
