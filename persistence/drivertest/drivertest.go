@@ -62,6 +62,8 @@ var subjects = []struct {
 	{"salvage", testSalvage},
 	{"imports", testImports},
 	{"exclusive", testExclusive},
+	{"listing", testListing},
+	{"compacting", testCompacting},
 	{"readonly", testReadOnly},
 }
 

@@ -138,6 +138,9 @@ func (k *kit) writesOf(t *testing.T, st *store) map[string]func() error {
 			return e.ApplyExclusive(ctx, func(driver.Reader) ([]driver.Mutation, error) { return []driver.Mutation{create(k.rec(9))}, nil })
 		}
 	}
+	if c, ok := st.Backend.(driver.Compacter); ok {
+		writes["Compact"] = func() error { return c.Compact(ctx) }
+	}
 	if x, ok := st.Backend.(driver.Indexer); ok {
 		writes["DropIndex"] = func() error { return x.DropIndex(ctx, byName) }
 	}
