@@ -34,6 +34,8 @@ var children = map[string]func(ctx context.Context, s *persistence.Store) error{
 	"vet":    storeOld,
 	"tree":   saveTree,
 	"copy":   copyBeside,
+
+	"collect": collectMeasured,
 }
 
 // child runs the child that the environment names, and reports whether there was one.

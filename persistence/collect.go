@@ -31,9 +31,17 @@ const (
 	clockSkew = 10 * time.Minute
 
 	collectedReason = "collected"
-	collectBatch    = 2048    // records put away in one atomic step
-	collectBytes    = 8 << 20 // of data in it, plus one record
 )
+
+// The numbers of records that are put away in one atomic step. The more there are to read again
+// before each step, the larger steps become.
+const (
+	firstStep, largestStep = 512, 8192
+	stepBytes              = 4 << 10 // of data, for each record that a step may have, plus one record
+)
+
+// notBefore returns a time that is not after that of any write which is committed after t.
+func notBefore(t time.Time) time.Time { return t.Add(-clockSkew).UTC().Truncate(time.Microsecond) }
 
 // Collect puts the records that no root reaches into quarantine, with the reason "collected".
 // [Store.Unquarantine] brings one back, [Store.Purge] removes them for good. It may run beside
@@ -47,14 +55,19 @@ const (
 //
 // It needs no types. First it reads every record whole and verifies it. One that cannot be read, in
 // the store or in quarantine for another reason than "collected", is ErrCorrupt, and nothing is put
-// away. Then it puts the rest away in atomic steps of at most 2048. Before and after each step it
-// reads again what was modified since it began. A save that makes something refer to a record that
-// is put away gets ErrDangling, or the record is put back at once. Where a save on a server takes
-// longer than that, or Collect is killed just then, the reference dangles until the next Collect:
-// it puts back what is reached and was collected before. docs/architecture.md has the reasons.
+// away. Then it puts the rest away in atomic steps of at most 8192. In each step it keeps other
+// writers waiting (on fs, MySQL and MariaDB readers too), reads again what was modified since it
+// began, and puts away what is garbage still. So a save that makes something refer to a record
+// keeps it, or gets ErrDangling.
 //
-// If it ends with an error the report has what was put away until then. Memory grows by a bit for
-// each record with an integer ID, and by the ID for each other. A table without the columns created
+// On a Galera cluster, or where a user of MySQL lacks the right to LOCK TABLES, others cannot be
+// kept waiting. Collect then looks for new references before and after each step, and puts a record
+// back at once. Where a save takes longer than that, or Collect is killed just then, the reference
+// dangles until the next Collect: it puts back what is reached and was collected before.
+// docs/architecture.md has the reasons.
+//
+// If it ends with an error the report has what was put away until then. Memory grows by some bits
+// for each record with an integer ID, and by the ID for each other. A table without the columns created
 // and modified is errors.ErrUnsupported.
 func (s *Store) Collect(ctx context.Context, roots []ID, o CollectOptions) (GraphReport, error) {
 	if !o.DryRun {
@@ -65,8 +78,9 @@ func (s *Store) Collect(ctx context.Context, roots []ID, o CollectOptions) (Grap
 	if o.Grace == 0 {
 		o.Grace = defaultGrace
 	}
-	c := &collector{s: s, ctx: ctx, o: &o, start: time.Now(), absent: make(map[ID]bool), seen: make(map[ID]int64)}
-	c.since = c.start.Add(-clockSkew).UTC().Truncate(time.Microsecond)
+	c := &collector{s: s, ctx: ctx, o: &o, start: time.Now(), absent: make(map[ID]bool), seen: make(map[ID]int64), step: firstStep}
+	c.since = notBefore(c.start)
+	shareTexts(&c.verified, &c.marked, &c.first, &c.away, &c.swept)
 	err := c.run(roots)
 	return c.report, s.fail("collect", "", err)
 }
@@ -77,18 +91,23 @@ type collector struct {
 	ctx   context.Context
 	o     *CollectOptions
 	start time.Time
-	since time.Time // no write that commits after the start has an earlier time
+	since time.Time // no write that was committed after the last look has an earlier time
 
 	verified exactIDs    // records that were read whole: no other is ever put away
 	marked   exactIDs    // what stays, present or not
 	todo     []ID        // of these, those whose references are not marked yet
 	absent   map[ID]bool // of these, those that were not there when last looked for
 	// seen are records modified since c.since, with the revision that was read last: if they have
-	// it still, they refer to nothing else.
+	// it still, they refer to nothing else. Those of revision 1 are in first.
 	seen   map[ID]int64
+	first  exactIDs
 	away   exactIDs // what was put away, by earlier runs too
 	swept  exactIDs // what this run put away
 	report GraphReport
+
+	step   int           // how many records the next step puts away
+	looked time.Duration // how long it took to read again what was modified, in the last step
+	beside bool          // others cannot be kept from writing during a step
 }
 
 func (c *collector) run(roots []ID) error {
@@ -112,7 +131,7 @@ func (c *collector) run(roots []ID) error {
 	}
 	// Not before everything was verified: what is followed is then as new as c.seen says.
 	c.mark(roots)
-	if err := c.follow(); err != nil {
+	if err := c.follow(nil); err != nil {
 		return err
 	}
 	// After the references were followed: a record that was put away meanwhile was either followed
@@ -120,7 +139,7 @@ func (c *collector) run(roots []ID) error {
 	if err := c.markQuarantined(); err != nil {
 		return err
 	}
-	if err := c.catchUp(); err != nil {
+	if err := c.putBack(); err != nil {
 		return err
 	}
 	if err := c.present(roots); err != nil {
@@ -164,8 +183,9 @@ func (c *collector) mark(ids []ID) {
 	}
 }
 
-// follow marks all that what is marked reaches.
-func (c *collector) follow() error {
+// follow marks all that what is marked reaches. r reads; nil: a view for each page does. After an
+// error it may be called again.
+func (c *collector) follow(r driver.Reader) error {
 	for len(c.todo) > 0 {
 		n := max(len(c.todo)-infoPage, 0)
 		some := slices.Clone(c.todo[n:])
@@ -173,14 +193,21 @@ func (c *collector) follow() error {
 		for _, id := range some {
 			c.absent[id] = true
 		}
-		err := c.s.view(c.ctx, func(r driver.Reader) error {
+		links := func(r driver.Reader) error {
 			return c.s.links(c.ctx, r, some, 0, func(rec *driver.Record, h *codec.Header) {
 				delete(c.absent, rec.ID)
 				c.mark(h.Eager)
 				c.mark(h.Lazy)
 			})
-		})
+		}
+		var err error
+		if r != nil {
+			err = links(r)
+		} else {
+			err = c.s.view(c.ctx, links)
+		}
 		if err != nil {
+			c.todo = append(c.todo, some...)
 			return unreadableRecord(err)
 		}
 	}
@@ -264,8 +291,27 @@ func (p *verifyPage) row(rec *driver.Record) {
 		p.spared = append(p.spared, rec.ID)
 	}
 	if !rec.Modified.Before(p.c.since) {
-		p.c.seen[rec.ID] = rec.Revision
+		p.c.see(rec)
 	}
+}
+
+// see notes the revision of a record, and reports whether it is the one that was seen last.
+func (c *collector) see(rec *driver.Record) bool {
+	last := c.seen[rec.ID]
+	if c.first.has(rec.ID) {
+		last = 1
+	}
+	if rec.Revision == last {
+		return last != 0 // without revisions nobody can tell
+	}
+	if rec.Revision == 1 {
+		delete(c.seen, rec.ID)
+		c.first.add(rec.ID)
+	} else {
+		c.first.remove(rec.ID)
+		c.seen[rec.ID] = rec.Revision
+	}
+	return false
 }
 
 // markQuarantined marks what records in quarantine refer to.
@@ -293,76 +339,92 @@ func (c *collector) markQuarantined() error {
 		c.mark(q.Refs)
 		c.mark(q.LazyRefs)
 	}
-	return c.follow()
+	return c.follow(nil)
 }
 
-// catchUp marks what has come to be reached since it was last called, and puts back what was put
-// away and is reached now.
-func (c *collector) catchUp() error {
-	modified := &driver.Query{Parts: driver.Version, Columns: []string{driver.ColRevision},
+// catchUp marks what has come to be reached since it was last called. r reads; nil: a view for each
+// page does.
+func (c *collector) catchUp(r driver.Reader) error {
+	began := time.Now()
+	modified := driver.Query{Parts: driver.Version, Columns: []string{driver.ColRevision},
 		Where: []driver.Cond{{Column: driver.ColModified, Op: driver.Ge, Values: []any{c.since}}}}
-	type version struct {
-		id  ID
-		rev int64
+	err := c.scan(r, modified, func(rec *driver.Record) {
+		if !c.see(rec) {
+			c.marked.add(rec.ID)
+			c.todo = append(c.todo, rec.ID) // also where it was followed with its former references
+		}
+	})
+	if err == nil && !slices.Contains(c.s.missing, driver.ColClaimUntil) {
+		claimed := driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}}
+		err = c.scan(r, claimed, func(rec *driver.Record) { c.mark([]ID{rec.ID}) })
 	}
-	for v, err := range stream(&c.s.conn, c.ctx, "collect", infoPage, modified, nil, func(rec *driver.Record) version { return version{rec.ID, rec.Revision} }) {
-		if err != nil {
-			return unreadableRecord(err)
-		}
-		if rev, ok := c.seen[v.id]; ok && rev == v.rev && rev != 0 {
-			continue
-		}
-		c.seen[v.id] = v.rev
-		c.marked.add(v.id)
-		c.todo = append(c.todo, v.id) // also where it was followed with its former references
+	if err != nil {
+		return unreadableRecord(err)
 	}
-	if !slices.Contains(c.s.missing, driver.ColClaimUntil) {
-		claimed := &driver.Query{Where: []driver.Cond{{Column: driver.ColClaimUntil, Op: driver.NotNull}}}
-		for id, err := range stream(&c.s.conn, c.ctx, "collect", idPage, claimed, nil, func(rec *driver.Record) ID { return rec.ID }) {
-			if err != nil {
-				return unreadableRecord(err)
-			}
-			c.mark([]ID{id})
-		}
+	// What was absent may have been put back, by this or by another program.
+	c.todo = slices.AppendSeq(c.todo, maps.Keys(c.absent))
+	if err := c.follow(r); err != nil {
+		return err
 	}
-	for again := true; again; {
-		// What was absent may have been put back, by this or by another program.
-		c.todo = slices.AppendSeq(c.todo, maps.Keys(c.absent))
-		if err := c.follow(); err != nil {
-			return err
-		}
-		var err error
-		if again, err = c.putBack(); err != nil {
-			return err
-		}
+	if since := notBefore(began); since.After(c.since) {
+		c.since = since
 	}
 	return nil
 }
 
-// putBack puts back what was put away and is reached now, and reports whether there was any.
-func (c *collector) putBack() (bool, error) {
-	some := false
-	for _, id := range slices.Sorted(maps.Keys(c.absent)) {
-		if !c.away.has(id) {
-			continue
+// scan calls each with the records of a query. r reads; nil: a view for each page does.
+func (c *collector) scan(r driver.Reader, q driver.Query, each func(*driver.Record)) error {
+	if r != nil {
+		return scanPages(c.ctx, r, q, infoPage, each, func() error { return nil })
+	}
+	for rec, err := range stream(&c.s.conn, c.ctx, "collect", infoPage, &q, nil, func(rec *driver.Record) driver.Record { return *rec }) {
+		if err != nil {
+			return err
 		}
-		c.away.remove(id)
-		if err := c.s.unquarantine(c.ctx, []ID{id}); err != nil {
-			if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) && !c.swept.has(id) {
-				continue // another has made a record of that ID, put this one back or purged it
+		each(&rec)
+	}
+	return nil
+}
+
+// putBack catches up and puts back what was put away and is reached now, until there is none.
+func (c *collector) putBack() error {
+	for {
+		if err := c.catchUp(nil); err != nil {
+			return err
+		}
+		some := false
+		for _, id := range slices.Sorted(maps.Keys(c.absent)) {
+			if !c.away.has(id) {
+				continue
 			}
-			return false, fmt.Errorf("putting back %q, which something refers to now: %w", id, err)
+			back, err := c.putOneBack(id)
+			if err != nil {
+				return fmt.Errorf("putting back %q, which something refers to now: %w", id, err)
+			}
+			some = some || back
 		}
-		some = true
-		if !c.swept.has(id) {
-			continue // an earlier run has put it away
+		if !some {
+			return nil
 		}
+	}
+}
+
+// putOneBack puts back a record that was put away, and reports whether it was still there.
+func (c *collector) putOneBack(id ID) (bool, error) {
+	c.away.remove(id)
+	if err := c.s.unquarantine(c.ctx, []ID{id}); err != nil {
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) && !c.swept.has(id) {
+			return false, nil // another has made a record of that ID, put this one back or purged it
+		}
+		return false, err
+	}
+	if c.swept.has(id) { // else an earlier run has put it away
 		c.swept.remove(id)
 		c.report.Removed--
 		c.report.Kept++
 		c.report.IDs = slices.DeleteFunc(c.report.IDs, func(x ID) bool { return x == id })
 	}
-	return some, nil
+	return true, nil
 }
 
 // sweep puts away what is not marked.
@@ -383,7 +445,7 @@ func (c *collector) sweep() error {
 			continue
 		}
 		batch = append(batch, f.id)
-		if size += f.size; len(batch) >= collectBatch || size >= collectBytes {
+		if size += f.size; len(batch) >= c.step || size >= int64(c.step)*stepBytes {
 			if err := c.putAway(batch); err != nil {
 				return err
 			}
@@ -393,6 +455,9 @@ func (c *collector) sweep() error {
 	return c.putAway(batch)
 }
 
+// errReached: something that was put away before is reached now.
+var errReached = errors.New("something in quarantine is reached")
+
 // putAway puts the records with the IDs away, but for those that have come to be reached.
 func (c *collector) putAway(ids []ID) error {
 	if c.o.DryRun || len(ids) == 0 {
@@ -401,31 +466,86 @@ func (c *collector) putAway(ids []ID) error {
 		}
 		return nil
 	}
-	var all []putAway
-	err := c.s.putAway(c.ctx, collectedReason, func() ([]putAway, error) {
-		var err error
-		if all, err = c.stored(ids); err != nil {
-			return nil, err
-		}
-		// In this order: whoever changes one of the records after it was read, or claims it, makes
-		// the step fail; whoever did so before is seen here.
-		if err := c.catchUp(); err != nil {
-			return nil, err
-		}
-		all = slices.DeleteFunc(all, func(p putAway) bool { return c.marked.has(p.ID) })
-		return all, nil
-	})
-	if err != nil {
+	if err := c.s.prepareQuarantine(c.ctx); err != nil {
 		return err
 	}
-	c.report.Kept += int64(len(ids) - len(all))
-	for i := range all {
-		c.away.add(all[i].ID)
-		c.swept.add(all[i].ID)
-		c.report.removed(all[i].ID)
+	for range maxAttempts {
+		began := time.Now()
+		away, err := c.putStoredAway(ids)
+		switch {
+		case err == nil:
+			c.report.Kept += int64(len(ids) - len(away))
+			for _, id := range away {
+				c.away.add(id)
+				c.swept.add(id)
+				c.report.removed(id)
+			}
+			if c.looked > time.Since(began)/2 {
+				c.step = min(2*c.step, largestStep)
+			}
+			if c.beside {
+				// A save that began before the step and committed before it refers to what is away.
+				return c.putBack()
+			}
+			return nil
+		case errors.Is(err, errReached):
+			if err := c.putBack(); err != nil {
+				return err
+			}
+		case !changedMeanwhile(err):
+			return err
+		}
 	}
-	// A save that began before the step and committed before it refers to what is away now.
-	return c.catchUp()
+	return fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// putStoredAway reads records as they are stored and puts them away, but for those that are reached
+// now. It returns the IDs of those that it has put away.
+func (c *collector) putStoredAway(ids []ID) ([]ID, error) {
+	all, err := c.stored(ids)
+	if err != nil {
+		return nil, err
+	}
+	ms, err := puttingAway(all, collectedReason)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever changes one of the records after it was read here, or claims it, makes the step fail;
+	// whoever did so before is seen below.
+	var away []ID
+	decide := func(r driver.Reader) ([]driver.Mutation, error) {
+		began := time.Now()
+		if err := c.catchUp(r); err != nil {
+			return nil, err
+		}
+		c.looked = time.Since(began)
+		for id := range c.absent {
+			if c.away.has(id) {
+				return nil, errReached
+			}
+		}
+		var garbage []driver.Mutation
+		away = nil
+		for i := range all {
+			if !c.marked.has(all[i].ID) {
+				away = append(away, all[i].ID)
+				garbage = append(garbage, ms[2*i], ms[2*i+1])
+			}
+		}
+		return garbage, nil
+	}
+	if !c.beside {
+		supported, err := c.s.applyExclusive(c.ctx, decide)
+		if supported {
+			return away, err
+		}
+		c.beside = true
+	}
+	garbage, err := decide(nil)
+	if err == nil && len(garbage) > 0 {
+		_, err = c.s.apply(c.ctx, garbage)
+	}
+	return away, err
 }
 
 // stored reads records as they are stored; those that are gone it leaves out.

@@ -1,13 +1,10 @@
 package persistence_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -182,85 +179,5 @@ func TestCollectPutsBackWhatIsReachedAgain(t *testing.T) {
 		if got.Next[0].Next[0].Name != "tail" || len(quarantined(t, s)) != 0 {
 			t.Errorf("%d are in quarantine", len(quarantined(t, s)))
 		}
-	})
-}
-
-// Four writers change the graph under a Collect: what they reach is never lost, and what is left
-// over in the end is garbage to a second run.
-func TestCollectBesideWriters(t *testing.T) {
-	backends(t, func(t *testing.T, url string) {
-		s, ctx := open(t, url, nil), t.Context()
-		const writers = 4
-		var roots []persistence.ID
-		var heads []*Vertex
-		for i := range writers {
-			head := &Vertex{Name: fmt.Sprint("head", i)}
-			heads = append(heads, head)
-			roots = append(roots, must[persistence.ID](t)(s.Save(ctx, head)))
-		}
-		var garbage []*Vertex // that writers make reachable again
-		for i := range 200 {
-			garbage = append(garbage, &Vertex{Name: fmt.Sprint("garbage", i), Next: []*Vertex{{Name: "below"}}})
-			must[persistence.ID](t)(s.Save(ctx, garbage[i]))
-		}
-		var wg sync.WaitGroup
-		writing, stop := context.WithCancel(ctx)
-		refused := make([]int, writers)
-		for w := range writers {
-			wg.Go(func() {
-				rng := rand.New(rand.NewPCG(uint64(w), 9))
-				head := heads[w]
-				for writing.Err() == nil {
-					was := head.Next
-					if len(was) > 5 {
-						head.Next = was[1:]
-					}
-					next := &Vertex{Name: "new"}
-					if rng.IntN(2) == 0 {
-						i := w + writers*rng.IntN(len(garbage)/writers)
-						next = garbage[i]
-					}
-					head.Next = append(slices.Clone(head.Next), next)
-					switch _, err := s.SaveOnly(ctx, head); {
-					case errors.Is(err, persistence.ErrDangling):
-						refused[w]++
-						head.Next = was
-					case err != nil:
-						t.Errorf("writer %d: %v", w, err)
-						return
-					}
-				}
-			})
-		}
-		for until := time.Now().Add(1500 * time.Millisecond); time.Now().Before(until); {
-			if _, err := s.Collect(ctx, roots, noGrace); err != nil {
-				t.Errorf("Collect: %v", err)
-				break
-			}
-		}
-		stop()
-		wg.Wait()
-		collectNow(t, s, roots...)
-		want := map[persistence.ID]bool{}
-		for _, head := range heads {
-			got, err := persistence.Load[Vertex](ctx, s, head.PersistentID())
-			if err != nil {
-				t.Fatalf("something reachable was lost: %v", err)
-			}
-			if len(got.Next) != len(head.Next) {
-				t.Errorf("%d references, want %d", len(got.Next), len(head.Next))
-			}
-			for todo := []*Vertex{got}; len(todo) > 0; todo = todo[1:] {
-				if v := todo[0]; !want[v.PersistentID()] {
-					want[v.PersistentID()] = true
-					todo = append(todo, v.Next...)
-				}
-			}
-		}
-		collectNow(t, s, roots...)
-		if d := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(list(t, s, nil)))); d != "" {
-			t.Errorf("what is left is not what is reached (-want +got): %s", d)
-		}
-		t.Logf("refused saves: %v; in quarantine: %d", refused, len(quarantined(t, s)))
 	})
 }

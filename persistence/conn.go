@@ -137,6 +137,25 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 	return revs, err
 }
 
+// applyExclusive makes the mutations that fn decides on while nobody else writes. supported is false
+// if the backend cannot keep others out: then fn was not called, and err says why.
+func (c *conn) applyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) (supported bool, err error) {
+	var ms []driver.Mutation
+	called := false
+	err = c.write(ctx, func(b driver.Backend) error {
+		return driver.ApplyExclusive(ctx, b, func(r driver.Reader) ([]driver.Mutation, error) {
+			called = true
+			var err error
+			ms, err = fn(r)
+			return ms, err
+		})
+	})
+	if err == nil {
+		c.s.noteWrites(ms)
+	}
+	return called || !errors.Is(err, errors.ErrUnsupported), err
+}
+
 // nextIDs takes n consecutive numbers from the counter of the store.
 func (c *conn) nextIDs(ctx context.Context, n int) (first int64, err error) {
 	err = c.write(ctx, func(b driver.Backend) error {

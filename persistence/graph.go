@@ -104,27 +104,39 @@ func (s *Store) wholeLinks(ctx context.Context, r driver.Reader, ids []ID, parts
 	return nil
 }
 
-// allLinks is links for all records of the store, in the order of their IDs but for those with
-// long headers.
-func (s *Store) allLinks(ctx context.Context, r driver.Reader, each func(*driver.Record, *codec.Header)) error {
-	q := driver.Query{Parts: driver.Head, Limit: infoPage}
-	for {
+// allLinks is links for all records of the store that meet some conditions, in the order of their
+// IDs but for those with long headers.
+func (s *Store) allLinks(ctx context.Context, r driver.Reader, where []driver.Cond, each func(*driver.Record, *codec.Header)) error {
+	var long []ID
+	q := driver.Query{Where: where, Parts: driver.Head}
+	return scanPages(ctx, r, q, infoPage, func(rec *driver.Record) {
+		h, ok := records.ParseHead(rec.Data)
+		if !ok {
+			long = append(long, rec.ID)
+			return
+		}
+		rec.Data = nil
+		each(rec, &h)
+	}, func() error {
+		err := s.wholeLinks(ctx, r, long, 0, each)
+		long = long[:0]
+		return err
+	})
+}
+
+// scanPages calls each with the records of a query without order or limit, page by page, and
+// between after each page, when the Reader may be used for something else.
+func scanPages(ctx context.Context, r driver.Reader, q driver.Query, size int, each func(*driver.Record), between func() error) error {
+	for q.Limit = size; ; {
 		n, last := 0, ID("")
-		var long []ID
 		for rec, err := range r.Scan(ctx, &q) {
 			if err != nil {
 				return err
 			}
 			n, last = n+1, rec.ID
-			h, ok := records.ParseHead(rec.Data)
-			if !ok {
-				long = append(long, rec.ID)
-				continue
-			}
-			rec.Data = nil
-			each(&rec, &h)
+			each(&rec)
 		}
-		if err := s.wholeLinks(ctx, r, long, 0, each); err != nil || n < q.Limit {
+		if err := between(); err != nil || n < q.Limit {
 			return err
 		}
 		q.After = &driver.Cursor{ID: last}

@@ -70,7 +70,16 @@ func (s idSets) has(ns driver.Namespace, id ID) bool { return s[ns] != nil && s[
 // where they are dense, other IDs their text.
 type exactIDs struct {
 	blocks map[int64]*[exactBlock / 64]uint64
-	others map[ID]struct{}
+	others map[ID]uint8 // the sets that have an ID, by their bits
+	bit    uint8        // of this set
+}
+
+// shareTexts lets empty sets, up to 8 of them, keep the text of an ID once.
+func shareTexts(sets ...*exactIDs) {
+	others := make(map[ID]uint8)
+	for i, s := range sets {
+		s.others, s.bit = others, 1<<i
+	}
 }
 
 const exactBlock = 1024 // integers of a block, which has 128 bytes
@@ -92,9 +101,9 @@ func (s *exactIDs) add(id ID) bool {
 	at, bit, ok := s.place(id)
 	if !ok {
 		if s.others == nil {
-			s.others = make(map[ID]struct{})
+			shareTexts(s)
 		}
-		s.others[id] = struct{}{}
+		s.others[id] |= s.bit
 		return true
 	}
 	if s.blocks == nil {
@@ -111,8 +120,7 @@ func (s *exactIDs) add(id ID) bool {
 func (s *exactIDs) has(id ID) bool {
 	at, bit, ok := s.place(id)
 	if !ok {
-		_, ok := s.others[id]
-		return ok
+		return s.others[id]&s.bit != 0
 	}
 	block := s.blocks[at]
 	return block != nil && block[bit/64]&(1<<(bit%64)) != 0
@@ -122,7 +130,9 @@ func (s *exactIDs) has(id ID) bool {
 func (s *exactIDs) remove(id ID) {
 	at, bit, ok := s.place(id)
 	if !ok {
-		delete(s.others, id)
+		if s.has(id) {
+			s.others[id] &^= s.bit
+		}
 	} else if block := s.blocks[at]; block != nil {
 		block[bit/64] &^= 1 << (bit % 64)
 	}

@@ -213,26 +213,44 @@ func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAw
 		if err != nil || len(all) == 0 {
 			return err
 		}
-		if err := s.quarantine.call(ctx, func(driver.Backend) error { return nil }); err != nil {
+		if err := s.prepareQuarantine(ctx); err != nil {
 			return err
 		}
-		now := time.Now().UTC().Truncate(time.Microsecond)
-		var ms []driver.Mutation
-		for i := range all {
-			p := &all[i]
-			p.Reason, p.Time = reason, now
-			rec, err := p.record()
-			if err != nil {
-				return err
-			}
-			ms = append(ms, p.mutation(driver.Withdraw), driver.Mutation{Op: driver.Create, Namespace: driver.Quarantine, Rec: rec})
+		ms, err := puttingAway(all, reason)
+		if err == nil {
+			_, err = s.apply(ctx, ms)
 		}
-		_, err = s.apply(ctx, ms)
-		if err == nil || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
+		if err == nil || !changedMeanwhile(err) {
 			return err
 		}
 	}
 	return fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// changedMeanwhile reports whether an error of putting away says that it may be tried again.
+func changedMeanwhile(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
+}
+
+// prepareQuarantine makes the quarantine, if there is none yet.
+func (s *Store) prepareQuarantine(ctx context.Context) error {
+	return s.quarantine.call(ctx, func(driver.Backend) error { return nil })
+}
+
+// puttingAway returns the mutations that put away what was read.
+func puttingAway(all []putAway, reason string) ([]driver.Mutation, error) {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	ms := make([]driver.Mutation, 0, 2*len(all))
+	for i := range all {
+		p := &all[i]
+		p.Reason, p.Time = reason, now
+		rec, err := p.record()
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, p.mutation(driver.Withdraw), driver.Mutation{Op: driver.Create, Namespace: driver.Quarantine, Rec: rec})
+	}
+	return ms, nil
 }
 
 // record returns the record of what is put away.
@@ -380,6 +398,19 @@ func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
 	if _, err := s.salvager(); err != nil {
 		return err
 	}
+	latest := s.latest
+	if len(ids) >= onePass {
+		all, err := s.latestOf(ctx, ids)
+		if err != nil {
+			return err
+		}
+		latest = func(_ context.Context, id ID) (*putAway, error) {
+			if all[id] == nil {
+				return nil, errNotAway
+			}
+			return all[id], nil
+		}
+	}
 	var ms []driver.Mutation
 	seen := make(map[ID]bool, len(ids))
 	for _, id := range ids {
@@ -387,7 +418,7 @@ func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
 			continue
 		}
 		seen[id] = true
-		p, err := s.latest(ctx, id)
+		p, err := latest(ctx, id)
 		if err != nil {
 			return &driver.RecordError{ID: id, Err: err}
 		}
@@ -427,9 +458,48 @@ func (s *Store) latest(ctx context.Context, id ID) (*putAway, error) {
 		p, err = find(quarantinePrefix("", string(id)), func(p *putAway) bool { return p.Key == string(id) })
 	}
 	if err == nil && p == nil {
-		err = fmt.Errorf("not in quarantine: %w", ErrNotFound)
+		err = errNotAway
 	}
 	return p, err
+}
+
+var errNotAway = fmt.Errorf("not in quarantine: %w", ErrNotFound)
+
+// onePass is the number of IDs from which on the quarantine is read whole in place of looking for
+// each.
+const onePass = 64
+
+// latestOf is latest for many IDs: those that are in quarantine.
+func (s *Store) latestOf(ctx context.Context, ids []ID) (map[ID]*putAway, error) {
+	wanted := make(map[ID]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	byID, byKey := make(map[ID]*putAway, len(ids)), make(map[ID]*putAway)
+	for p, err := range s.entries(ctx, "") {
+		if err != nil && !concernsOneRecord(err) {
+			if unprepared(err) {
+				break
+			}
+			return nil, err
+		}
+		if err != nil {
+			continue
+		}
+		of, name := byID, p.ID
+		if p.Key != "" {
+			of, name = byKey, ID(p.Key)
+		}
+		if last := of[name]; wanted[name] && (last == nil || p.Time.After(last.Time)) {
+			of[name] = p
+		}
+	}
+	for name, p := range byKey {
+		if byID[name] == nil {
+			byID[name] = p
+		}
+	}
+	return byID, nil
 }
 
 // Purge removes for good what was put away before a time, and returns how much that was.

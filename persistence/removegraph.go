@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/internal/codec"
@@ -21,9 +23,10 @@ type RemoveGraphOptions struct {
 // quarantine.
 //
 // To find out what is referred to it reads the headers of all records in one state; one that cannot
-// be read is ErrCorrupt. Records that were changed meanwhile are looked at again. A save that makes
-// another record refer to one of those to remove, at the very moment, leaves that reference
-// dangling, as with [Store.Remove].
+// be read is ErrCorrupt. Then it keeps other writers waiting, looks again at what was changed
+// meanwhile, and removes: a save beside it either makes records stay or gets ErrDangling. On a
+// Galera cluster, or where a user of MySQL lacks the right to LOCK TABLES, others cannot be kept
+// waiting, and a save at the very moment leaves its reference dangling.
 func (s *Store) RemoveGraph(ctx context.Context, o RemoveGraphOptions, ids ...ID) (GraphReport, error) {
 	if !o.DryRun {
 		if err := s.mayWrite("remove graph", only(ids)); err != nil {
@@ -40,22 +43,52 @@ func (s *Store) removeGraph(ctx context.Context, o RemoveGraphOptions, ids []ID)
 	}
 	for range maxAttempts {
 		var p removal
+		since := notBefore(time.Now())
 		err := s.view(ctx, func(r driver.Reader) error { return p.plan(ctx, s, r, ids) })
 		if err != nil {
 			return GraphReport{}, err
 		}
 		report, ms := p.report()
 		if !o.DryRun {
-			_, err = s.apply(ctx, ms)
+			err = s.removePlanned(ctx, &p, ms, since)
 		}
 		switch {
 		case err == nil:
 			return report, nil
-		case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound):
+		case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) && !errors.Is(err, errAgain):
 			return GraphReport{}, err
 		}
 	}
 	return GraphReport{}, fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
+}
+
+// removePlanned makes the mutations of a plan, unless what was modified since a time before it
+// refers to what they remove: then the error is errAgain.
+func (s *Store) removePlanned(ctx context.Context, p *removal, ms []driver.Mutation, since time.Time) error {
+	var where []driver.Cond // all records, if the table cannot tell
+	if s.checkColumn(driver.ColModified) == nil {
+		where = []driver.Cond{{Column: driver.ColModified, Op: driver.Ge, Values: []any{since}}}
+	}
+	supported, err := s.applyExclusive(ctx, func(r driver.Reader) ([]driver.Mutation, error) {
+		referred := false
+		err := s.allLinks(ctx, r, where, func(rec *driver.Record, h *codec.Header) {
+			referred = referred || !p.removes(rec.ID) && (slices.ContainsFunc(h.Eager, p.removes) || slices.ContainsFunc(h.Lazy, p.removes))
+		})
+		if err == nil && referred {
+			err = errAgain
+		}
+		return ms, err
+	})
+	if !supported {
+		_, err = s.apply(ctx, ms)
+	}
+	return err
+}
+
+// removes reports whether a record is removed.
+func (p *removal) removes(id ID) bool {
+	_, reached := p.reached[id]
+	return reached && p.stays[id] == ""
 }
 
 // A removal is what one RemoveGraph is about.
@@ -89,7 +122,7 @@ func (p *removal) plan(ctx context.Context, s *Store, r driver.Reader, ids []ID)
 			}
 		}
 	}
-	err = s.allLinks(ctx, r, func(rec *driver.Record, h *codec.Header) {
+	err = s.allLinks(ctx, r, nil, func(rec *driver.Record, h *codec.Header) {
 		if _, ok := p.reached[rec.ID]; !ok {
 			keep(rec.ID, h.Eager)
 			keep(rec.ID, h.Lazy)
@@ -114,7 +147,7 @@ func (p *removal) plan(ctx context.Context, s *Store, r driver.Reader, ids []ID)
 // report returns what is to be removed.
 func (p *removal) report() (report GraphReport, ms []driver.Mutation) {
 	for _, id := range p.order {
-		if p.stays[id] != "" {
+		if !p.removes(id) {
 			report.Kept++
 			continue
 		}
