@@ -27,15 +27,15 @@ func wordIn(err error, word string) bool { return strings.Contains(err.Error(), 
 
 // children are the parts of tests that run in a process of their own, by name.
 var children = map[string]func(ctx context.Context, s *persistence.Store) error{
-	"graphs": saveGraphs,
-	"mixed":  saveMixed,
-	"keep":   storeFull,
-	"matrix": matrixStep,
-	"vet":    storeOld,
-	"tree":   saveTree,
-	"copy":   copyBeside,
-
-	"collect": collectMeasured,
+	"graphs":   saveGraphs,
+	"mixed":    saveMixed,
+	"keep":     storeFull,
+	"matrix":   matrixStep,
+	"vet":      storeOld,
+	"tree":     saveTree,
+	"copy":     copyBeside,
+	"copymany": copyOfMany,
+	"collect":  collectMeasured,
 }
 
 // child runs the child that the environment names, and reports whether there was one.

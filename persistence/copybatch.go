@@ -2,128 +2,220 @@ package persistence
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// copyRounds is how often a batch is tried that others write in dst.
-const copyRounds = 5
+const (
+	// copyRounds is how often a batch is tried that others write in dst.
+	copyRounds = 5
+	// copyGrace is what a batch that was begun gets after the end of the context, so that what is
+	// written is also counted.
+	copyGrace = 2 * time.Second
+)
 
-// batch copies some records of a namespace: what is sound of them, in one step.
-func (cp *copying) batch(to *conn, recs []driver.Record) error {
-	sound := make([]driver.Record, 0, len(recs))
-	for i := range recs {
-		if err := cp.sound(&recs[i]); err != nil {
-			cp.fail(&driver.RecordError{ID: recs[i].ID, Err: err})
-			continue
+// graceful returns a context that ends some time after ctx does.
+func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel(context.Cause(ctx))
+		case <-later.Done():
 		}
-		sound = append(sound, recs[i])
-		if seq, ok := recs[i].ID.Seq(); ok && to == cp.to {
-			cp.highest = max(cp.highest, seq)
-		}
+	})
+	return later, func() {
+		stop()
+		cancel(nil)
 	}
-	if len(sound) == 0 {
-		return nil
+}
+
+// A copyBatch is a batch of records of one namespace.
+type copyBatch struct {
+	*copying
+	parent context.Context    // after its end no batch is begun
+	ctx    context.Context    // ends some time after parent
+	end    context.CancelFunc // must be called
+	to     *conn
+	page   copiedPage
+	tried  map[ID]driver.Op // that were written; Update: overwritten
+	unread []driver.Record  // that were written and are to be read back
+}
+
+// newBatch returns a batch of what was read.
+func (cp *copying) newBatch(ctx context.Context, to *conn, page copiedPage) *copyBatch {
+	b := &copyBatch{copying: cp, parent: ctx, to: to, page: page}
+	b.ctx, b.end = graceful(ctx, copyGrace)
+	return b
+}
+
+// write writes what dst is to have, in one step.
+func (b *copyBatch) write() error {
+	if err := b.parent.Err(); err != nil || len(b.page.recs) == 0 {
+		return err
+	}
+	if b.to == b.copying.to && !b.o.DryRun {
+		var highest int64
+		for i := range b.page.recs {
+			if n, ok := b.page.recs[i].ID.Seq(); ok {
+				highest = max(highest, n)
+			}
+		}
+		if err := b.raiseAbove(b.ctx, highest); err != nil {
+			return err
+		}
 	}
 	var err error
 	for range copyRounds {
-		err = cp.tryBatch(to, sound)
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUncertain) && !errors.Is(err, errTaken) {
+		if err = b.try(); err == nil ||
+			!errors.Is(err, ErrConflict) && !errors.Is(err, ErrUncertain) && !errors.Is(err, errTaken) {
 			break
 		}
 	}
 	return err
 }
 
+// verify reads back what was written and compares it. What someone has removed meanwhile is written
+// again.
+func (b *copyBatch) verify() error {
+	for range copyRounds {
+		err := b.readBack()
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := b.write(); err != nil {
+			return err
+		}
+	}
+	return b.readBack()
+}
+
 // errTaken: what was not there is there now.
 var errTaken = errors.New("the record was made meanwhile")
 
-// sound returns the error of a record whose bytes cannot be read.
-func (cp *copying) sound(rec *driver.Record) error {
-	_, err := records.Parse(rec.Data, cp.src.limits)
-	return err
-}
-
-// tryBatch compares records with what dst has, and writes and reads back those that it is to have.
-func (cp *copying) tryBatch(to *conn, recs []driver.Record) error {
-	found, err := cp.inDst(to, recs)
+// try compares the records with what dst has, and writes those that it is to have.
+func (b *copyBatch) try() error {
+	b.unread = nil
+	found, damaged, err := b.inDst(b.page.recs)
 	if err != nil {
 		return err
 	}
 	var ms []driver.Mutation
-	var same, skipped, overwritten int64
-	for i := range recs {
-		was := found[recs[i].ID]
-		m := driver.Mutation{Op: driver.Import, Rec: recs[i]}
+	var away []ID
+	var done CopyReport
+	for i := range b.page.recs {
+		rec := &b.page.recs[i]
+		was, bad := found[rec.ID], damaged[rec.ID]
+		if was == nil && bad == nil {
+			ms = append(ms, driver.Mutation{Op: driver.Import, Rec: *rec})
+			done.Copied++
+			continue
+		}
+		path := "what can be read of it"
+		if bad == nil {
+			path = b.difference(was, rec)
+		}
+		switch {
+		case path == "":
+			b.countSame(rec.ID, &done)
+			continue
+		case b.o.Existing == SkipExisting:
+			done.Skipped++
+			continue
+		case b.o.Existing == FailExisting && bad != nil:
+			return &driver.RecordError{ID: rec.ID, Err: fmt.Errorf("the destination has it, and it cannot be read there: %w: %w", ErrExists, bad)}
+		case b.o.Existing == FailExisting:
+			return &driver.RecordError{ID: rec.ID, Err: fmt.Errorf("the destination has another one, which differs in %s: %w", path, ErrExists)}
+		}
+		m := driver.Mutation{Op: driver.Import, Rec: *rec}
+		m.Rec.Revision++
 		if was != nil {
-			path := cp.difference(was, &recs[i])
-			switch {
-			case path == "":
-				same++
-				continue
-			case cp.o.Existing == SkipExisting:
-				skipped++
-				continue
-			case cp.o.Existing == FailExisting:
-				return &driver.RecordError{ID: recs[i].ID, Err: fmt.Errorf("the destination has another one, which differs in %s: %w", path, ErrExists)}
+			m.IfRev, m.Rec.Revision = max(was.Revision, 1), max(was.Revision, rec.Revision)+1
+			if _, err := records.Parse(was.Data, quarantineLimits); err != nil {
+				bad = err
 			}
-			overwritten++
-			m.IfRev = max(was.Revision, 1)
-			m.Rec.Revision = max(was.Revision, m.Rec.Revision) + 1
+		}
+		if bad != nil {
+			m.IfRev, away = 0, append(away, rec.ID)
 		}
 		ms = append(ms, m)
+		done.Overwritten++
 	}
-	if len(ms) > 0 && !cp.o.DryRun {
-		if err := cp.write(to, ms); err != nil {
+	if len(ms) > 0 && !b.o.DryRun {
+		if err := b.putAway(away); err != nil {
+			return err
+		}
+		if err := b.apply(ms); err != nil {
 			return err
 		}
 	}
-	if to != cp.to {
-		cp.report.Pairs += int64(len(ms))
-		return nil
+	if b.to != b.copying.to {
+		done = CopyReport{Pairs: int64(len(ms))}
 	}
-	cp.report.Same += same
-	cp.report.Skipped += skipped
-	cp.report.Overwritten += overwritten
-	cp.report.Copied += int64(len(ms)) - overwritten
+	b.page.done = done
 	return nil
 }
 
-// inDst returns what dst has of the IDs of some records. Damaged records of dst are in the way.
-func (cp *copying) inDst(to *conn, recs []driver.Record) (map[ID]*driver.Record, error) {
-	if cp.o.DryRun && to != cp.to {
-		err := to.readOnce(cp.ctx, func(driver.Reader) error { return nil })
-		if unprepared(err) {
-			return nil, nil
-		}
+// countSame counts a record that dst has, which an earlier attempt may have written.
+func (b *copyBatch) countSame(id ID, done *CopyReport) {
+	switch b.tried[id] {
+	case driver.Create:
+		done.Copied++
+	case driver.Update:
+		done.Overwritten++
+	default:
+		done.Same++
 	}
+}
+
+// putAway puts damaged records of dst, which are to be replaced, into its quarantine.
+func (b *copyBatch) putAway(ids []ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := b.dst.putAway(b.ctx, "it was damaged, and Copy has replaced it", func() ([]putAway, error) {
+		return b.dst.storedRecords(b.ctx, b.to.namespace.Storage(), ids)
+	})
+	if err != nil {
+		return fmt.Errorf("a damaged record of the destination, before it is replaced: %w", err)
+	}
+	return nil
+}
+
+// inDst returns what dst has of the IDs of some records, and the errors of what cannot be read.
+func (b *copyBatch) inDst(recs []driver.Record) (found map[ID]*driver.Record, damaged map[ID]error, err error) {
 	ids := make([]ID, len(recs))
 	for i := range recs {
 		ids[i] = recs[i].ID
 	}
-	got, bad, err := cp.get(to, nil, ids, copyParts)
-	if err == nil && len(bad) > 0 {
-		err = fmt.Errorf("the record of the destination: %w", bad[0])
+	got, bad, err := getEach(b.ctx, b.to, nil, ids, copyParts)
+	if b.o.DryRun && b.to != b.copying.to && unprepared(err) {
+		return nil, nil, nil // there are no pairs yet
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found := make(map[ID]*driver.Record, len(got))
+	found, damaged = make(map[ID]*driver.Record, len(got)), make(map[ID]error, len(bad))
 	for i := range got {
 		found[got[i].ID] = &got[i]
 	}
-	return found, nil
+	for _, err := range bad {
+		damaged[recordOf(err)] = err
+	}
+	return found, damaged, nil
 }
 
-// write writes a batch, and compares what is read back.
-func (cp *copying) write(to *conn, ms []driver.Mutation) error {
+// apply writes records.
+func (b *copyBatch) apply(ms []driver.Mutation) error {
 	recs := make([]driver.Record, len(ms))
 	for i := range ms {
-		if to == cp.to {
-			set, err := cp.set(ms[i].Rec.ColumnSet)
+		if b.to == b.copying.to {
+			set, err := b.set(b.ctx, ms[i].Rec.ColumnSet)
 			if err != nil {
 				return err
 			}
@@ -131,34 +223,68 @@ func (cp *copying) write(to *conn, ms []driver.Mutation) error {
 		}
 		recs[i] = ms[i].Rec
 	}
-	if _, err := to.apply(cp.ctx, ms); err != nil {
-		if errors.Is(err, ErrExists) {
-			return fmt.Errorf("%w: %w", errTaken, err)
-		}
-		return err
+	_, err := b.to.apply(b.ctx, ms)
+	if errors.Is(err, ErrExists) {
+		return fmt.Errorf("%w: %w", errTaken, err)
 	}
-	found, err := cp.inDst(to, recs)
+	if err == nil || errors.Is(err, ErrUncertain) {
+		b.remember(ms)
+	}
+	b.unread = recs
+	return err
+}
+
+// readBack compares what was written with what dst has now.
+func (b *copyBatch) readBack() error {
+	if len(b.unread) == 0 {
+		return nil
+	}
+	found, damaged, err := b.inDst(b.unread)
 	if err != nil {
 		return err
 	}
-	for i := range recs {
-		got := found[recs[i].ID]
-		switch {
-		case got == nil:
-			return &driver.RecordError{ID: recs[i].ID, Err: fmt.Errorf("it is gone since it was copied: %w", ErrConflict)}
-		case got.Revision != 0 && got.Revision != recs[i].Revision:
-			continue // someone has written it since
+	for i := range b.unread {
+		rec := &b.unread[i]
+		if err := b.compare(rec, found[rec.ID], damaged[rec.ID]); err != nil {
+			return &driver.RecordError{ID: rec.ID, Err: err}
 		}
-		path := cp.difference(got, &recs[i])
-		if path == "" && !cp.lacks(driver.ColCreated) && !got.Created.Equal(recs[i].Created) {
-			path = driver.ColCreated
+	}
+	return nil
+}
+
+// remember keeps which records were written, for another attempt.
+func (b *copyBatch) remember(ms []driver.Mutation) {
+	if b.tried == nil {
+		b.tried = make(map[ID]driver.Op)
+	}
+	for i := range ms {
+		op := driver.Create
+		if ms[i].IfRev != 0 {
+			op = driver.Update
 		}
-		if path == "" && !cp.lacks(driver.ColModified) && !got.Modified.Equal(recs[i].Modified) {
-			path = driver.ColModified
-		}
-		if path != "" {
-			return &driver.RecordError{ID: recs[i].ID, Err: fmt.Errorf("what was written is read back with another %s: %w", path, ErrCorrupt)}
-		}
+		b.tried[ms[i].Rec.ID] = op
+	}
+}
+
+// compare compares a record that was written with what dst has now.
+func (b *copyBatch) compare(rec, got *driver.Record, damaged error) error {
+	switch {
+	case damaged != nil:
+		return fmt.Errorf("what was written cannot be read back: %w", damaged)
+	case got == nil:
+		return fmt.Errorf("it is gone since it was copied: %w", ErrConflict)
+	case got.Revision != 0 && got.Revision != rec.Revision:
+		return nil // someone has written it since
+	}
+	path := b.difference(got, rec)
+	if path == "" && !b.lacks(driver.ColCreated) && !got.Created.Equal(rec.Created) {
+		path = driver.ColCreated
+	}
+	if path == "" && !b.lacks(driver.ColModified) && !got.Modified.Equal(rec.Modified) {
+		path = driver.ColModified
+	}
+	if path != "" {
+		return fmt.Errorf("what was written is read back with another %s: %w", path, ErrCorrupt)
 	}
 	return nil
 }
@@ -186,41 +312,4 @@ func (cp *copying) difference(a, b *driver.Record) string {
 		}
 	}
 	return ""
-}
-
-// set returns the number that dst has for a set of columns of src, which it records if need be.
-func (cp *copying) set(number int64) (int64, error) {
-	if n, known := cp.sets[number]; known {
-		return n, nil
-	}
-	var set driver.ColumnSet
-	switch {
-	case cp.catalog == nil:
-		set = driver.SetOf(cp.fields) // nothing is known of the records, and the columns count as complete
-	case number != 0:
-		set = cp.catalog.Sets[number]
-		if set == nil { // it was recorded since
-			var err error
-			if cp.snapshot != nil {
-				return 0, fmt.Errorf("records of src have a set of columns that was recorded since Copy began: %w", ErrConflict)
-			}
-			if cp.catalog, err = cp.src.catalog(cp.ctx); err != nil {
-				return 0, err
-			}
-			set = cp.catalog.Sets[number]
-		}
-	}
-	n := int64(0)
-	if cp.target != nil && len(cp.target.Columns) > 0 {
-		err := cp.dst.write(cp.ctx, func(b driver.Backend) error {
-			var err error
-			n, err = b.(driver.Cataloger).AddColumnSet(cp.ctx, set)
-			return err
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	cp.sets[number] = n
-	return n, nil
 }

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"math"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -88,5 +89,34 @@ func (n *numbers) fetch(ctx context.Context, count int) error {
 		return err
 	}
 	n.spans = append(n.spans, span{first, first + int64(count)})
+	return nil
+}
+
+// raise makes sure that the numbers which are given from now on are above one.
+func (n *numbers) raise(ctx context.Context, above int64) error {
+	if above < 1 {
+		return nil
+	}
+	if err := n.lock.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer n.lock.Release(1)
+	n.spans = nil
+	for !n.noCounter { // without a counter they are above the highest ID anyway
+		first, err := n.c.nextIDs(ctx, 1)
+		if err != nil && above == math.MaxInt64 {
+			return nil //nolint:nilerr // there are no numbers left, so none is given out twice
+		}
+		if err != nil || first > above {
+			return err
+		}
+		missing := min(above, math.MaxInt64-1) - first
+		if missing <= 0 {
+			return nil
+		}
+		if _, err := n.c.nextIDs(ctx, int(min(missing, math.MaxInt))); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -1,0 +1,201 @@
+package persistence_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/brine-go/brine/extrafields"
+	"github.com/brine-go/brine/persistence"
+)
+
+func TestCopyPutsAwayWhatIsDamagedInTheDestination(t *testing.T) {
+	bad := []persistence.ID{"2", "270"}
+	damaged(t, 400, bad, func(t *testing.T, dst *persistence.Store, _ int) {
+		ctx := t.Context()
+		src := open(t, "mem:", &persistence.Options{ExtraFields: jsonFields})
+		objs := make([]any, 400)
+		for i := range objs {
+			objs[i] = &Task{Name: fmt.Sprint("task ", i), Prio: i, State: "NEW"}
+		}
+		must[[]persistence.ID](t)(src.SaveAll(ctx, objs...))
+
+		_, err := persistence.Copy(ctx, dst, src, nil)
+		wantIs(t, err, persistence.ErrExists)
+		if !wordIn(err, `"2"`) && !wordIn(err, `"270"`) {
+			t.Errorf("the error names neither record: %v", err)
+		}
+		o := &persistence.CopyOptions{Existing: persistence.SkipExisting}
+		got, err := persistence.Copy(ctx, dst, src, o)
+		if err != nil || got.Same != 398 || got.Skipped != 2 {
+			t.Errorf("skipping: %+v, %v", got, err)
+		}
+		o.Existing, o.DryRun = persistence.OverwriteExisting, true
+		got, err = persistence.Copy(ctx, dst, src, o)
+		if err != nil || got.Same != 398 || got.Overwritten != 2 {
+			t.Errorf("overwriting, dry: %+v, %v", got, err)
+		}
+		for range dst.Quarantined(ctx) {
+			t.Fatal("a dry run has put something away")
+		}
+		o.DryRun = false
+		got, err = persistence.Copy(ctx, dst, src, o)
+		if err != nil || got.Same != 398 || got.Overwritten != 2 {
+			t.Errorf("overwriting: %+v, %v", got, err)
+		}
+		var away []persistence.ID
+		for q, err := range dst.Quarantined(ctx) {
+			check(t, err)
+			away = append(away, q.ID)
+			if q.Err == nil || len(q.Stored) == 0 || !strings.Contains(q.Reason, "Copy") {
+				t.Errorf("in quarantine: %+v", q)
+			}
+		}
+		slices.Sort(away)
+		if d := cmp.Diff(bad, away); d != "" {
+			t.Errorf("put away (-want +got):\n%s", d)
+		}
+		if d := differences(t, src, dst, nil); d != nil {
+			t.Errorf("the copy differs: %v", d)
+		}
+		for _, id := range bad {
+			if r := must[*persistence.Record](t)(dst.Record(ctx, id)); r.Revision < 2 {
+				t.Errorf("%s has revision %d: who has the damaged one overwrites it", id, r.Revision)
+			}
+		}
+	})
+}
+
+func TestCopyCountsWhatChangesMeanwhile(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		src := open(t, url, nil)
+		fill(t, src, false)
+		copied := func(o persistence.CopyOptions, change func()) persistence.CopyReport {
+			t.Helper()
+			once := false
+			o.Progress = func(int64, int64) {
+				if !once {
+					once = true
+					change()
+				}
+			}
+			return must[persistence.CopyReport](t)(persistence.Copy(ctx, open(t, "mem:", nil), src, &o))
+		}
+		var added []persistence.ID
+		type options = persistence.CopyOptions
+		all := func() options { return options{} }
+		for _, step := range []struct {
+			name    string
+			options func() options
+			change  func()
+			want    int64
+		}{
+			{"nothing", all, func() {}, 0},
+			{"two are added", all, func() {
+				added = must[[]persistence.ID](t)(src.SaveAll(ctx, &File{Path: "a"}, &File{Path: "b"}))
+			}, 2},
+			{"one is removed and one is replaced", all, func() {
+				check(t, src.Remove(ctx, added[0]))
+				check(t, src.Replace(ctx, added[1], &File{Path: "c"}))
+			}, 2},
+			{"one comes and one goes", all, func() {
+				check(t, src.Remove(ctx, added[1]))
+				added = []persistence.ID{must[persistence.ID](t)(src.Save(ctx, &File{Path: "d"}))}
+			}, 2},
+			{"one of those that a query selects goes", func() options { return options{Query: &persistence.Query{Type: "test.File"}} }, func() {
+				check(t, src.Remove(ctx, added[0]))
+			}, 1},
+			{"one that roots do not reach", func() options { return options{Roots: []persistence.ID{"1"}} }, func() {
+				added = []persistence.ID{must[persistence.ID](t)(src.Save(ctx, &File{Path: "e"}))}
+			}, 0},
+			{"pairs", all, func() {
+				check(t, src.KV().Delete(ctx, "key 1"))
+				check(t, src.KV().Set(ctx, "key 2", "new"))
+			}, 2},
+			{"pairs that are not copied", func() options { return options{NoPairs: true} }, func() {
+				check(t, src.KV().Set(ctx, "key 2", "newer"))
+			}, 0},
+			{"a root is removed", func() options { return options{Roots: added, NoPairs: true} }, func() {
+				check(t, src.Remove(ctx, added...))
+			}, 1},
+		} {
+			if got := copied(step.options(), step.change); got.Changed != step.want {
+				t.Errorf("%s: %+v, want %d changed", step.name, got, step.want)
+			}
+		}
+	})
+}
+
+// The counter of dst is above what was copied at every moment, since a Copy may be cut off.
+func TestNumbersOfACopyThatIsCutOffAreNotGivenOutAgain(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		src, dst := open(t, storeURL(t, "mem"), nil), open(t, url, nil)
+		check(t, dst.Remove(t.Context(), must[persistence.ID](t)(dst.Save(t.Context(), &Task{Name: "the counter has begun"}))))
+		tasks := make([]any, 1500)
+		for i := range tasks {
+			tasks[i] = &Task{Name: fmt.Sprint(i), Prio: i}
+		}
+		must[[]persistence.ID](t)(src.SaveAll(t.Context(), tasks...))
+		for _, q := range []*persistence.Query{{Where: []persistence.Cond{persistence.Ge("revision", 1)}}, nil} {
+			ctx, cancel := context.WithCancel(t.Context())
+			_, err := persistence.Copy(ctx, dst, src, &persistence.CopyOptions{Query: q, Progress: func(int64, int64) { cancel() }})
+			if err == nil {
+				t.Fatal("Copy was not cut off")
+			}
+			ids := list(t, dst, nil)
+			last, _ := ids[len(ids)-1].Seq()
+			for range 40 {
+				id := must[persistence.ID](t)(dst.Save(t.Context(), &Task{Name: "new"}))
+				if n, _ := id.Seq(); n <= last {
+					t.Fatalf("the ID %q was given out again: there are %d", id, last)
+				}
+			}
+		}
+	})
+}
+
+func TestAColumnThatIsDeclaredWhileCopyRunsIsNotCompleteInTheCopy(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	from, to := storeURL(t, "sqlite"), storeURL(t, "sqlite")
+	names := []extrafields.Field{extrafields.Of("name", func(t *Task) string { return t.Name })}
+	both := append(slices.Clone(names), extrafields.Of("prio", prio))
+	src := open(t, from, &persistence.Options{ExtraFields: names})
+	tasks := make([]any, 6000)
+	for i := range tasks {
+		tasks[i] = &Task{Name: fmt.Sprint(i), Prio: i}
+	}
+	must[[]persistence.ID](t)(src.SaveAll(ctx, tasks...))
+	dst, once := open(t, to, nil), false
+	got, err := persistence.Copy(ctx, dst, src, &persistence.CopyOptions{Progress: func(int64, int64) {
+		if !once {
+			once = true
+			later := open(t, from, &persistence.Options{ExtraFields: both})
+			must[persistence.ID](t)(later.Save(ctx, &Task{Name: "later", Prio: 1}))
+		}
+	}})
+	if err != nil || got.Changed != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	seen := open(t, to, &persistence.Options{ExtraFields: both})
+	for _, c := range must[[]persistence.ColumnInfo](t)(seen.Columns(ctx)) {
+		if c.Complete != (c.Name == "name") {
+			t.Errorf("column %q: complete is %t", c.Name, c.Complete)
+		}
+	}
+}
+
+func TestErrorsOfCopySayWhichStoreTheyAreAbout(t *testing.T) {
+	damaged(t, 10, []persistence.ID{"2"}, func(t *testing.T, s *persistence.Store, _ int) {
+		path := storeURL(t, "sqlite")
+		_, err := persistence.Copy(t.Context(), open(t, path, nil), s, nil)
+		if err == nil || !wordIn(err, s.URL().String()) || wordIn(err, path) {
+			t.Errorf("of a record of the source: %v", err)
+		}
+	})
+}
