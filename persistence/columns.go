@@ -381,7 +381,7 @@ func (s *Store) noteWrites(ms []driver.Mutation) {
 	var past []string
 	w.mu.Lock()
 	for i := range ms {
-		if op := ms[i].Op; op == driver.Create || op == driver.Update || op == driver.Put {
+		if op := ms[i].Op; ms[i].Namespace == driver.Objects && (op == driver.Create || op == driver.Update || op == driver.Put) {
 			w.others = slices.DeleteFunc(w.others, func(c driver.Column) bool {
 				lacks := w.lacks(&c, ms[i].Rec.Type)
 				if lacks {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -306,4 +307,24 @@ func TestARecordIsInOnePlaceWhenTheProcessIsKilled(t *testing.T) {
 			t.Errorf("found: %+v", got)
 		}
 	})
+}
+
+// What is put away is no record of this program's that lacks the columns of others.
+func TestPuttingAwayWarnsOfNoColumns(t *testing.T) {
+	t.Parallel()
+	for _, backend := range []string{"fs", "sqlite"} {
+		ctx, url := t.Context(), storeURL(t, backend)
+		must[persistence.ID](t)(open(t, url, &persistence.Options{ExtraFields: jsonFields}).Save(ctx, &Task{Name: "a"}))
+		var log bytes.Buffer
+		s := open(t, url, &persistence.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		check(t, s.Quarantine(ctx, "test", "1"))
+		check(t, s.Unquarantine(ctx, "1"))
+		if log.Len() > 0 {
+			t.Errorf("%s: %s", backend, &log)
+		}
+		must[persistence.ID](t)(s.Save(ctx, &Task{Name: "b"}))
+		if log.Len() == 0 {
+			t.Errorf("%s: a record without columns is saved without a warning", backend)
+		}
+	}
 }
