@@ -114,7 +114,8 @@ func (n *numbers) raise(ctx context.Context, above int64) error {
 		if missing <= 0 {
 			return nil
 		}
-		if _, err := n.c.nextIDs(ctx, int(min(missing, math.MaxInt))); err != nil {
+		count := min(missing, math.MaxInt)
+		if first, err = n.c.nextIDs(ctx, int(count)); err != nil || first+(count-1) >= above {
 			return err
 		}
 	}
