@@ -1,0 +1,463 @@
+package exportfile
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/brine-go/brine/persistence/driver"
+)
+
+var (
+	_ driver.Backend    = (*Reader)(nil)
+	_ driver.Namespacer = (*Reader)(nil)
+	_ driver.Cataloger  = (*Reader)(nil)
+	_ driver.FieldAdder = (*Reader)(nil)
+)
+
+// A Reader is the backend of a store that is read from a file. Records come in the order of the
+// file, which is that of their IDs unless the export was one of roots; a query with an Order is
+// errors.ErrUnsupported. A file that cannot be read again, such as a pipe, gives each record once.
+//
+// Each line is verified when it is read, and the end of the file when it is reached. An error of
+// that is a [*LineError], and ends what reads; later calls return it too.
+type Reader struct {
+	mu      sync.Mutex
+	file    io.Reader
+	in      *bufio.Reader
+	head    header
+	columns []driver.Column // of the file
+	catalog *driver.Catalog
+	layouts map[driver.Namespace]layout
+	counts  *Counts // of the closing line; nil: not read yet
+
+	n       int64 // lines read
+	sum     hash.Hash
+	records int64
+	pairs   int64
+	next    *line  // that was read and not given yet
+	last    entry  // the record or pair that was given last
+	all     Counts // as Verify has found; else zero
+	err     error
+
+	objectsGiven, pairsGiven bool
+	rewinder                 io.Seeker // nil: the file is read once
+	first                    int64     // where the first line begins
+}
+
+// A layout says what a namespace of the objects has in Record.Fields.
+type layout struct {
+	at     []int // for each column of the file; -1: the namespace does not have it
+	fields int
+	values *driver.Columns
+}
+
+// Counts is what the closing line of a file says.
+type Counts struct {
+	Records, Pairs int64
+	Unreadable     int64 // records and pairs of the store that the export could not read
+}
+
+// NewReader reads the first line of a file. If file is an [io.Seeker] that can seek, it is read as
+// often as need be.
+func NewReader(file io.Reader) (*Reader, error) {
+	r := &Reader{file: file, layouts: make(map[driver.Namespace]layout)}
+	if s, ok := file.(io.Seeker); ok {
+		if at, err := s.Seek(0, io.SeekCurrent); err == nil {
+			r.rewinder, r.first = s, at
+		}
+	}
+	if err := r.start(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// TextIDs reports whether the file is that of a store with text IDs.
+func (r *Reader) TextIDs() bool { return r.head.IDs == textIDs }
+
+// Once reports whether the file can be read only once.
+func (r *Reader) Once() bool { return r.rewinder == nil }
+
+// Verify reads the whole file and returns what it has. Progress, if not nil, is called now and then
+// with the number of bytes read. The file must be one that can be read again.
+func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) (Counts, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.rewind(); err != nil {
+		return Counts{}, err
+	}
+	bytes := int64(0)
+	for r.err == nil && r.counts == nil {
+		size, err := r.read()
+		if err != nil {
+			return Counts{}, err
+		}
+		r.next = nil
+		if bytes += int64(size); r.n%4096 == 0 {
+			if err := ctx.Err(); err != nil {
+				return Counts{}, err
+			}
+			if progress != nil {
+				progress(bytes)
+			}
+		}
+	}
+	r.all = *r.counts
+	return r.all, r.rewind()
+}
+
+// Finish reads what is left of the file, and returns what its closing line says.
+func (r *Reader) Finish() (Counts, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.counts == nil {
+		if _, err := r.read(); err != nil {
+			return Counts{}, err
+		}
+		r.next = nil
+	}
+	return *r.counts, nil
+}
+
+// rewind goes back to the first line.
+func (r *Reader) rewind() error {
+	if r.n == 1 && r.next == nil && r.err == nil {
+		return nil
+	}
+	if r.rewinder == nil {
+		return fmt.Errorf("reading the file a second time: %w", errors.ErrUnsupported)
+	}
+	if _, err := r.rewinder.Seek(r.first, io.SeekStart); err != nil {
+		return err
+	}
+	return r.start()
+}
+
+// start reads the first line.
+func (r *Reader) start() error {
+	r.in, r.sum = bufio.NewReaderSize(r.file, 1<<16), sha256.New()
+	r.n, r.records, r.pairs, r.next, r.last, r.err, r.counts = 0, 0, 0, nil, entry{}, nil, nil
+	r.objectsGiven, r.pairsGiven = false, false
+	text, err := r.text()
+	if err != nil {
+		return err
+	}
+	r.sum.Write(text)
+	if r.head, err = parseHeader(text[:len(text)-1]); err == nil {
+		r.catalog, err = r.head.catalog()
+	}
+	if err != nil {
+		return r.fail(err)
+	}
+	r.columns = r.catalog.Columns
+	return nil
+}
+
+func (r *Reader) fail(err error) error {
+	if r.err == nil {
+		r.err = &LineError{r.n, err}
+	}
+	return r.err
+}
+
+// text returns the next line, with its line feed.
+func (r *Reader) text() ([]byte, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	b, err := r.in.ReadBytes('\n')
+	r.n++
+	switch {
+	case err == io.EOF && len(b) == 0:
+		r.n--
+		return nil, r.fail(ErrCut)
+	case err == io.EOF:
+		return nil, r.fail(ErrCut)
+	case err != nil:
+		return nil, r.fail(err)
+	}
+	if err := checkSeal(b[:len(b)-1]); err != nil {
+		return nil, r.fail(err)
+	}
+	return b, nil
+}
+
+// read reads the next line. A record or pair is then r.next.
+func (r *Reader) read() (size int, err error) {
+	b, err := r.text()
+	if err != nil {
+		return 0, err
+	}
+	var l line
+	if err := json.Unmarshal(b, &l); err != nil {
+		return 0, r.fail(err)
+	}
+	switch {
+	case l.N < r.n:
+		return 0, r.fail(fmt.Errorf("it says that it is line %d: it is there twice, or was moved", l.N))
+	case l.N > r.n:
+		return 0, r.fail(fmt.Errorf("it says that it is line %d: one before it is missing, or it was moved", l.N))
+	case l.End:
+		return len(b), r.end(&l)
+	}
+	r.sum.Write(b)
+	switch {
+	case l.ID != "" && l.Key == "" && r.pairs == 0:
+		r.records++
+		r.next = &l
+	case l.Key != "" && l.ID == "":
+		r.pairs++
+		r.next = &l
+	default:
+		return 0, r.fail(errors.New("it is neither a record nor a pair, or stands in the wrong place"))
+	}
+	return len(b), nil
+}
+
+// end compares the closing line with what was read.
+func (r *Reader) end(l *line) error {
+	switch sum := hex.EncodeToString(r.sum.Sum(nil)); {
+	case l.Records != r.records || l.Pairs != r.pairs:
+		return r.fail(fmt.Errorf("it says that there are %d records and %d pairs, and there are %d and %d", l.Records, l.Pairs, r.records, r.pairs))
+	case l.SHA256 != sum:
+		return r.fail(fmt.Errorf("it says that the SHA-256 of the lines before it is %s, and it is %s", l.SHA256, sum))
+	}
+	switch _, err := r.in.ReadByte(); {
+	case err == nil:
+		r.n++
+		return r.fail(errors.New("it stands after the closing line"))
+	case err != io.EOF:
+		return r.fail(err)
+	}
+	r.counts = &Counts{l.Records, l.Pairs, l.Unreadable}
+	return nil
+}
+
+// peek returns the next record or pair; nil: there is none.
+func (r *Reader) peek() (*line, error) {
+	for r.next == nil && r.counts == nil {
+		if _, err := r.read(); err != nil {
+			return nil, err
+		}
+	}
+	return r.next, nil
+}
+
+// take gives the record or pair that peek returned.
+func (r *Reader) take() {
+	if r.next.Key != "" {
+		r.last = entry{driver.Pairs, driver.ID(r.next.Key)}
+		r.pairsGiven = true
+	} else {
+		r.last = entry{driver.Objects, r.next.ID}
+		r.objectsGiven = true
+	}
+	r.next = nil
+}
+
+// place goes to where a scan of a namespace goes on after a cursor.
+func (r *Reader) place(ns driver.Namespace, after *driver.Cursor) error {
+	if after == nil {
+		if ns == driver.Objects && (r.objectsGiven || r.pairsGiven) || r.pairsGiven {
+			return r.rewind()
+		}
+		return nil
+	}
+	if r.last == (entry{ns, after.ID}) {
+		return nil
+	}
+	if err := r.rewind(); err != nil {
+		return err
+	}
+	for r.last != (entry{ns, after.ID}) {
+		l, err := r.peek()
+		if err != nil || l == nil {
+			return err
+		}
+		r.take()
+	}
+	return nil
+}
+
+// Init implements [driver.Backend].
+func (r *Reader) Init(_ context.Context, s driver.Schema) (driver.Meta, error) {
+	if len(s.Fields) > 0 || !s.AnyIDs && s.IntegerIDs == r.TextIDs() {
+		return driver.Meta{}, errors.New("an export file is opened without options")
+	}
+	_, err := r.ObjectsWith(context.Background(), nil, false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.layouts[driver.Objects] = r.layouts[driver.Alias(nil)]
+	return driver.Meta{Identity: rand.Text(), NoCounter: true, TextIDs: r.TextIDs(), Catalog: r.catalog.Clone()}, err
+}
+
+// InitNamespace implements [driver.Namespacer].
+func (r *Reader) InitNamespace(_ context.Context, ns driver.Namespace, _ driver.Schema) error {
+	if ns != driver.Pairs {
+		return driver.ErrNotFound
+	}
+	return nil
+}
+
+// Catalog implements [driver.Cataloger].
+func (r *Reader) Catalog(context.Context) (*driver.Catalog, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.catalog.Clone(), nil
+}
+
+// ObjectsWith implements [driver.FieldAdder].
+func (r *Reader) ObjectsWith(_ context.Context, fields []driver.Column, _ bool) (driver.Namespace, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.catalog.Check(fields); err != nil {
+		return "", err
+	}
+	ns := driver.Alias(fields)
+	r.layouts[ns] = layout{places(r.columns, fields), len(fields),
+		driver.NewColumns(driver.Schema{IntegerIDs: !r.TextIDs(), Fields: fields})}
+	return ns, nil
+}
+
+// places returns, for each column, where it is among some fields; -1: it is not.
+func places(columns, fields []driver.Column) []int {
+	at := make([]int, len(columns))
+	for i, c := range columns {
+		at[i] = slices.IndexFunc(fields, func(f driver.Column) bool { return strings.EqualFold(f.Name, c.Name) })
+	}
+	return at
+}
+
+// View implements [driver.Backend].
+func (r *Reader) View(_ context.Context, fn func(driver.Reader) error) error {
+	return fn(&namespaceReader{r, driver.Objects})
+}
+
+// A namespaceReader reads a namespace of a file.
+type namespaceReader struct {
+	r  *Reader
+	ns driver.Namespace
+}
+
+// InNamespace implements [driver.NamespaceReader].
+func (n *namespaceReader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
+	return &namespaceReader{n.r, ns}, nil
+}
+
+// Scan implements [driver.Reader].
+func (n *namespaceReader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	return func(yield func(driver.Record, error) bool) {
+		if err := n.scan(ctx, q, yield); err != nil {
+			yield(driver.Record{}, err)
+		}
+	}
+}
+
+func (n *namespaceReader) scan(ctx context.Context, q *driver.Query, yield func(driver.Record, error) bool) error {
+	r, storage := n.r, n.ns.Storage()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(q.Order) > 0 {
+		return fmt.Errorf("an order of the records of an export file: %w", errors.ErrUnsupported)
+	}
+	if err := r.place(storage, q.After); err != nil {
+		return err
+	}
+	lay := layout{values: driver.NewColumns(driver.Schema{})}
+	if storage == driver.Objects {
+		lay = r.layouts[n.ns]
+	}
+	for given := 0; q.Limit == 0 || given < q.Limit; {
+		l, err := r.peek()
+		if err != nil || l == nil || storage == driver.Objects && l.Key != "" {
+			return err
+		}
+		r.take()
+		if storage == driver.Pairs && l.Key == "" {
+			continue
+		}
+		rec, err := l.record(r.columns, lay.at, lay.fields)
+		if err != nil {
+			return r.fail(err)
+		}
+		if !lay.values.Match(q, &rec) {
+			continue
+		}
+		if given++; !yield(rec, nil) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get implements [driver.Reader]: it goes through the file.
+func (n *namespaceReader) Get(ctx context.Context, ids []driver.ID, _ driver.Parts) ([]driver.Record, error) {
+	wanted := make(map[driver.ID]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var recs []driver.Record
+	for rec, err := range n.Scan(ctx, &driver.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		if wanted[rec.ID] {
+			recs = append(recs, rec)
+		}
+	}
+	return recs, nil
+}
+
+// Count implements [driver.Reader]. Of a file that is read once it is 0 until the end.
+func (n *namespaceReader) Count(ctx context.Context, q *driver.Query) (count int64, err error) {
+	n.r.mu.Lock()
+	all := n.r.all
+	n.r.mu.Unlock()
+	switch {
+	case len(q.Where) > 0:
+		for _, err := range n.Scan(ctx, &driver.Query{Where: q.Where}) {
+			if err != nil {
+				return 0, err
+			}
+			count++
+		}
+		return count, nil
+	case n.ns.Storage() == driver.Pairs:
+		return all.Pairs, nil
+	}
+	return all.Records, nil
+}
+
+// Apply implements [driver.Backend].
+func (r *Reader) Apply(context.Context, []driver.Mutation) ([]int64, error) {
+	return nil, driver.ErrReadOnly
+}
+
+// NextIDs implements [driver.Backend].
+func (r *Reader) NextIDs(context.Context, int) (int64, error) { return 0, driver.ErrReadOnly }
+
+// AddColumnSet implements [driver.Cataloger].
+func (r *Reader) AddColumnSet(context.Context, driver.ColumnSet) (int64, error) {
+	return 0, driver.ErrReadOnly
+}
+
+// DropColumn implements [driver.Cataloger].
+func (r *Reader) DropColumn(context.Context, string) error { return driver.ErrReadOnly }
+
+// Close implements [driver.Backend]. It leaves the file open.
+func (r *Reader) Close() error { return nil }
