@@ -57,7 +57,12 @@ func newRoot(a *app) *cobra.Command {
 		newClaims(a),
 	)
 	add(groupVerify)
-	add(groupMove)
+	add(groupMove,
+		newCp(a),
+		newDiff(a),
+		newExport(a),
+		newImport(a),
+	)
 	add(groupClean,
 		newRm(a),
 	)
