@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +22,8 @@ func newCp(a *app) *cobra.Command {
 		Use:   "cp SRC DST",
 		Short: "copy a store to another one, of any backend",
 		Long: `Cp copies the records and the key-value pairs of one store to another, which is made if it does not exist.
-Records keep their IDs, revisions, times and extra columns. Claims and the quarantine are not copied.
+A path that ends in .db or .sqlite is then a SQLite file, any other one a directory. Records keep their
+IDs, revisions, times and extra columns. Claims and the quarantine are not copied.
 Each batch is read back and compared before it counts.
 
 What DST has already and is equal is left alone, so a copy that was interrupted goes on when the same
@@ -127,6 +131,9 @@ func (a *app) copy(ctx context.Context, from, to string, c *copyFlags, q *queryF
 // openDestination opens a store that records are copied to, and makes one if there is none. A dry
 // run makes none: it is as if the store were empty.
 func (a *app) openDestination(ctx context.Context, rawURL string, integers bool) (*persistence.Store, error) {
+	if isNewDatabase(rawURL) {
+		rawURL = sqliteURL(rawURL, "")
+	}
 	m := readWrite
 	if a.dryRun {
 		m = readOnly
@@ -143,6 +150,14 @@ func (a *app) openDestination(ctx context.Context, rawURL string, integers bool)
 		o.IDs = idfactory.Sequence("")
 	}
 	return a.openWith(ctx, rawURL, create, o)
+}
+
+// isNewDatabase reports whether a bare path, where there is nothing yet, is surely meant to be a
+// SQLite file. The library refuses it.
+func isNewDatabase(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, ":?#") &&
+		slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, filepath.Ext(path))
 }
 
 // copied tells what Copy has done, and what to do about its error.
@@ -205,8 +220,7 @@ func (a *app) reportCopy(r persistence.CopyReport) error {
 		}
 	}
 	if r.Changed > 0 {
-		a.printf("  %s written or removed in the source meanwhile: run it again with --existing overwrite\n",
-			fmt.Sprint(plural(r.Changed, "record")))
+		a.printf("  %s written or removed in the source meanwhile: run it again with --existing overwrite\n", plural(r.Changed, "record"))
 	}
 	return a.written()
 }

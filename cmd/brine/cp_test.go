@@ -87,6 +87,23 @@ func TestCpOfASelection(t *testing.T) {
 	})
 }
 
+func TestCpToAPath(t *testing.T) {
+	t.Parallel()
+	src, dir := place(t, "sqlite"), t.TempDir()
+	demo(t, src)
+	for name, url := range map[string]string{"new.db": "sqlite:", "new": "file:"} {
+		path := filepath.Join(dir, name)
+		done(t, "cp", src, path, "--dry-run")
+		done(t, "cp", src, path)
+		if got := done(t, "cp", src, path); !strings.Contains(got, "5 records there already") {
+			t.Errorf("to %s, again: %q", name, got)
+		}
+		if out := done(t, "diff", src, url+path); out != "" {
+			t.Errorf("%s differs: %s", url+path, out)
+		}
+	}
+}
+
 func TestCpOfTextIDs(t *testing.T) {
 	backends(t, func(t *testing.T, dst string) {
 		src := place(t, "fs")

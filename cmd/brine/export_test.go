@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,16 +152,22 @@ func TestImportThroughAPipe(t *testing.T) {
 	once := func(text string) outcome {
 		return brineWith(t, "", func(a *app) { a.in = onlyReader{strings.NewReader(text)} }, "import", dst)
 	}
-	o := once(file[:strings.LastIndex(strings.TrimSuffix(file, "\n"), "\n")+1])
-	failed(t, o, exitFailed, []string{"read only once", "cut off", "What came before it was imported"}, "import")
-	s := open(t, dst, &persistence.Options{ReadOnly: true})
-	n, err := s.Count(t.Context(), nil)
-	check(t, err)
-	check(t, s.Close())
-	if n != 5 {
-		t.Errorf("%d records were imported", n)
+	lines := strings.SplitAfter(file, "\n")
+	for _, c := range []struct {
+		lines   int // that come through
+		records int64
+	}{{4, 3}, {7, 5}, {9, 5}} {
+		o := once(strings.Join(lines[:c.lines], ""))
+		failed(t, o, exitFailed, []string{"read only once", fmt.Sprint("ends with line ", c.lines), "What came before it was imported"}, "import")
+		s := open(t, dst, &persistence.Options{ReadOnly: true})
+		n, err := s.Count(t.Context(), nil)
+		check(t, err)
+		check(t, s.Close())
+		if n != c.records {
+			t.Errorf("of %d lines, %d records were imported", c.lines, n)
+		}
 	}
-	o = once(file)
+	o := once(file)
 	if o.code != exitDone || !strings.Contains(o.out, "5 records there already, and equal") {
 		t.Errorf("%+v", o)
 	}

@@ -31,6 +31,9 @@ type LineError struct {
 }
 
 func (e *LineError) Error() string {
+	if errors.Is(e.Err, ErrCut) && e.Line == 0 {
+		return "the file is empty, or was cut off"
+	}
 	if errors.Is(e.Err, ErrCut) {
 		return fmt.Sprintf("the file ends with line %d: %v", e.Line, e.Err)
 	}

@@ -198,9 +198,13 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	if err != nil || counts != (exportfile.Counts{Records: 26, Pairs: 5}) {
 		t.Fatalf("%+v, %v", counts, err)
 	}
+	flips := []byte{1}
+	if os.Getenv("BRINE_LONG") != "" {
+		flips = []byte{1, 2, 4, 8, 16, 32, 64, 128}
+	}
 	number := int64(1)
 	for i := range file {
-		for _, flip := range []byte{1, 0x20, 0x80} {
+		for _, flip := range flips {
 			bad := bytes.Clone(file)
 			bad[i] ^= flip
 			_, err := verify(bad)

@@ -31,7 +31,8 @@ var (
 // errors.ErrUnsupported. A file that cannot be read again, such as a pipe, gives each record once.
 //
 // Each line is verified when it is read, and the end of the file when it is reached. An error of
-// that is a [*LineError], and ends what reads; later calls return it too.
+// that is a [*LineError]. It ends a scan: with the records before it, if there are any, and then all
+// later calls return it, above all Finish.
 type Reader struct {
 	mu      sync.Mutex
 	file    io.Reader
@@ -118,7 +119,8 @@ func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) (Counts
 	return r.all, r.rewind()
 }
 
-// Finish reads what is left of the file, and returns what its closing line says.
+// Finish reads what is left of the file, and returns what its closing line says. Only then it is
+// known that the file was whole.
 func (r *Reader) Finish() (Counts, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -381,6 +383,9 @@ func (n *namespaceReader) scan(ctx context.Context, q *driver.Query, yield func(
 	}
 	for given := 0; q.Limit == 0 || given < q.Limit; {
 		l, err := r.peek()
+		if err != nil && given > 0 {
+			return nil //nolint:nilerr // what came before counts; the next call returns it, as does Finish
+		}
 		if err != nil || l == nil || storage == driver.Objects && l.Key != "" {
 			return err
 		}
