@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -314,15 +316,17 @@ func TestPuttingAwayWarnsOfNoColumns(t *testing.T) {
 	t.Parallel()
 	for _, backend := range []string{"fs", "sqlite"} {
 		ctx, url := t.Context(), storeURL(t, backend)
-		must[persistence.ID](t)(open(t, url, &persistence.Options{ExtraFields: jsonFields}).Save(ctx, &Task{Name: "a"}))
+		full := open(t, url, &persistence.Options{ExtraFields: jsonFields})
+		ids := must[[]persistence.ID](t)(full.SaveAll(ctx, &Task{Name: "a"}, &Task{Name: "b"}, &Task{Name: "c"}))
 		var log bytes.Buffer
 		s := open(t, url, &persistence.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		check(t, s.Quarantine(ctx, "test", "1"))
-		check(t, s.Unquarantine(ctx, "1"))
+		check(t, s.Quarantine(ctx, "test", ids[0]))
+		check(t, errOf(s.Collect(ctx, ids[1:2], noGrace))) // takes the third
+		check(t, s.Unquarantine(ctx, ids[0], ids[2]))
 		if log.Len() > 0 {
 			t.Errorf("%s: %s", backend, &log)
 		}
-		must[persistence.ID](t)(s.Save(ctx, &Task{Name: "b"}))
+		must[persistence.ID](t)(s.Save(ctx, &Task{Name: "d"}))
 		if log.Len() == 0 {
 			t.Errorf("%s: a record without columns is saved without a warning", backend)
 		}
