@@ -11,13 +11,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
 )
 

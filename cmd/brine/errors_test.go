@@ -13,7 +13,9 @@ import (
 var commandsOf = []string{
 	"ls URL", "show URL 1", "query URL {}", "count URL", "stat URL", "stores URL", "kv URL", "kv URL key", "kv get URL key",
 	"kv list URL", "kv set URL key value", "kv delete URL key --yes", "claims URL", "claims URL --release-expired --yes",
-	"rm URL 1 --yes", "rm URL 1 --graph --yes",
+	"rm URL 1 --yes", "rm URL 1 --graph --yes", "refs URL 1", "graph URL 1", "check URL", "gc URL 1 --yes", "gc URL --root 1 --dry-run",
+	"quarantine URL", "quarantine list URL", "quarantine add URL 1 --yes", "quarantine add URL 1 --dry-run", "quarantine restore URL 1",
+	"quarantine restore URL 1 --dry-run", "quarantine purge URL --yes", "compact URL",
 }
 
 func call(text, url string) []string {
@@ -56,7 +58,7 @@ func TestEveryCommandTakesAStoreInMemory(t *testing.T) {
 	for _, text := range commandsOf {
 		o := brine(t, call(text, "mem:")...)
 		want := exitDone
-		for _, needs := range []string{"show", "kv URL key", "kv get", "kv delete", "rm"} {
+		for _, needs := range []string{"show", "kv URL key", "kv get", "kv delete", "rm", "refs", "graph", "gc", "quarantine add", "quarantine restore"} {
 			if strings.HasPrefix(text, needs) {
 				want = exitFailed // there is nothing
 			}
@@ -141,6 +143,10 @@ func TestReadOnlyStores(t *testing.T) {
 		fails(t, exitFailed, []string{"mode=ro"}, "rm", ro, "1", "--yes")
 		fails(t, exitFailed, []string{"mode=ro"}, "kv", "set", ro, "a", "b")
 		fails(t, exitFailed, []string{"mode=ro"}, "claims", ro, "--release-expired", "--yes")
+		fails(t, exitFailed, []string{"mode=ro"}, "gc", ro, "1", "--yes")
+		fails(t, exitFailed, []string{"mode=ro"}, "quarantine", "add", ro, "1", "--yes")
+		fails(t, exitFailed, []string{"mode=ro"}, "quarantine", "restore", ro, "1")
+		fails(t, exitFailed, []string{"mode=ro"}, "compact", ro)
 	})
 }
 

@@ -55,8 +55,13 @@ func newRoot(a *app) *cobra.Command {
 		newStores(a),
 		newKV(a),
 		newClaims(a),
+		newRefs(a),
+		newGraph(a),
 	)
-	add(groupVerify)
+	add(groupVerify,
+		newCheck(a),
+		newQuarantine(a),
+	)
 	add(groupMove,
 		newCp(a),
 		newDiff(a),
@@ -65,6 +70,8 @@ func newRoot(a *app) *cobra.Command {
 	)
 	add(groupClean,
 		newRm(a),
+		newGC(a),
+		newCompact(a),
 	)
 	add(groupShell, newCompletion(a))
 	root.SetHelpCommandGroupID(groupShell)
