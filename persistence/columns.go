@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -240,7 +241,7 @@ func (s *Store) openColumns(ctx context.Context, declared []driver.Column, catal
 	}
 	s.watchColumns(catalog)
 	var incomplete []string
-	if catalog == nil {
+	if catalog == nil || !s.hearsWarnings(ctx) {
 		return nil
 	}
 	// One look for all columns: mostly nothing is found.
@@ -299,7 +300,7 @@ func (s *Store) watchColumns(catalog *driver.Catalog) {
 // incomplete: those that q names, and columns.
 func (s *Store) noteQuery(ctx context.Context, q *driver.Query, columns ...string) error {
 	w := &s.watch
-	if !w.reading.Load() {
+	if !w.reading.Load() || !s.hearsWarnings(ctx) {
 		return nil
 	}
 	columns = append(slices.Clip(columns), q.Columns...)
@@ -341,6 +342,12 @@ func (s *Store) noteQuery(ctx context.Context, q *driver.Query, columns ...strin
 	}
 	s.warnIncomplete(incomplete)
 	return nil
+}
+
+// hearsWarnings reports whether the logger takes warnings. If it does not, nothing is looked for
+// that would only be warned of.
+func (s *Store) hearsWarnings(ctx context.Context) bool {
+	return s.logger.Enabled(ctx, slog.LevelWarn)
 }
 
 // foreignWrites asks the backend whether others have written, if it can tell.
