@@ -30,8 +30,8 @@ func TestProgramsCompileNothingElse(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			// What go version -m tells of a program, without the time to build it. A program elsewhere
-			// does not see the workspace.
+			// What go version -m tells of a program, without the time to build it. A program
+			// elsewhere does not see the workspace.
 			cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", brine+"/persistence", brine+"/"+path)
 			cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "GOFLAGS=-mod=readonly")
 			var errs strings.Builder
