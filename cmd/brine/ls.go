@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -149,7 +150,7 @@ const defaultColumns = 5 // of standardColumns
 // choose returns the columns to list, and how many of them must be shown.
 func (l *listing) choose(extra []persistence.ColumnInfo) (columns []column, optional int, err error) {
 	all := slices.Clone(standardColumns)
-	for _, c := range extra {
+	for _, c := range namesFirst(extra) {
 		all = append(all, column{c.Name, isNumber(c.Kind), func(a *app, info *persistence.Info) any { return a.value(info.Fields[c.Name]) }})
 	}
 	if len(l.columns) == 0 {
@@ -168,6 +169,19 @@ func (l *listing) choose(extra []persistence.ColumnInfo) (columns []column, opti
 		columns = append(columns, all[i])
 	}
 	return columns, len(columns), nil
+}
+
+// namesFirst returns columns with those in front that tell a person what a record is.
+func namesFirst(columns []persistence.ColumnInfo) []persistence.ColumnInfo {
+	sorted := slices.Clone(columns)
+	rank := func(c persistence.ColumnInfo) int {
+		if i := slices.Index([]string{"name", "title", "label"}, strings.ToLower(c.Name)); i >= 0 {
+			return i
+		}
+		return 3
+	}
+	slices.SortStableFunc(sorted, func(a, b persistence.ColumnInfo) int { return cmp.Compare(rank(a), rank(b)) })
+	return sorted
 }
 
 // value returns the value of an extra column as it is shown.

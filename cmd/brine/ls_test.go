@@ -93,7 +93,7 @@ func TestLsRefuses(t *testing.T) {
 		{"--after Task.1", "the store has integer IDs"},
 		{"--limit -1", "a limit is not negative"},
 		{"--limit many", `invalid argument "many"`},
-		{"--columns name,nmae", `there is no column "nmae": there are id, type, state, size, modified, created, revision, load, name, priority`},
+		{"--columns name,nmae", `there is no column "nmae": there are id, type, state, size, modified, created, revision, name, load, priority`},
 		{"--colour", "unknown flag: --colour"},
 		{"7", `one argument too many: "7"`},
 	} {
