@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brine-go/brine/idfactory"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -98,10 +99,8 @@ func (a *app) planRemoval(ctx context.Context, rawURL string, args []string, gra
 // reportRemoval prints what was removed, or would be.
 func (a *app) reportRemoval(did string, r persistence.GraphReport) error {
 	if a.json {
-		ids := r.IDs
-		if ids == nil {
-			ids = []persistence.ID{}
-		}
+		ids := append([]persistence.ID{}, r.IDs...)
+		slices.SortFunc(ids, idfactory.Compare) // they come as a backend reads them
 		return a.printJSON(map[string]any{"removed": r.Removed, "kept": r.Kept, "dry_run": a.dryRun, "ids": ids})
 	}
 	text := did + " " + plural(r.Removed, "record")
