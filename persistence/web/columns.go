@@ -38,6 +38,8 @@ const columnsAge = 30 * time.Second
 
 // A columnCache keeps the columns for a short time.
 type columnCache struct {
+	given []persistence.ColumnInfo // Options.Columns
+
 	mu   sync.Mutex
 	at   time.Time
 	last []column
@@ -51,9 +53,12 @@ func (c *columnCache) get(ctx context.Context, store *persistence.Store) ([]colu
 	if c.last != nil && time.Since(c.at) < columnsAge {
 		return c.last, nil
 	}
-	infos, err := store.Columns(ctx)
-	if err != nil {
-		return nil, err
+	infos := c.given
+	if infos == nil {
+		var err error
+		if infos, err = store.Columns(ctx); err != nil {
+			return nil, err
+		}
 	}
 	columns := slices.Clone(libraryColumns)
 	for _, i := range infos {

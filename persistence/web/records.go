@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -33,6 +34,7 @@ type recordsPage struct {
 type heading struct {
 	column
 	Sorted, Link string
+	Number       bool // its values are numbers
 }
 
 // A row is a record in a list.
@@ -71,7 +73,7 @@ func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
 		p.Query = string(text)
 	}
 	for _, c := range columns {
-		p.Columns = append(p.Columns, heading{c, l.sorted(c.Name), l.sortedBy(c.Name).link("records")})
+		p.Columns = append(p.Columns, heading{c, l.sorted(c.Name), l.sortedBy(c.Name).link("records"), c.Kind == extrafields.Int || c.Kind == extrafields.Float})
 	}
 	for _, info := range infos {
 		row := row{Info: info}

@@ -33,6 +33,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,10 @@ type Options struct {
 	// several goroutines, but not at the same time. Links in the picture are kept. nil: the page of
 	// a graph is a list with links alone, and says so.
 	Draw func(dot []byte) (svg []byte, err error)
+	// Columns describe the extra columns. Default: those of [persistence.Store.Columns]. A program
+	// that declares the columns of another one, without its types, asks before it declares them:
+	// what it declares is for all types, and counts as incomplete.
+	Columns []persistence.ColumnInfo
 	// Hosts are the names and addresses, without ports, under which browsers may ask for the pages
 	// besides localhost and the loopback addresses.
 	Hosts []string
@@ -83,7 +88,7 @@ func Handler(store *persistence.Store, o *Options) http.Handler {
 	}
 	s := &site{
 		store: store, title: o.Title, timeLimit: o.TimeLimit, countLimit: o.CountLimit,
-		painter: painter{draw: o.Draw, busy: make(chan struct{}, 1)},
+		columns: columnCache{given: slices.Clone(o.Columns)}, painter: painter{draw: o.Draw, busy: make(chan struct{}, 1)},
 	}
 	if s.timeLimit <= 0 {
 		s.timeLimit = defaultTimeLimit

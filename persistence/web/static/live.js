@@ -50,7 +50,7 @@
 	// the same shapes.
 	function rows(old, now, how) {
 		if (how === 'picture') {
-			if (shape(old) === shape(now)) [...old.childNodes].forEach((n, i) => update(n, now.childNodes[i]));
+			if (shape(old) === shape(now)) repaint(old, now);
 			else changed();
 			return;
 		}
@@ -82,9 +82,21 @@
 		}
 	}
 
-	// shape tells one picture from another but for its texts and colours.
+	// shape tells one picture from another but for its texts, colours and places.
 	function shape(element) {
-		return [...element.querySelectorAll('svg *')].map((n) => n.nodeName + (n.getAttribute('id') || n.getAttribute('points') || n.getAttribute('href') || '')).join(' ');
+		return [...element.querySelectorAll('svg *')].map((n) => n.nodeName + ' ' + (n.id || (n.nodeName === 'title' && n.textContent))).join();
+	}
+
+	// repaint takes over texts and colours of a picture: its nodes stay where they are.
+	function repaint(old, now) {
+		const a = old.querySelectorAll('svg *'), b = now.querySelectorAll('svg *');
+		for (let i = 0; i < a.length; i++) {
+			for (const name of ['class', 'href']) {
+				const value = b[i].getAttribute(name);
+				if (value !== null && value !== a[i].getAttribute(name)) a[i].setAttribute(name, value);
+			}
+			if (a[i].nodeName === 'text' && a[i].textContent !== b[i].textContent) a[i].textContent = b[i].textContent;
+		}
 	}
 
 	function changed() {
@@ -155,6 +167,14 @@
 		} finally {
 			running = false;
 		}
+	}
+
+	// A picture that is larger than its place begins with the record that it is about.
+	const centre = document.querySelector('.picture .centre');
+	if (centre && !location.hash) {
+		const picture = centre.closest('.picture'), place = picture.getBoundingClientRect(), at = centre.getBoundingClientRect();
+		picture.scrollLeft += at.left + at.width / 2 - place.left - place.width / 2;
+		picture.scrollTop += at.top + at.height / 2 - place.top - place.height / 2;
 	}
 
 	load().catch(() => {});
