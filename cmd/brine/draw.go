@@ -3,24 +3,34 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/goccy/go-graphviz"
 )
 
+// drawing is held while a picture is made: the parser of the library has one state for all.
+var drawing sync.Mutex
+
 // draw makes a picture of a graph in the language of Graphviz. The formats are "svg" and "png".
-func draw(ctx context.Context, dot []byte, format string) (picture []byte, err error) {
+// After the end of ctx none is begun; one that is begun is made.
+func draw(ctx context.Context, dot []byte, format string) ([]byte, error) {
+	drawing.Lock()
+	defer drawing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	g, err := graphviz.New(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, g.Close()) }()
+	// What closing returns is the last error of any graph in this process, so it says nothing.
+	defer func() { _ = g.Close() }()
 	graph, err := graphviz.ParseBytes(dot)
 	if err != nil {
 		return nil, fmt.Errorf("drawing: %w", err)
 	}
-	defer func() { err = errors.Join(err, graph.Close()) }()
+	defer func() { _ = graph.Close() }()
 	var b bytes.Buffer
 	if err := g.Render(ctx, graph, graphviz.Format(format), &b); err != nil {
 		return nil, fmt.Errorf("drawing: %w", err)

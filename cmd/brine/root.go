@@ -57,6 +57,7 @@ func newRoot(a *app) *cobra.Command {
 		newClaims(a),
 		newRefs(a),
 		newGraph(a),
+		newWeb(a),
 	)
 	add(groupVerify,
 		newCheck(a),

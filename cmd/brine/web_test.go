@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestWebServesAndEndsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	url, _, _ := shownStore(t)
+	s := serveStore(t, url)
+	if !strings.HasPrefix(s.base, "http://127.0.0.1:") || !strings.HasSuffix(s.base, "/") {
+		t.Errorf("the address is %q", s.base)
+	}
+	code, body, err := get(t.Context(), s.base, "")
+	if err != nil || code != 200 || !strings.Contains(body, "build.Task") {
+		t.Errorf("%d, %v: %s", code, err, body)
+	}
+	if code, body, err = get(t.Context(), s.base+"graph?id=5", ""); err != nil || code != 200 || !strings.Contains(body, "<svg class=\"graph\"") {
+		t.Errorf("the graph: %d, %v: %s", code, err, body)
+	}
+	if code, _, err = get(t.Context(), s.base, "evil.example"); err != nil || code != 403 {
+		t.Errorf("another host: %d, %v", code, err)
+	}
+	if code, errOut := s.stop(); code != exitDone || errOut != "" {
+		t.Errorf("exit code %d: %s", code, errOut)
+	}
+	if _, _, err := get(t.Context(), s.base, ""); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+func TestWebOnOtherAddressesWarns(t *testing.T) {
+	t.Parallel()
+	url, _, _ := shownStore(t)
+	s := serveStore(t, url, "--listen", "0.0.0.0:0", "--host", "build.example.org")
+	if !strings.HasPrefix(s.base, "http://build.example.org:") {
+		t.Errorf("the address is %q", s.base)
+	}
+	_, port, err := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(s.base, "http://"), "/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"build.example.org:" + port: 200, "localhost:" + port: 200, "evil.example": 403} {
+		if code, _, err := get(t.Context(), "http://127.0.0.1:"+port+"/", host); err != nil || code != want {
+			t.Errorf("host %s: %d, %v", host, code, err)
+		}
+	}
+	if code, errOut := s.stop(); code != exitDone || !strings.Contains(errOut, "they ask for no password") {
+		t.Errorf("exit code %d: %s", code, errOut)
+	}
+}
+
+func TestWebRefusesWhatItCannotServe(t *testing.T) {
+	t.Parallel()
+	url, _, _ := shownStore(t)
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no store":       {[]string{"sqlite:" + t.TempDir() + "/none.db"}, exitFailed, "none.db"},
+		"no URL":         {nil, exitUsage, "URL is missing"},
+		"no port":        {[]string{url, "--listen", "localhost"}, exitUsage, "ADDRESS:PORT"},
+		"a taken port":   {[]string{url, "--listen", taken.Addr().String()}, exitFailed, "in use"},
+		"two URLs":       {[]string{url, url}, exitUsage, "one argument too many"},
+		"a wrong option": {[]string{url, "--port", "1"}, exitUsage, "--port"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errOut bytes.Buffer
+			code := newApp(strings.NewReader(""), &out, &errOut).run(t.Context(), append([]string{"web"}, c.args...))
+			if code != c.code || !strings.Contains(errOut.String(), c.want) {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, errOut.String())
+			}
+		})
+	}
+}
+
+func TestDrawMakesPictures(t *testing.T) {
+	t.Parallel()
+	dot := []byte(`digraph { a [label="<script>\n&amp;", class="c1", id="n1", URL="graph?id=1"]; a -> b }`)
+	svg, err := draw(t.Context(), dot, "svg")
+	if err != nil || !bytes.Contains(svg, []byte("<svg")) || !bytes.Contains(svg, []byte(`id="n1" class="node c1"`)) || bytes.Contains(svg, []byte("<script")) {
+		t.Errorf("%v: %s", err, svg)
+	}
+	png, err := draw(t.Context(), dot, "png")
+	if err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
+		t.Errorf("%v: %.20q", err, png)
+	}
+	if _, err := draw(t.Context(), []byte("digraph { a -> "), "svg"); err == nil {
+		t.Error("no error for what is no DOT")
+	}
+	if svg, err = draw(t.Context(), dot, "svg"); err != nil || !bytes.Contains(svg, []byte("<svg")) {
+		t.Errorf("after what is no DOT: %v: %s", err, svg)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if svg, err := draw(t.Context(), dot, "svg"); err != nil || !bytes.Contains(svg, []byte("</svg>")) {
+				t.Errorf("several at once: %v: %s", err, svg)
+			}
+		})
+	}
+	all.Wait()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := draw(ended, dot, "svg"); err == nil {
+		t.Error("no error after the end of the context")
+	}
+}
