@@ -77,8 +77,12 @@ func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
 	}
 	for _, info := range infos {
 		row := row{Info: info}
-		for _, c := range extra(columns) {
-			row.Extra = append(row.Extra, showValue(info.Fields[c.Name]))
+		for _, c := range p.Columns[len(libraryColumns):] {
+			v := showValue(info.Fields[c.Name])
+			if v.Class == "null" && c.Number {
+				v.Class = "num null" // in line with the others
+			}
+			row.Extra = append(row.Extra, v)
 		}
 		p.Rows = append(p.Rows, row)
 	}

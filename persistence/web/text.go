@@ -13,7 +13,7 @@ import (
 
 // Characters of a text that are shown in a table, in a tree and as a name in a picture.
 const (
-	cellLength  = 80
+	cellLength  = 60
 	valueLength = 2000
 	labelLength = 32
 )
