@@ -78,7 +78,8 @@ func (r *CopyReport) add(more CopyReport) {
 // The columns and indexes that src has recorded are made in dst, and whether columns are complete
 // is copied with the records. If dst has a column of another kind, Copy is refused before it writes
 // anything. So it is if the IDs of dst are integers and those of src texts. A record whose values
-// another one of dst has in a unique index is ErrUnique.
+// another one of dst has in a unique index is ErrUnique, unless that one is to be replaced too and
+// gets others: the two are then replaced at once, if o.Snapshot is not set.
 //
 // What dst has already is left alone if it is equal; o.Existing says what happens otherwise. A
 // record that is replaced gets a revision above those of both, so that nobody who has loaded the
@@ -104,7 +105,7 @@ func Copy(ctx context.Context, dst, src *Store, o *CopyOptions) (CopyReport, err
 			return CopyReport{}, err
 		}
 	}
-	cp := &copying{ctx: ctx, src: src, dst: dst, o: o, sets: map[int64]int64{}}
+	cp := &copying{ctx: ctx, src: src, dst: dst, o: o, sets: map[int64]int64{}, copiedEarly: map[ID]bool{}}
 	err := cp.run()
 	return cp.report, dst.fail("copy", "", err)
 }
@@ -124,6 +125,8 @@ type copying struct {
 	catalog *driver.Catalog // of src; nil: none is recorded
 	sets    map[int64]int64 // numbers in dst of the sets of src
 	raised  int64           // the counter of dst is above it
+	// copiedEarly are those that were written before their batch.
+	copiedEarly map[ID]bool
 
 	snapshot    driver.Reader // nil: each page is read for itself
 	query       *driver.Query

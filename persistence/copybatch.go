@@ -43,6 +43,7 @@ type copyBatch struct {
 	end    context.CancelFunc // must be called
 	to     *conn
 	page   copiedPage
+	early  []driver.Record  // of later batches: see takeHolder
 	tried  map[ID]driver.Op // that were written; Update: overwritten
 	unread []driver.Record  // that were written and are to be read back
 }
@@ -71,10 +72,27 @@ func (b *copyBatch) write() error {
 		}
 	}
 	var err error
-	for range copyRounds {
-		if err = b.try(); err == nil ||
-			!errors.Is(err, ErrConflict) && !errors.Is(err, ErrUncertain) && !errors.Is(err, errTaken) {
+	for round := 0; round < copyRounds; round++ {
+		err = b.try()
+		if errors.Is(err, ErrUnique) {
+			more, failed := b.takeHolder(err)
+			if failed != nil {
+				return failed
+			}
+			if more {
+				round--
+				continue
+			}
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUncertain) && !errors.Is(err, errTaken) {
 			break
+		}
+	}
+	if err == nil && len(b.early) > 0 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for i := range b.early {
+			b.copiedEarly[b.early[i].ID] = true
 		}
 	}
 	return err
@@ -101,15 +119,19 @@ var errTaken = errors.New("the record was made meanwhile")
 // try compares the records with what dst has, and writes those that it is to have.
 func (b *copyBatch) try() error {
 	b.unread = nil
-	found, damaged, err := b.inDst(b.page.recs)
+	recs := b.page.recs
+	if len(b.early) > 0 {
+		recs = slices.Concat(recs, b.early)
+	}
+	found, damaged, err := b.inDst(recs)
 	if err != nil {
 		return err
 	}
 	var ms []driver.Mutation
 	var away []ID
 	var done CopyReport
-	for i := range b.page.recs {
-		rec := &b.page.recs[i]
+	for i := range recs {
+		rec := &recs[i]
 		was, bad := found[rec.ID], damaged[rec.ID]
 		if was == nil && bad == nil {
 			ms = append(ms, driver.Mutation{Op: driver.Import, Rec: *rec})
@@ -144,7 +166,9 @@ func (b *copyBatch) try() error {
 			m.IfRev, away = 0, append(away, rec.ID)
 		}
 		ms = append(ms, m)
-		done.Overwritten++
+		if i < len(b.page.recs) {
+			done.Overwritten++
+		}
 	}
 	if len(ms) > 0 && !b.o.DryRun {
 		if err := b.putAway(away); err != nil {
@@ -161,16 +185,49 @@ func (b *copyBatch) try() error {
 	return nil
 }
 
-// countSame counts a record that dst has, which an earlier attempt may have written.
+// countSame counts a record that dst has, which an earlier attempt or batch may have written.
 func (b *copyBatch) countSame(id ID, done *CopyReport) {
-	switch b.tried[id] {
-	case driver.Create:
+	b.mu.Lock()
+	early := b.copiedEarly[id]
+	b.mu.Unlock()
+	switch op := b.tried[id]; {
+	case op == driver.Create:
 		done.Copied++
-	case driver.Update:
+	case op == driver.Update || early:
 		done.Overwritten++
 	default:
 		done.Same++
 	}
+}
+
+// copyEarly is how many records of later batches a batch has at most.
+const copyEarly = 64
+
+// takeHolder adds the record to the batch that has, in dst, the values of one of the batch in a
+// unique index, and that a later batch is to give others: such values may be exchanged. It reports
+// false if there is none.
+func (b *copyBatch) takeHolder(err error) (bool, error) {
+	taken, ok := errors.AsType[*driver.UniqueError](err)
+	if !ok || b.o.Existing != OverwriteExisting || b.snapshot != nil || b.query.Limit > 0 || len(b.early) == copyEarly {
+		return false, nil
+	}
+	is := func(rec driver.Record) bool { return rec.ID == taken.Holder }
+	if slices.ContainsFunc(b.page.recs, is) || slices.ContainsFunc(b.early, is) {
+		return false, nil
+	}
+	recs, _, err := getEach(b.ctx, b.from, nil, []ID{taken.Holder}, copyParts)
+	if err != nil {
+		return false, b.ofSrc(err)
+	}
+	if len(recs) == 0 || b.reached != nil && !b.reached[taken.Holder] {
+		return false, nil
+	}
+	values := driver.NewColumns(driver.Schema{IntegerIDs: b.src.ids.Integral(), Fields: b.fields})
+	if _, err := records.Parse(recs[0].Data, b.src.limits); err != nil || !values.Match(b.query, &recs[0]) {
+		return false, nil //nolint:nilerr // its own batch reports it
+	}
+	b.early = append(b.early, recs[0])
+	return true, nil
 }
 
 // putAway puts damaged records of dst, which are to be replaced, into its quarantine.

@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -196,6 +197,47 @@ func TestErrorsOfCopySayWhichStoreTheyAreAbout(t *testing.T) {
 		_, err := persistence.Copy(t.Context(), open(t, path, nil), s, nil)
 		if err == nil || !wordIn(err, s.URL().String()) || wordIn(err, path) {
 			t.Errorf("of a record of the source: %v", err)
+		}
+	})
+}
+
+// Records far from each other exchange values of a unique index between two copies.
+func TestCopyOfUniqueValuesThatMove(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		names := []extrafields.Field{extrafields.Of("name", func(t *Task) string { return t.Name }).Unique()}
+		src, dst := open(t, "mem:", &persistence.Options{ExtraFields: names}), open(t, url, nil)
+		tasks := make([]any, 6000)
+		for i := range tasks {
+			tasks[i] = &Task{Name: fmt.Sprint(i + 1)}
+		}
+		must[[]persistence.ID](t)(src.SaveAll(ctx, tasks...))
+		must[persistence.CopyReport](t)(persistence.Copy(ctx, dst, src, nil))
+		rename := func(i int, name string) { tasks[i-1].(*Task).Name = name }
+		rename(1, "6000")
+		rename(6000, "3000")
+		rename(3000, "1")
+		must[[]persistence.ID](t)(src.SaveAll(ctx, tasks...))
+		o := &persistence.CopyOptions{Existing: persistence.OverwriteExisting}
+		got, err := persistence.Copy(ctx, dst, src, o)
+		if err != nil || got != (persistence.CopyReport{Same: 5997, Overwritten: 3}) {
+			t.Errorf("three that exchange their names: %+v, %v", got, err)
+		}
+		if d := differences(t, src, dst, nil); d != nil {
+			t.Errorf("the copy differs: %v", d)
+		}
+		// The holder is removed from src, and a copy removes nothing from dst.
+		check(t, src.Remove(ctx, "6000"))
+		rename(1, "3000")
+		must[[]persistence.ID](t)(src.SaveOnly(ctx, tasks[0]))
+		_, err = persistence.Copy(ctx, dst, src, o)
+		if taken, ok := errors.AsType[*persistence.UniqueError](err); !ok || taken.Holder != "6000" {
+			t.Errorf("with a holder that src has no more: %v", err)
+		}
+		check(t, dst.Remove(ctx, "6000"))
+		got, err = persistence.Copy(ctx, dst, src, o)
+		if err != nil || got.Overwritten != 1 {
+			t.Errorf("after it is removed from dst: %+v, %v", got, err)
 		}
 	})
 }
