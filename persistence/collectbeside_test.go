@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type graphWriter struct {
 	rng           *rand.Rand
 	mine          []*Vertex // those that only this writer changes; the first is a root
 	all           []*Vertex // the graph as it was in the beginning
+	made          []*Vertex // what this writer has added to it
 	saved, failed int
 }
 
@@ -67,7 +69,7 @@ func (w *graphWriter) change(ctx context.Context) error {
 	switch {
 	case err == nil:
 		if w.saved++; fresh != nil {
-			w.mine = append(w.mine, fresh)
+			w.mine, w.made = append(w.mine, fresh), append(w.made, fresh)
 		}
 		return nil
 	case errors.Is(err, persistence.ErrDangling):
@@ -85,85 +87,117 @@ func (w *graphWriter) change(ctx context.Context) error {
 // reached is never lost and never refers to what is away, and all else is garbage to a last run.
 func TestCollectBesideWriters(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
-		s, ctx := open(t, url, nil), t.Context()
-		const writers = 4
-		g := randomGraph(t, s, rand.New(rand.NewPCG(4, 4)), 300)
-		var all []*graphWriter
-		var roots []persistence.ID
-		for w := range writers {
-			head := &Vertex{Name: fmt.Sprint("head", w), Next: []*Vertex{g.all[w]}}
-			roots = append(roots, must[[]persistence.ID](t)(s.SaveOnly(ctx, head))[0])
-			gw := &graphWriter{s: s, rng: rand.New(rand.NewPCG(uint64(w), 9)), mine: []*Vertex{head}, all: g.all}
-			for i := w; i < len(g.all); i += writers {
-				gw.mine = append(gw.mine, g.all[i])
-			}
-			all = append(all, gw)
-		}
-		writing, stop := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		for _, w := range all {
-			wg.Go(func() {
-				for writing.Err() == nil {
-					if err := w.change(ctx); err != nil {
-						t.Errorf("a writer: %v", err)
-						return
-					}
-					time.Sleep(time.Duration(w.rng.IntN(3)) * time.Millisecond)
-				}
-			})
-		}
-		duration := 1500 * time.Millisecond
-		if long() {
-			duration = time.Minute
-		}
-		runs, removed := 0, int64(0)
-		for until := time.Now().Add(duration); time.Now().Before(until); runs++ {
-			report, err := s.Collect(ctx, roots, noGrace)
-			if err != nil {
-				t.Errorf("Collect: %v", err)
-				break
-			}
-			removed += report.Removed
-		}
-		stop()
-		wg.Wait()
-		nothingDangles(t, s)
-		want := map[persistence.ID]*Vertex{}
-		for _, w := range all {
-			for todo := []*Vertex{w.mine[0]}; len(todo) > 0; {
-				v := todo[len(todo)-1]
-				todo = todo[:len(todo)-1]
-				if id := v.PersistentID(); want[id] == nil {
-					want[id] = v
-					todo = append(todo, v.Next...)
-					for _, ref := range v.Lazy {
-						todo = append(todo, must[*Vertex](t)(persistence.Load[Vertex](ctx, s, ref.ID())))
-					}
-				}
-			}
-		}
-		removed += collectNow(t, s, roots...).Removed
-		removed += collectNow(t, s, roots...).Removed
-		if d := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(list(t, s, nil)))); d != "" {
-			t.Errorf("what is left is not what is reached (-want +got): %s", d)
-		}
-		saved, failed := 0, 0
-		for _, w := range all {
-			head := w.mine[0]
-			got, err := persistence.Load[Vertex](ctx, s, head.PersistentID())
-			if err != nil {
-				t.Fatalf("something reachable was lost: %v", err)
-			}
-			if d := cmp.Diff(namesAndRefs(head), namesAndRefs(got)); d != "" {
-				t.Errorf("what is reached has changed (-want +got): %s", d)
-			}
-			saved, failed = saved+w.saved, failed+w.failed
-		}
-		t.Logf("%d runs removed %d; %d saves, %d refused", runs, removed, saved, failed)
-		if removed == 0 || saved == 0 {
-			t.Error("nothing happened")
+		s := open(t, url, nil)
+		collectBesideWriters(t, s, func() { nothingDangles(t, s) })
+	})
+}
+
+// Where Collect may not lock tables, a reference may dangle until the next Collect, and no longer.
+func TestCollectWhereOthersCannotBeKeptOut(t *testing.T) {
+	t.Parallel()
+	server := testserver.SharedMariaDB(t)
+	name := server.NewDB(t)
+	admin := server.Open(t, "")
+	execs(t, admin, "CREATE USER no_locks@'%'",
+		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON `"+name+"`.* TO no_locks@'%'")
+	s := open(t, strings.Replace(server.URL(name), "//root@", "//no_locks@", 1), nil)
+	t.Cleanup(func() {
+		if _, err := admin.ExecContext(context.WithoutCancel(t.Context()), "DROP USER no_locks@'%'"); err != nil {
+			t.Error(err)
 		}
 	})
+	collectBesideWriters(t, s, func() {})
+	ids := must[[]persistence.ID](t)(s.SaveAll(t.Context(), &Vertex{}, &Vertex{}))
+	if r := must[persistence.GraphReport](t)(s.RemoveGraph(t.Context(), persistence.RemoveGraphOptions{}, ids...)); r.Removed != 2 {
+		t.Errorf("RemoveGraph removed %d records, want 2", r.Removed)
+	}
+}
+
+func collectBesideWriters(t *testing.T, s *persistence.Store, after func()) {
+	ctx := t.Context()
+	const writers = 4
+	g := randomGraph(t, s, rand.New(rand.NewPCG(4, 4)), 300)
+	var all []*graphWriter
+	var roots []persistence.ID
+	for w := range writers {
+		head := &Vertex{Name: fmt.Sprint("head", w), Next: []*Vertex{g.all[w]}}
+		roots = append(roots, must[[]persistence.ID](t)(s.SaveOnly(ctx, head))[0])
+		gw := &graphWriter{s: s, rng: rand.New(rand.NewPCG(uint64(w), 9)), mine: []*Vertex{head}, all: g.all}
+		for i := w; i < len(g.all); i += writers {
+			gw.mine = append(gw.mine, g.all[i])
+		}
+		all = append(all, gw)
+	}
+	writing, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for _, w := range all {
+		wg.Go(func() {
+			for writing.Err() == nil {
+				if err := w.change(ctx); err != nil {
+					t.Errorf("a writer: %v", err)
+					return
+				}
+				time.Sleep(time.Duration(w.rng.IntN(3)) * time.Millisecond)
+			}
+		})
+	}
+	duration := 1500 * time.Millisecond
+	if long() {
+		duration = time.Minute
+	}
+	runs, removed := 0, int64(0)
+	for until := time.Now().Add(duration); time.Now().Before(until); runs++ {
+		report, err := s.Collect(ctx, roots, noGrace)
+		if err != nil {
+			t.Errorf("Collect: %v", err)
+			break
+		}
+		removed += report.Removed
+	}
+	stop()
+	wg.Wait()
+	after()
+	removed += collectNow(t, s, roots...).Removed
+	byID := map[persistence.ID]*Vertex{}
+	for _, w := range all {
+		for _, v := range slices.Concat(w.all, w.made, w.mine[:1]) {
+			byID[v.PersistentID()] = v
+		}
+	}
+	want := map[persistence.ID]*Vertex{}
+	for _, w := range all {
+		for todo := []*Vertex{w.mine[0]}; len(todo) > 0; {
+			v := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if id := v.PersistentID(); want[id] == nil {
+				want[id] = v
+				todo = append(todo, v.Next...)
+				for _, ref := range v.Lazy {
+					todo = append(todo, byID[ref.ID()])
+				}
+			}
+		}
+	}
+	removed += collectNow(t, s, roots...).Removed
+	if d := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(list(t, s, nil)))); d != "" {
+		t.Errorf("what is left is not what is reached (-want +got): %s", d)
+	}
+	saved, failed := 0, 0
+	for _, w := range all {
+		head := w.mine[0]
+		got, err := persistence.Load[Vertex](ctx, s, head.PersistentID())
+		if err != nil {
+			t.Fatalf("something reachable was lost: %v", err)
+		}
+		if d := cmp.Diff(namesAndRefs(head), namesAndRefs(got)); d != "" {
+			t.Errorf("what is reached has changed (-want +got): %s", d)
+		}
+		saved, failed = saved+w.saved, failed+w.failed
+	}
+	t.Logf("%d runs removed %d; %d saves, %d refused", runs, removed, saved, failed)
+	if removed == 0 || saved == 0 {
+		t.Error("nothing happened")
+	}
 }
 
 // namesAndRefs returns what is reached eagerly in a form that can be compared.

@@ -87,7 +87,7 @@ func TestCollectNeedsBitsForEachRecord(t *testing.T) {
 			if removed != n/2 || kept != n/2+1 {
 				t.Errorf("%d removed and %d kept, want half of %d", removed, kept, n)
 			}
-			const page = 60 << 20 // what a page of records and a step need
+			const page = 80 << 20 // what a page of records and a step of 8192 need
 			if most := page + kind.each*n; bytes > most {
 				t.Errorf("it took %d KB of memory, want %d at most", bytes>>10, most>>10)
 			}
