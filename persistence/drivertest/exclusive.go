@@ -165,10 +165,11 @@ func testNothingDangles(t *testing.T, k *kit) {
 		ms = append(ms, create(with(k.plain(n), "")))
 	}
 	st.mustApply(t, ms...)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	ctx, stop := context.WithCancel(bg)
 	defer stop()
 	errs := make(chan error, writers)
-	var wg sync.WaitGroup
 	for w := range writers {
 		writer := st
 		if !k.Private && w%2 == 1 {
