@@ -19,8 +19,11 @@ var pictures = []string{"svg", "png"}
 
 const dotFormat = "dot"
 
-// maxDrawn is how many lines of DOT, nodes and edges, are drawn. Drawing takes longer and longer.
-const maxDrawn = 4000
+// The lines of DOT, nodes and edges, that are drawn. Larger pictures take long, above all PNGs.
+const (
+	maxDrawn = 4000
+	maxPNG   = 1500
+)
 
 func newGraph(a *app) *cobra.Command {
 	var output, format string
@@ -104,9 +107,12 @@ func (a *app) picture(ctx context.Context, s *persistence.Store, ids []persisten
 	if format == dotFormat {
 		return dot.Bytes(), nil
 	}
-	if n := bytes.Count(dot.Bytes(), []byte("\n")); n > maxDrawn {
-		return nil, withHint(fmt.Errorf("the graph is too large to draw: it has more than %s nodes and references", withCommas(maxDrawn)),
-			`Name records that reach less, or print it with "--format dot" for other programs.`)
+	most, hint := int64(maxDrawn), `Name records that reach less, or print it with "--format dot" for other programs.`
+	if format == "png" {
+		most, hint = maxPNG, `Draw it as SVG, name records that reach less, or print it with "--format dot" for other programs.`
+	}
+	if n := int64(bytes.Count(dot.Bytes(), []byte("\n"))); n > most {
+		return nil, withHint(fmt.Errorf("the graph is too large to draw: it has more than %s nodes and references", withCommas(most)), "%s", hint)
 	}
 	p := a.progress("drawing", 0)
 	defer p.end()
