@@ -174,6 +174,8 @@ func (a *app) copied(ctx context.Context, r persistence.CopyReport, err error) e
 		return withHint(err, `All others were copied. "brine check" lists what is damaged, "brine quarantine" puts it away.`)
 	case errors.Is(err, persistence.ErrExists):
 		return withHint(err, "--existing skip leaves such records alone, --existing overwrite replaces them. Without either, the same command ends here again.")
+	case errors.Is(err, persistence.ErrUnique):
+		return withHint(err, "If the source has the other record no more, remove it from the destination (\"brine rm\"), and run the same command again.")
 	case errors.Is(err, persistence.ErrInvalidID):
 		return withHint(err, "Name a destination that does not exist yet: it is then made with IDs of the same kind.")
 	}

@@ -42,7 +42,7 @@ var fields = []extrafields.Field{
 	extrafields.Of("even", func(i *item) bool { return i.N%2 == 0 }),
 	extrafields.Of("raw", func(i *item) []byte { return []byte{byte(i.N), 0, 255}[:i.N%4] }),
 	extrafields.Of("due", func(i *item) time.Time { return time.UnixMicro(int64(i.N) * math.MaxInt32 * 1000) }),
-	extrafields.Of("far", func(i *item) time.Time { return time.UnixMicro(math.MaxInt64 - int64(i.N)) }),
+	extrafields.Of("far", func(i *item) time.Time { return time.UnixMicro(math.MaxInt64 - 5_000_000 - int64(i.N)) }),
 	extrafields.Func("note", extrafields.Text, func(obj any) (any, error) {
 		if i, ok := obj.(*item); ok && i.N%3 != 0 {
 			return i.State, nil
@@ -74,17 +74,14 @@ func filled(t testing.TB, url string, texts bool) *persistence.Store {
 	if texts {
 		o.IDs = idfactory.Sequence("")
 	}
-	var last *item
+	saved := 0
 	save := func(s *persistence.Store, n int) {
+		var last *item
 		for range n {
-			i := &item{State: "<NEW> & \"ünïcode\" \u2028\n\\", N: 1}
-			if last != nil {
-				i.N, i.Next = last.N+1, last
-			}
-			i.Name = fmt.Sprint("item ", i.N)
-			_, err := s.Save(t.Context(), i)
+			saved++
+			last = &item{Name: fmt.Sprint("item ", saved), State: "<NEW> & \"ünïcode\" \u2028\n\\", N: saved, Next: last}
+			_, err := s.Save(t.Context(), last)
 			check(t, err)
-			last = i
 		}
 	}
 	if strings.HasPrefix(url, "mem:") {
@@ -180,6 +177,40 @@ func TestExportsOfImportsAreEqual(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// A file of version 1, which is never made anew, is read by every later version, and written again
+// byte for byte. Its times, columns and texts are those of filled.
+func TestGoldenFile(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("testdata/v1.jsonl")
+	check(t, err)
+	counts, err := verify(want)
+	if err != nil || counts != (exportfile.Counts{Records: 26, Pairs: 5}) {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	dst := open(t, "sqlite:"+t.TempDir()+"/store", persistence.Options{})
+	check(t, importInto(t, dst, bytes.NewReader(want)))
+	if d := cmp.Diff(string(want), string(export(t, dst, false))); d != "" {
+		t.Errorf("written again (-want +got):\n%s", d)
+	}
+	n := 0
+	for i, err := range persistence.All[item](t.Context(), dst, nil) {
+		check(t, err)
+		if n++; i.Name != fmt.Sprint("item ", n) || i.N != n || (i.Next != nil) != (n != 1 && n != 4 && n != 7) || i.Next != nil && i.Next.N != n-1 {
+			t.Errorf("record %d: %+v", n, i)
+		}
+	}
+	columns, err := dst.Columns(t.Context())
+	check(t, err)
+	for _, c := range columns {
+		if c.Complete {
+			t.Errorf("column %q is complete", c.Name)
+		}
+	}
+	if n, err := persistence.Value[map[string]any](t.Context(), dst.KV(), "key/3 ü"); err != nil || n["n"] != 3 {
+		t.Errorf("a pair: %v, %v", n, err)
 	}
 }
 
