@@ -43,7 +43,7 @@ dry_run. "changed" counts what was written or removed in SRC meanwhile.`,
   brine cp tasks.db failed.db --state FAILED --no-pairs
   brine cp tasks.db one.db --root 17`,
 		Args:              arguments,
-		ValidArgsFunction: a.completeURL,
+		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.copy(cmd.Context(), args[0], args[1], &c, &q)
 		},

@@ -30,7 +30,7 @@ A", "only in B" or "differs"), id or key, and path.`,
 		Example: `  brine diff tasks.db postgres://brine@db/jobs
   brine diff tasks.db backup.db --state DONE --no-pairs`,
 		Args:              arguments,
-		ValidArgsFunction: a.completeURL,
+		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.diff(cmd.Context(), args[0], args[1], &q, noPairs)
 		},

@@ -281,6 +281,9 @@ var (
 	date      = regexp.MustCompile(`\d{4}-\d\d-\d\d\b`)
 )
 
+// sgrCodes are what colours a text.
+var sgrCodes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
 // normal replaces what differs from run to run.
 func normal(url, text string) string {
 	if url != "" {

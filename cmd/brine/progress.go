@@ -17,7 +17,7 @@ type progress struct {
 
 const progressDelay = time.Second
 
-// progress begins to show an operation, such as "copying". total may be 0 where it is not known yet.
+// progress begins to show an operation, such as "copying". total is 0 where it is not known yet.
 func (a *app) progress(what string, total int64) *progress {
 	if !a.errIsTerminal {
 		return nil

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,8 +68,6 @@ func (s session) end(t testing.TB) (string, int) {
 	return strings.ReplaceAll(string(rest), "\r\n", "\n"), s.cmd.ProcessState.ExitCode()
 }
 
-var sgr = regexp.MustCompile(`\x1b\[[0-9;]*m`)
-
 func TestAtATerminal(t *testing.T) {
 	backends(t, func(t *testing.T, url string) {
 		demo(t, url)
@@ -79,7 +76,7 @@ func TestAtATerminal(t *testing.T) {
 			if code != exitDone || !strings.Contains(out, "\x1b[32mDONE\x1b[0m") || !strings.Contains(out, "\x1b[31mFAILED\x1b[0m") {
 				t.Errorf("exit code %d, coloured: %q", code, out)
 			}
-			golden(t, file, url, sgr.ReplaceAllString(out, ""))
+			golden(t, file, url, sgrCodes.ReplaceAllString(out, ""))
 			cmd := program(t, "ls", url)
 			cmd.Env = append(cmd.Env, "NO_COLOR=1")
 			out, code = atTerminal(t, width, cmd).end(t)

@@ -36,7 +36,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupLook, Title: "Look"},
 		&cobra.Group{ID: groupVerify, Title: "Verify"},
-		&cobra.Group{ID: groupMove, Title: "Move"},
+		&cobra.Group{ID: groupMove, Title: "Copy and compare"},
 		&cobra.Group{ID: groupClean, Title: "Clean up"},
 		&cobra.Group{ID: groupShell, Title: "Shell"},
 	)
@@ -149,10 +149,14 @@ func (a *app) manual(root *cobra.Command) {
 	fmt.Fprint(a.out, manualTail)
 }
 
-const manualHead = `brine looks after stores of Go objects. It needs no Go types.
+const manualHead = `brine looks after stores of Go objects. It needs none of their Go types.
 
   brine COMMAND URL [ARGUMENTS] [--FLAGS]
-  brine COMMAND --help                      how a command is used, with examples
+  brine COMMAND --help          how a command is used, with examples
+
+  brine ls tasks.db --state FAILED
+  brine show tasks.db 7
+  brine cp tasks.db postgres://user@host/db
 
 `
 
@@ -162,15 +166,17 @@ A URL names a store:
   jobs   file:jobs   file:///abs/jobs                     a directory
   postgres://user@host:5432/db                            a table of a PostgreSQL database
   mysql://user@host:3306/db                               a table of a MySQL or MariaDB database
-"#table=NAME" after a URL names another table than "store", "?mode=ro" opens for reading only.
-Commands that only look never write: they open every store for reading only.
+"#table=NAME" after a URL names another table than "store"; "?mode=ro" opens for reading only.
+Commands that only look open every store for reading only, and make nothing.
 
 A password need not stand in the URL: PostgreSQL's may come from PGPASSWORD or a PGPASSFILE. No
 password is ever printed.
 
 On a terminal the output is for people: aligned, cut to the width, coloured unless NO_COLOR is set.
-In a pipe tables are tab-separated and whole: sizes in bytes, times in UTC (RFC 3339). With --json
-each line is one object, whose names stay as they are.
+In a pipe tables are tab-separated and whole, with sizes in bytes and times in UTC (RFC 3339). With
+--json each line is one object, and its names stay the same.
+
+What removes or overwrites asks first, or wants --yes; --dry-run (-n) says what would be done.
 
 Exit codes: 0 done; 1 found something (check, diff); 2 wrong usage; 3 failed.
 `

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -8,9 +9,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A table writes rows as they come. In a pipe they are tab-separated and whole. On a terminal they
-// are aligned: the first rows are collected and determine the widths, and the columns that fit, for
-// all. So a list of any length needs little memory.
+// An outTable writes rows as they come. In a pipe they are tab-separated and whole. On a terminal
+// they are aligned: the first rows are collected and determine the widths, and which columns fit.
+// Later pages may make columns wider. So a list of any length needs little memory.
 type outTable struct {
 	a     *app
 	names []string
@@ -18,11 +19,14 @@ type outTable struct {
 	// optional is the number of the first column that may be left out where it does not fit.
 	optional int
 
-	rows   [][]cell // not written yet
-	first  time.Time
-	shown  []int // columns; nil: the widths are not determined yet
-	widths []int // of all columns
-	lines  int64
+	rows  [][]cell // not written yet
+	first time.Time
+	lines int64
+
+	natural []int  // widths of the columns, uncut, as far as they are known
+	filled  []bool // columns that had something in them
+	shown   []int  // columns; nil: nothing is written yet
+	widths  []int  // of all columns
 }
 
 // A cell is a text in a style.
@@ -124,19 +128,17 @@ func (t *outTable) writeTabs(row []cell) error {
 	}
 	for i, c := range row {
 		if i > 0 {
-			t.a.out.WriteByte('\t')
+			t.a.printf("\t")
 		}
-		t.a.out.WriteString(c.text)
+		t.a.printf("%s", c.text)
 	}
-	return t.a.out.WriteByte('\n')
+	return t.a.out.WriteByte('\n') // the buffer keeps the first error
 }
 
 // flush writes the rows collected.
 func (t *outTable) flush() error {
 	header := t.shown == nil
-	if header {
-		t.fit()
-	}
+	t.fit()
 	w := table.NewWriter()
 	w.SetStyle(tableStyle)
 	w.SuppressTrailingSpaces()
@@ -179,41 +181,70 @@ func (t *outTable) line(at func(i int) cell) table.Row {
 // cut cuts a text to a width.
 func cut(s string, width int) string { return text.Snip(s, width, "…") }
 
-// fit determines the widths, and the columns that fit, from the rows collected.
+// textWidth returns the columns that a text takes.
+func textWidth(s string) int { return text.StringWidthWithoutEscSequences(s) }
+
+// fit determines the widths from the rows collected, and at first which columns are shown.
+// Later rows make columns wider, never narrower than their content where there is room.
 func (t *outTable) fit() {
-	t.widths = make([]int, len(t.names))
-	filled := make([]bool, len(t.names))
-	for i, name := range t.names {
-		t.widths[i] = text.StringWidthWithoutEscSequences(name)
-		for _, row := range t.rows {
-			t.widths[i] = max(t.widths[i], text.StringWidthWithoutEscSequences(row[i].text))
-			filled[i] = filled[i] || row[i].text != ""
+	if t.natural == nil {
+		t.natural, t.filled = make([]int, len(t.names)), make([]bool, len(t.names))
+		for i, name := range t.names {
+			t.natural[i] = textWidth(name)
 		}
 	}
-	total := -tableGap
-	t.shown = []int{}
-	for i := range t.optional {
-		t.shown = append(t.shown, i)
-		total += t.widths[i] + tableGap
+	for _, row := range t.rows {
+		for i, c := range row {
+			t.natural[i] = max(t.natural[i], textWidth(c.text))
+			t.filled[i] = t.filled[i] || c.text != ""
+		}
 	}
+	t.widths = slices.Clone(t.natural)
 	for i := t.optional; i < len(t.names); i++ {
 		t.widths[i] = min(t.widths[i], maxColumn)
-		if w := t.widths[i] + tableGap; filled[i] && total+w <= t.a.width {
-			t.shown = append(t.shown, i)
-			total += w
-		}
 	}
-	for total > t.a.width {
-		widest := -1
-		for i := range t.optional {
-			if !t.right[t.names[i]] && t.widths[i] > minColumn && (widest < 0 || t.widths[i] > t.widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
+	if t.shown == nil {
+		t.choose()
+	}
+	for t.total() > t.a.width {
+		i := t.widest()
+		if i < 0 {
 			break // a very narrow terminal wraps the lines
 		}
-		t.widths[widest]--
-		total--
+		t.widths[i]--
 	}
+}
+
+// choose determines the columns that are shown.
+func (t *outTable) choose() {
+	t.shown = []int{}
+	for i := range t.names {
+		if t.shown = append(t.shown, i); i >= t.optional && (!t.filled[i] || t.total() > t.a.width) {
+			t.shown = t.shown[:len(t.shown)-1]
+		}
+	}
+}
+
+// total returns the width of a line.
+func (t *outTable) total() int {
+	total := -tableGap
+	for _, i := range t.shown {
+		total += t.widths[i] + tableGap
+	}
+	return total
+}
+
+// widest returns the column to cut: the widest one, but no number; and the first one, mostly the
+// ID, only if there is no other. It returns -1 if nothing can be cut any more.
+func (t *outTable) widest() int {
+	widest := -1
+	for _, i := range t.shown {
+		if t.right[t.names[i]] || t.widths[i] <= minColumn {
+			continue
+		}
+		if widest <= 0 || t.widths[i] > t.widths[widest] {
+			widest = i
+		}
+	}
+	return widest
 }

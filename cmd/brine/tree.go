@@ -84,7 +84,7 @@ func (t *tree) list(branches []branch, path, indent string) {
 	}
 	width := 0
 	for _, b := range branches {
-		width = max(width, text.StringWidthWithoutEscSequences(b.label))
+		width = max(width, textWidth(b.label))
 	}
 	width = min(width, treeLabel)
 	for i, b := range branches {
@@ -116,7 +116,7 @@ func (t *tree) branch(b branch, width int, path, mark, below string) {
 		return
 	}
 	name = text.Pad(name, width, ' ')
-	used := text.StringWidthWithoutEscSequences(mark + name + " " + typ)
+	used := textWidth(mark + name + " " + typ)
 	t.a.printf("%s%s %s%s\n", t.a.paint(dim, mark), name, typ, t.cut(t.scalar(b.value), used))
 }
 
