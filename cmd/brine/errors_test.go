@@ -1,10 +1,13 @@
 package main
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/brine-go/brine/persistence"
 )
@@ -167,4 +170,50 @@ func TestUnreadableRecordsAreSkippedAndTold(t *testing.T) {
 		}
 	}
 	fails(t, exitFailed, []string{`"brine check URL" lists all that is damaged`}, "show", url, "3")
+}
+
+// A table with an ID, data and a state alone, of another program, is shown and not altered.
+func TestATableMadeByHand(t *testing.T) {
+	t.Parallel()
+	url := place(t, "sqlite")
+	demo(t, url)
+	path := strings.TrimPrefix(url, "sqlite:")
+	db, err := sql.Open("sqlite", path)
+	check(t, err)
+	defer db.Close()
+	for _, text := range []string{
+		"CREATE TABLE hand (id INTEGER PRIMARY KEY, data BLOB, state VARCHAR(128))",
+		"INSERT INTO hand SELECT id, data, state FROM store",
+	} {
+		_, err := db.ExecContext(t.Context(), text)
+		check(t, err)
+	}
+	schema := func() (text string) {
+		t.Helper()
+		row := db.QueryRowContext(t.Context(), "SELECT group_concat(name || coalesce(sql, '')) FROM sqlite_schema")
+		check(t, row.Scan(&text))
+		return text
+	}
+	before := schema()
+	hand := url + "#table=hand"
+	golden(t, "hand-ls.txt", hand, brineWith(t, "", terminal(80, false), "ls", hand).out)
+	golden(t, "hand-show.txt", hand, done(t, "show", hand, "4"))
+	golden(t, "hand-stat.txt", hand, done(t, "stat", hand))
+	if got := done(t, "ls", hand, "--state", "DONE", "--ids"); got != "2\n3\n" {
+		t.Errorf("by state: %q", got)
+	}
+	if got := done(t, "kv", hand); got != "" {
+		t.Errorf("pairs: %q", got)
+	}
+	fails(t, exitFailed, []string{"claim_owner"}, "claims", hand)
+	fails(t, exitUsage, []string{`no column "type"`}, "ls", hand, "--type", "demo.Task")
+	if got := done(t, "rm", hand, "4", "--yes"); got != "removed 1 record\n" {
+		t.Errorf("rm: %q", got)
+	}
+	if got := done(t, "count", hand); got != "4\n" {
+		t.Errorf("left: %q", got)
+	}
+	if diff := cmp.Diff(before, schema()); diff != "" {
+		t.Errorf("the database was altered (-before +after):\n%s", diff)
+	}
 }

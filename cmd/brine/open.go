@@ -82,6 +82,13 @@ func (a *app) openToRead(ctx context.Context, rawURL string, o persistence.Optio
 	return s, nil
 }
 
+// isMadeByHand reports whether a store that was opened for reading is a table of another program,
+// which has no column for the type. It is not to be altered for what needs no more columns.
+func isMadeByHand(ctx context.Context, s *persistence.Store) bool {
+	_, err := s.Count(ctx, &persistence.Query{Where: []persistence.Cond{persistence.IsNull("type")}})
+	return errors.Is(err, errors.ErrUnsupported)
+}
+
 // noValue is the function of a column that is read and never computed.
 func noValue(any) (any, error) { return nil, errors.New("this program computes no columns") }
 

@@ -42,7 +42,7 @@ With --json it prints one object with removed, kept, dry_run and ids (the first 
 }
 
 func (a *app) remove(ctx context.Context, rawURL string, args []string, graph bool) (err error) {
-	ids, planned, err := a.planRemoval(ctx, rawURL, args, graph)
+	ids, planned, o, err := a.planRemoval(ctx, rawURL, args, graph)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (a *app) remove(ctx context.Context, rawURL string, args []string, graph bo
 	if err := a.confirm(question); err != nil {
 		return err
 	}
-	s, err := a.open(ctx, rawURL, readWrite)
+	s, err := a.openWith(ctx, rawURL, readWrite, o)
 	if err != nil {
 		return err
 	}
@@ -72,28 +72,31 @@ func (a *app) remove(ctx context.Context, rawURL string, args []string, graph bo
 	return a.reportRemoval("removed", planned)
 }
 
-// planRemoval finds out what would be removed.
-func (a *app) planRemoval(ctx context.Context, rawURL string, args []string, graph bool) (ids []persistence.ID, planned persistence.GraphReport, err error) {
+// planRemoval finds out what would be removed, and how the store is to be opened for it.
+func (a *app) planRemoval(ctx context.Context, rawURL string, args []string, graph bool) (
+	ids []persistence.ID, planned persistence.GraphReport, o persistence.Options, err error,
+) {
 	s, err := a.open(ctx, rawURL, readOnly)
 	if err != nil {
-		return nil, planned, err
+		return nil, planned, o, err
 	}
 	defer s.Close()
+	o.NoCreate = isMadeByHand(ctx, s)
 	if ids, err = a.ids(ctx, s, args); err != nil {
-		return nil, planned, err
+		return nil, planned, o, err
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	if graph {
 		planned, err = s.RemoveGraph(ctx, persistence.RemoveGraphOptions{DryRun: true}, ids...)
-		return ids, planned, err
+		return ids, planned, o, err
 	}
 	for _, id := range ids {
 		if _, err := s.Stat(ctx, id); err != nil {
-			return nil, planned, err
+			return nil, planned, o, err
 		}
 	}
-	return ids, persistence.GraphReport{Removed: int64(len(ids)), IDs: ids}, nil
+	return ids, persistence.GraphReport{Removed: int64(len(ids)), IDs: ids}, o, nil
 }
 
 // reportRemoval prints what was removed, or would be.

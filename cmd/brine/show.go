@@ -142,7 +142,7 @@ func infosOf(ctx context.Context, s *persistence.Store, rec *persistence.Record)
 			values[i] = id
 		}
 		q := &persistence.Query{Where: []persistence.Cond{persistence.In("id", values...)}}
-		for info, err := range s.StatAll(ctx, q, "type", "state") {
+		for info, err := range s.StatAll(ctx, q) { // all columns: a table made by hand may lack the type
 			if err != nil {
 				if _, one := recordOf(err); !one {
 					return nil, err

@@ -25,7 +25,8 @@ Sizes and times are summed over all records, which takes seconds for millions; -
 
 With --json it is one object with url, ids ("integer" or "text"), records, bytes, first_created,
 last_modified, types (type, records, bytes, states), columns (name, kind, types, indexed, unique,
-complete), pairs, claims, expired_claims and quarantined. What --fast leaves out is null.`,
+complete), pairs, claims, expired_claims and quarantined. What --fast leaves out is null, and so is what
+a table of another program does not keep.`,
 		Example: `  brine stat tasks.db
   brine stat postgres://user@host/db#table=jobs --fast
   brine stat tasks.db --json | jq .records`,
@@ -137,14 +138,21 @@ func (st *survey) ends(ctx context.Context, s *persistence.Store) error {
 // count counts the records by type and state.
 func (st *survey) count(ctx context.Context, s *persistence.Store) error {
 	types, err := s.CountBy(ctx, "type", nil)
+	byHand := errors.Is(err, errors.ErrUnsupported) // there is no such column
+	if byHand {
+		var n int64
+		if n, err = s.Count(ctx, nil); n > 0 {
+			types = []persistence.Group{{Count: n}}
+		}
+	}
 	if err != nil {
 		return err
 	}
 	for _, g := range types {
 		name, _ := g.Value.(string)
-		q := &persistence.Query{Where: []persistence.Cond{persistence.Eq("type", name)}}
-		if g.Value == nil {
-			q.Where[0] = persistence.IsNull("type")
+		var q *persistence.Query
+		if !byHand {
+			q = &persistence.Query{Where: []persistence.Cond{persistence.Eq("type", name)}}
 		}
 		states, err := s.CountBy(ctx, "state", q)
 		if err != nil {
@@ -230,7 +238,9 @@ func (st *survey) measure(ctx context.Context, a *app, s *persistence.Store) err
 			modified = info.Modified
 		}
 	}
-	st.Bytes = &total
+	if total > 0 || done == 0 { // a table made by hand keeps no sizes
+		st.Bytes = &total
+	}
 	if !created.IsZero() {
 		st.Created, st.Modified = &created, &modified
 	}

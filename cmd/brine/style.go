@@ -48,9 +48,13 @@ var stateStyles = func() map[string]style {
 
 func stateStyle(state string) style { return stateStyles[strings.ToLower(state)] }
 
-// size returns a number of bytes as it is shown: "1.2 MB" on a terminal, "1234567" elsewhere.
+// size returns the size of a record as it is shown: "1.2 MB" on a terminal, "1234567" elsewhere. A
+// size of 0 is not known.
 func (a *app) size(n int64) string {
-	if !a.isTerminal {
+	switch {
+	case n == 0:
+		return ""
+	case !a.isTerminal:
 		return strconv.FormatInt(n, 10)
 	}
 	return humanSize(n)
