@@ -62,69 +62,64 @@ func (n *neighbourhood) add(id persistence.ID) *graphNode {
 	return g
 }
 
-// neighbours reads the records around one: those that it refers to, and more, reference by reference,
-// while there are few; those that refer to it, if they are asked for; and those that the expanded
-// ones refer to.
+// neighbours reads the records around one: those that it refers to, and more, reference by
+// reference, while there are few; those that refer to it, if they are asked for; and those that the
+// expanded ones refer to.
 func (s *site) neighbours(ctx context.Context, q graphQuery) (*neighbourhood, error) {
 	if _, err := s.store.Stat(ctx, q.id); err != nil && !concernsOneRecord(err) {
 		return nil, err
 	}
 	n := &neighbourhood{byID: make(map[persistence.ID]*graphNode)}
 	n.add(q.id).Centre = true
-	if err := s.readNodes(ctx, n.nodes); err != nil {
-		return nil, err
+	err := s.readNodes(ctx, n.nodes)
+	if err == nil {
+		err = s.expand(ctx, n, func(g *graphNode) bool { return g.Centre })
 	}
-	wanted := make(map[persistence.ID]bool, len(q.expand))
-	for _, id := range q.expand {
-		wanted[id] = true
+	if err == nil {
+		err = s.expand(ctx, n, func(g *graphNode) bool { return len(n.nodes)+n.unknown(g) <= someNodes })
 	}
-	expand := func(which func(*graphNode) bool) error {
-		for {
-			var fresh []*graphNode
-			progress := false
-			for _, g := range slices.Clone(n.nodes) {
-				if g.Expanded || !which(g) {
-					continue
-				}
-				g.Expanded, progress = true, true
-				known := len(n.nodes)
-				for _, id := range slices.Concat(g.refs, g.lazy) {
-					n.add(id)
-				}
-				fresh = append(fresh, n.nodes[known:]...)
-			}
-			if !progress {
-				return nil
-			}
-			if err := s.readNodes(ctx, fresh); err != nil {
-				return err
-			}
-		}
+	if err == nil && q.referrers {
+		err = s.addReferrers(ctx, n, q.id)
 	}
-	if err := expand(func(g *graphNode) bool { return g.Centre }); err != nil {
-		return nil, err
+	if err == nil { // at the end, so that a picture that grows keeps what it had
+		err = s.expand(ctx, n, func(g *graphNode) bool { return slices.Contains(q.expand, g.ID) })
 	}
-	few := func(g *graphNode) bool {
-		unknown := 0
-		for _, id := range slices.Concat(g.refs, g.lazy) {
-			if n.byID[id] == nil {
-				unknown++
-			}
-		}
-		return len(n.nodes)+unknown <= someNodes
-	}
-	if err := expand(few); err != nil {
-		return nil, err
-	}
-	if q.referrers {
-		if err := s.addReferrers(ctx, n, q.id); err != nil {
-			return nil, err
-		}
-	}
-	// At the end, so that a picture that grows keeps what it had.
-	err := expand(func(g *graphNode) bool { return wanted[g.ID] })
 	n.connect()
 	return n, err
+}
+
+// unknown returns how many references of a record lead to records that are not shown.
+func (n *neighbourhood) unknown(g *graphNode) int {
+	count := 0
+	for _, id := range slices.Concat(g.refs, g.lazy) {
+		if n.byID[id] == nil {
+			count++
+		}
+	}
+	return count
+}
+
+// expand adds what the records refer to for which the function is true, and so on.
+func (s *site) expand(ctx context.Context, n *neighbourhood, which func(*graphNode) bool) error {
+	for {
+		known := len(n.nodes)
+		progress := false
+		for _, g := range n.nodes[:known] {
+			if g.Expanded || !which(g) {
+				continue
+			}
+			g.Expanded, progress = true, true
+			for _, id := range slices.Concat(g.refs, g.lazy) {
+				n.add(id)
+			}
+		}
+		if !progress {
+			return nil
+		}
+		if err := s.readNodes(ctx, n.nodes[known:]); err != nil {
+			return err
+		}
+	}
 }
 
 // addReferrers adds the records that refer to the centre, as far as there is room.

@@ -114,11 +114,11 @@ func byHand(t *testing.T, backend, url string) *sql.DB {
 const infoColumns = "id, type, state, revision, size, created, modified, name, priority"
 
 func timedPages(backend string, n int) []timedPage {
-	middle, contains, like := n/2, "instr(name, '%s') > 0", ""
+	middle, contains := n/2, "instr(name, '%s') > 0"
 	if backend == "postgres" {
 		contains = "strpos(name, '%s') > 0"
 	}
-	like = fmt.Sprintf(contains, "99 of")
+	like := fmt.Sprintf(contains, "99 of")
 	one := fmt.Sprint(n - 5)
 	list := "SELECT " + infoColumns + " FROM store "
 	byID := "SELECT " + infoColumns + " FROM store WHERE id = " + one

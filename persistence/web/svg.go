@@ -61,9 +61,7 @@ func sanitize(svg []byte) (template.HTML, error) {
 	}
 	d := xml.NewDecoder(bytes.NewReader(svg))
 	d.Entity = xml.HTMLEntity
-	var b strings.Builder
-	depth, dropped := 0, 0 // dropped: within an element that is dropped, how deep
-	begun := false
+	var c cleaner
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -72,41 +70,58 @@ func sanitize(svg []byte) (template.HTML, error) {
 		if err != nil {
 			return "", fmt.Errorf("the picture is no SVG: %w", err)
 		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			attributes, ok := shapes[t.Name.Local]
-			if begun && depth == 0 { // one picture, and nothing after it
-				ok = false
-			}
-			if !begun && t.Name.Local != "svg" || begun && t.Name.Local == "svg" {
-				ok = false
-			}
-			if dropped > 0 || !ok {
-				dropped++
-				continue
-			}
-			begun = true
-			if depth++; depth > maxPictureDepth {
-				return "", fmt.Errorf("the picture has elements nested over %d deep", maxPictureDepth)
-			}
-			openElement(&b, t, attributes)
-		case xml.EndElement:
-			if dropped > 0 {
-				dropped--
-				continue
-			}
-			depth--
-			b.WriteString("</" + t.Name.Local + ">")
-		case xml.CharData:
-			if dropped == 0 && depth > 0 {
-				b.WriteString(html.EscapeString(visible(strings.TrimRight(string(t), "\r\n"))))
-			}
+		if err := c.token(token); err != nil {
+			return "", err
 		}
 	}
-	if !begun {
+	if !c.begun {
 		return "", errors.New("the picture is no SVG: it has no element svg")
 	}
-	return template.HTML(b.String()), nil //nolint:gosec // made of the elements and attributes above, all else escaped
+	return template.HTML(c.b.String()), nil
+}
+
+// A cleaner writes what is kept of a picture.
+type cleaner struct {
+	b       strings.Builder
+	begun   bool // the element svg has begun, which may have ended
+	depth   int  // of elements that are kept
+	dropped int  // of those in an element that is dropped
+}
+
+func (c *cleaner) token(token xml.Token) error {
+	switch t := token.(type) {
+	case xml.StartElement:
+		attributes, known := shapes[t.Name.Local]
+		if c.dropped > 0 || !known || !c.fits(t.Name.Local) {
+			c.dropped++
+			return nil
+		}
+		c.begun = true
+		if c.depth++; c.depth > maxPictureDepth {
+			return fmt.Errorf("the picture has elements nested over %d deep", maxPictureDepth)
+		}
+		openElement(&c.b, t, attributes)
+	case xml.EndElement:
+		if c.dropped > 0 {
+			c.dropped--
+			return nil
+		}
+		c.depth--
+		c.b.WriteString("</" + t.Name.Local + ">")
+	case xml.CharData:
+		if c.dropped == 0 && c.depth > 0 {
+			c.b.WriteString(html.EscapeString(visible(strings.TrimRight(string(t), "\r\n"))))
+		}
+	}
+	return nil
+}
+
+// fits reports whether an element may stand where it does: one svg has all the others in it.
+func (c *cleaner) fits(name string) bool {
+	if name == "svg" {
+		return !c.begun
+	}
+	return c.depth > 0
 }
 
 // openElement writes the beginning of an element with those attributes that it keeps.
