@@ -28,8 +28,11 @@ It asks for no password, so it listens on this machine alone unless --listen say
 may then ask for the pages by the address or name that they are to use, which --host gives.`,
 		Example: `  brine web tasks.db
   brine web postgres://me@db/tasks --listen 127.0.0.1:8080`,
-		Args: arguments,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.web(cmd.Context(), args[0], listen, hosts) },
+		Args:              arguments,
+		ValidArgsFunction: a.completeURL,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.web(cmd.Context(), args[0], listen, hosts)
+		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "the `ADDRESS` and port to listen on; port 0 is any free one")
 	cmd.Flags().StringArrayVar(&hosts, "host", nil, "a `NAME` or address by which browsers may ask, besides those of this machine")
@@ -85,7 +88,9 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 	if server.Shutdown(end) != nil {
 		_ = server.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the pages: %w", err)
+	}
 	return nil
 }
 
