@@ -10,7 +10,6 @@ import (
 
 	"github.com/brine-go/brine/cmd/brine/internal/exportfile"
 	"github.com/brine-go/brine/persistence"
-	"github.com/brine-go/brine/persistence/driver"
 )
 
 func newDiff(a *app) *cobra.Command {
@@ -117,24 +116,31 @@ func (a *app) diff(ctx context.Context, urlA, urlB string, flags *queryFlags, no
 func (a *app) diffPairs(ctx context.Context, sa, sb *persistence.Store, tell func(diffJSON) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pa, pb := newPairs(ctx, sa), newPairs(ctx, sb)
+	pa, pb := newPairStream(ctx, sa), newPairStream(ctx, sb)
 	defer pa.close()
 	defer pb.close()
 	x, y := pa.next(), pb.next()
 	for x != nil || y != nil {
+		if x == nil && pa.err != nil || y == nil && pb.err != nil {
+			break
+		}
 		var err error
 		switch {
-		case y == nil || x != nil && x.ID < y.ID:
-			err = tell(diffJSON{Kind: onlyInA, Key: string(x.ID)})
+		case y == nil || x != nil && x.Key < y.Key:
+			if lacks(ctx, sb, x.Key) {
+				err = tell(diffJSON{Kind: onlyInA, Key: x.Key})
+			}
 			x = pa.next()
-		case x == nil || y.ID < x.ID:
-			err = tell(diffJSON{Kind: onlyInB, Key: string(y.ID)})
+		case x == nil || y.Key < x.Key:
+			if lacks(ctx, sa, y.Key) {
+				err = tell(diffJSON{Kind: onlyInB, Key: y.Key})
+			}
 			y = pb.next()
 		default:
 			if x.Type != y.Type {
-				err = tell(diffJSON{Kind: differs, Key: string(x.ID), Path: "type"})
+				err = tell(diffJSON{Kind: differs, Key: x.Key, Path: "type"})
 			} else if !bytes.Equal(x.Data, y.Data) {
-				err = tell(diffJSON{Kind: differs, Key: string(x.ID), Path: "value"})
+				err = tell(diffJSON{Kind: differs, Key: x.Key, Path: "value"})
 			}
 			x, y = pa.next(), pb.next()
 		}
@@ -142,64 +148,70 @@ func (a *app) diffPairs(ctx context.Context, sa, sb *persistence.Store, tell fun
 			return err
 		}
 	}
-	return errors.Join(pa.err, pb.err)
+	return errors.Join(pa.err, pa.unreadable, pb.err, pb.unreadable)
 }
 
-// A pairs streams the pairs of a store with their bytes: as an export has them, since the types of
-// their values are not known here.
-type pairs struct {
-	records chan *driver.Record
-	stop    context.CancelFunc
-	err     error // once records is closed
+// lacks reports whether a store does not have a pair. One that cannot be read is not in the stream,
+// and yet there.
+func lacks(ctx context.Context, s *persistence.Store, key string) bool {
+	_, err := s.KV().Get(ctx, key)
+	return errors.Is(err, persistence.ErrNotFound)
 }
 
-func newPairs(ctx context.Context, s *persistence.Store) *pairs {
+// A pairStream gives the pairs of a store with their bytes: as an export has them, since the types
+// of their values are not known here.
+type pairStream struct {
+	pairs chan *exportfile.Pair
+	stop  context.CancelFunc
+	// Once pairs is closed:
+	err        error
+	unreadable error // of pairs that could not be read, and are not in the stream
+}
+
+func newPairStream(ctx context.Context, s *persistence.Store) *pairStream {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &pairs{records: make(chan *driver.Record), stop: cancel}
+	p := &pairStream{pairs: make(chan *exportfile.Pair), stop: cancel}
 	in, out := io.Pipe()
 	go func() {
 		none := &persistence.Query{Where: []persistence.Cond{persistence.Or()}}
 		_, err := export(ctx, out, s, &persistence.CopyOptions{Query: none})
+		if _, ok := errors.AsType[*unreadableError](err); ok {
+			p.unreadable, err = exported(err), nil
+		}
 		_ = out.CloseWithError(err)
 	}()
 	go func() {
-		defer close(p.records)
-		p.err = readPairs(ctx, in, p.records)
+		defer close(p.pairs)
+		p.err = sendPairs(ctx, in, p.pairs)
 		_ = in.CloseWithError(p.err)
 	}()
 	return p
 }
 
-func readPairs(ctx context.Context, in io.Reader, to chan<- *driver.Record) error {
+func sendPairs(ctx context.Context, in io.Reader, to chan<- *exportfile.Pair) error {
 	r, err := exportfile.NewReader(in)
 	if err != nil {
 		return err
 	}
-	return r.View(ctx, func(objects driver.Reader) error {
-		of, err := driver.InNamespace(objects, driver.Pairs)
+	for pair, err := range r.Pairs(ctx) {
 		if err != nil {
 			return err
 		}
-		for rec, err := range of.Scan(ctx, &driver.Query{}) {
-			if err != nil {
-				return err
-			}
-			select {
-			case to <- &rec:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		select {
+		case to <- &pair:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // next returns the next pair; nil: there is none.
-func (p *pairs) next() *driver.Record { return <-p.records }
+func (p *pairStream) next() *exportfile.Pair { return <-p.pairs }
 
 // close ends the stream, and waits for its end.
-func (p *pairs) close() {
+func (p *pairStream) close() {
 	p.stop()
-	for range p.records {
+	for range p.pairs {
 	}
 }

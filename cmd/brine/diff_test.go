@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,4 +58,22 @@ func TestDiff(t *testing.T) {
 		fails(t, exitFailed, []string{"There is no store"}, "diff", a, place(t, "sqlite"))
 		fails(t, exitUsage, []string{"column"}, "diff", a, b, "--where", "nothing=1")
 	})
+}
+
+func TestDiffNamesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	dir, b := filepath.Join(t.TempDir(), "store"), place(t, "sqlite")
+	demo(t, "file:"+dir)
+	done(t, "cp", "file:"+dir, b)
+	spoil(t, filepath.Join(dir, ".brine.kv", "hosts"))
+	spoil(t, filepath.Join(dir, "4"))
+	for _, stores := range [][]string{{"file:" + dir, b}, {b, "file:" + dir}} {
+		o := brine(t, append([]string{"diff", "--json"}, stores...)...)
+		failed(t, o, exitFailed, []string{`"4"`}, "diff")
+	}
+	o := brine(t, "diff", "file:"+dir, b, "--type", "demo.Flow")
+	failed(t, o, exitFailed, []string{`"hosts"`, "brine check"}, "diff")
+	if strings.Contains(o.out, "hosts") {
+		t.Errorf("what cannot be read is told as missing: %q", o.out)
+	}
 }

@@ -448,6 +448,28 @@ func (n *namespaceReader) Count(ctx context.Context, q *driver.Query) (count int
 	return all.Records, nil
 }
 
+// A Pair is a key-value pair of a file.
+type Pair struct {
+	Key, Type string
+	Data      []byte // the value, as docs/format.md describes records
+}
+
+// Pairs yields the pairs of a file in its order, which is that of their keys. An error is the last
+// thing yielded.
+func (r *Reader) Pairs(ctx context.Context) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		of := &namespaceReader{r, driver.Pairs}
+		for rec, err := range of.Scan(ctx, &driver.Query{}) {
+			if !yield(Pair{string(rec.ID), rec.Type, rec.Data}, err) || err != nil {
+				return
+			}
+		}
+		if _, err := r.Finish(); err != nil {
+			yield(Pair{}, err)
+		}
+	}
+}
+
 // Apply implements [driver.Backend].
 func (r *Reader) Apply(context.Context, []driver.Mutation) ([]int64, error) {
 	return nil, driver.ErrReadOnly
