@@ -107,6 +107,9 @@ func Copy(ctx context.Context, dst, src *Store, o *CopyOptions) (CopyReport, err
 	}
 	cp := &copying{ctx: ctx, src: src, dst: dst, o: o, sets: map[int64]int64{}, copiedEarly: map[ID]bool{}}
 	err := cp.run()
+	if ended := ctx.Err(); ended != nil && errors.Is(err, context.Canceled) {
+		err = ended // a batch has a context of its own, which is cancelled even if ctx has run out
+	}
 	return cp.report, dst.fail("copy", "", err)
 }
 

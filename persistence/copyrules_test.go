@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/brine-go/brine/extrafields"
 	"github.com/brine-go/brine/persistence"
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/mem"
 )
 
 func TestCopyPutsAwayWhatIsDamagedInTheDestination(t *testing.T) {
@@ -240,4 +243,27 @@ func TestCopyOfUniqueValuesThatMove(t *testing.T) {
 			t.Errorf("after it is removed from dst: %+v, %v", got, err)
 		}
 	})
+}
+
+// A stuckBackend never answers a write.
+type stuckBackend struct{ *mem.Backend }
+
+func (stuckBackend) Apply(ctx context.Context, _ []driver.Mutation) ([]int64, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestCopyEndsSoonAfterItsContext(t *testing.T) {
+	t.Parallel()
+	src := open(t, "mem:", nil)
+	fill(t, src, false)
+	dst := must[*persistence.Store](t)(persistence.New(t.Context(), stuckBackend{mem.New(driver.OpenOptions{})}, nil))
+	defer dst.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	got, err := persistence.Copy(ctx, dst, src, nil)
+	if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || got != (persistence.CopyReport{}) || took > 30*time.Second {
+		t.Errorf("after %v: %+v, %v", took, got, err)
+	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,6 +94,36 @@ func TestExportAsksBeforeItReplacesAFile(t *testing.T) {
 	}
 	fails(t, exitUsage, []string{"is no file"}, "export", src, "-o", t.TempDir())
 	fails(t, exitFailed, []string{"no such"}, "export", src, "-o", filepath.Join(t.TempDir(), "no", "such"))
+}
+
+func TestAnExportThatIsInterruptedLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	src, dir := place(t, "sqlite"), t.TempDir()
+	many(t, src, 5000)
+	file := filepath.Join(dir, "file")
+	cut := 0
+	for moment := time.Millisecond; ; moment += moment / 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), moment)
+		code := newApp(strings.NewReader(""), io.Discard, io.Discard).run(ctx, []string{"export", src, "-o", file})
+		cancel()
+		left, err := os.ReadDir(dir)
+		check(t, err)
+		if code == exitDone {
+			if len(left) != 1 || left[0].Name() != "file" {
+				t.Errorf("left behind: %v", left)
+			}
+			break
+		}
+		if cut++; code != exitFailed || len(left) != 0 {
+			t.Fatalf("interrupted after %v: exit code %d, left behind: %v", moment, code, left)
+		}
+	}
+	if cut == 0 {
+		t.Error("no export was interrupted")
+	}
+	if got := done(t, "import", place(t, "sqlite"), file); got != "copied 5,000 records and 0 pairs\n" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestExportNamesWhatItCannotRead(t *testing.T) {
