@@ -114,7 +114,7 @@ func (a *app) note(format string, args ...any) {
 // warn writes a warning to the error output.
 func (a *app) warn(format string, args ...any) {
 	_ = a.out.Flush() // a failure shows at the end too
-	fmt.Fprintf(a.errOut, "brine: warning: %s\n", a.redact(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(a.errOut, "brine: warning: %s\n", printable(a.redact(fmt.Sprintf(format, args...))))
 }
 
 // destroys gives a command that destroys something the flags --yes and --dry-run.

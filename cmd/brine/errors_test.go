@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -216,4 +218,22 @@ func TestATableMadeByHand(t *testing.T) {
 	if diff := cmp.Diff(before, schema()); diff != "" {
 		t.Errorf("the database was altered (-before +after):\n%s", diff)
 	}
+}
+
+func TestWhatIsInterruptedSaysSo(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		demo(t, url)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, text := range commandsOf {
+			var out, errOut bytes.Buffer
+			code := newApp(strings.NewReader(""), &out, &errOut).run(ended, call(text, url))
+			if first, _, _ := strings.Cut(errOut.String(), "\n"); code != exitFailed || first != "brine: interrupted" {
+				t.Errorf("%s: exit code %d: %s%s", text, code, &out, &errOut)
+			}
+		}
+		if got := done(t, "count", url); got != "5\n" {
+			t.Errorf("left: %s", got)
+		}
+	})
 }
