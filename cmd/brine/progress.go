@@ -15,7 +15,10 @@ type progress struct {
 	total int64
 }
 
-const progressDelay = time.Second
+const (
+	progressDelay = time.Second
+	progressText  = 60 // columns of what stands beside the bar and its description, for millions
+)
 
 // progress begins to show an operation, such as "copying". total is 0 where it is not known yet.
 func (a *app) progress(what string, total int64) *progress {
@@ -28,7 +31,7 @@ func (a *app) progress(what string, total int64) *progress {
 	bar := progressbar.NewOptions64(knownTotal(total),
 		progressbar.OptionSetWriter(&lateWriter{w: a.errOut, from: time.Now().Add(progressDelay)}),
 		progressbar.OptionSetDescription(what),
-		progressbar.OptionSetWidth(20),
+		progressbar.OptionSetWidth(min(max(widthOf(a.errOut)-textWidth(what)-progressText, 5), 20)),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),
 		progressbar.OptionSetPredictTime(true),
