@@ -29,7 +29,7 @@ type sortKey struct {
 
 const (
 	defaultPageSize = 50
-	maxPageSize     = 500
+	maxPageSize     = 200
 	// maxBack is the length of all tokens of the pages before: an address has its limits. The way
 	// back ends there, and the way to the first page is always there.
 	maxBack = 3000

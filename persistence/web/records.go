@@ -59,7 +59,7 @@ func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
 	infos, next, err := s.store.StatPage(ctx, q, l.after)
 	p := recordsPage{
 		Filters: append(l.filters[:len(l.filters):len(l.filters)], filter{}), Choices: columns, Operators: operators, JSON: l.json,
-		Sort: l.sortText(), Size: l.size, Sizes: []int{25, 50, 100, 250, 500}, Number: l.page,
+		Sort: l.sortText(), Size: l.size, Sizes: []int{25, 50, 100, maxPageSize}, Number: l.page,
 		Filtered: len(l.filters) > 0 || l.json != "", Count: l.first().link("count"), All: "records",
 	}
 	if err != nil {

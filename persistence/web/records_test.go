@@ -88,7 +88,7 @@ func TestFiltersSelectWhatTheQueryDoes(t *testing.T) {
 				}
 			}
 			want := ids(t, s, &persistence.Query{Where: c.want})
-			body := page(t, h, query("/records", append(names, "n", "500")...))
+			body := page(t, h, query("/records", append(names, "n", "200")...))
 			if diff := cmp.Diff(want, append([]string{}, rows(body)...)); diff != "" {
 				t.Errorf("%q (-want +got):\n%s", c.parameters, diff)
 			}
@@ -100,7 +100,7 @@ func TestFiltersSelectWhatTheQueryDoes(t *testing.T) {
 		json := `{"filters":[{"or":[{"field":"state","op":"=","arg":"NEW"},{"field":"name","op":"SUFFIX","arg":"e"}]}],"order_by":[{"field":"priority","direction":"DESC"}]}`
 		q, err := persistence.ParseQuery([]byte(json))
 		check(t, err)
-		if diff := cmp.Diff(ids(t, s, q), rows(page(t, h, query("/records", "q", json, "n", "500")))); diff != "" {
+		if diff := cmp.Diff(ids(t, s, q), rows(page(t, h, query("/records", "q", json, "n", "200")))); diff != "" {
 			t.Errorf("JSON (-want +got):\n%s", diff)
 		}
 	})
@@ -138,8 +138,8 @@ func TestWrongAddressesAreExplained(t *testing.T) {
 		"/records?c=state&o=eq":                          "do not belong together",
 		"/records?c=id&o=eq&v=one":                       "ID",
 		"/records?sort=nothing":                          `no column &#34;nothing&#34;`,
-		"/records?n=0":                                   "1 to 500",
-		"/records?n=many":                                "1 to 500",
+		"/records?n=0":                                   "1 to 200",
+		"/records?n=many":                                "1 to 200",
 		"/records?after=xyz":                             "token",
 		"/records?q=%7B":                                 "JSON",
 		"/records?q=%7B%22limit%22:3%7D":                 "limit",

@@ -126,7 +126,7 @@ func timedPages(backend string, n int) []timedPage {
 	return []timedPage{
 		{name: "overview", path: "/", sql: []string{"SELECT state, count(*) FROM store GROUP BY state"}},
 		{name: "records", path: "/records", sql: []string{list + "ORDER BY id LIMIT 51"}},
-		{name: "records, 500 on a page", path: "/records?n=500", sql: []string{list + "ORDER BY id LIMIT 501"}},
+		{name: "records, 200 on a page", path: "/records?n=200", sql: []string{list + "ORDER BY id LIMIT 201"}},
 		{name: "records from the middle", path: fmt.Sprintf("/records?c=id&o=gt&v=%d", middle), sql: []string{fmt.Sprintf("%sWHERE id > %d ORDER BY id LIMIT 51", list, middle)}},
 		{name: "records by state", path: "/records?c=state&o=eq&v=FAILED", sql: []string{list + "WHERE state = 'FAILED' ORDER BY id LIMIT 51"}},
 		{name: "records by an index", path: "/records?sort=priority", sql: []string{list + "WHERE priority IS NOT NULL ORDER BY priority, id LIMIT 51"}},
