@@ -31,8 +31,8 @@ var (
 // errors.ErrUnsupported. A file that cannot be read again, such as a pipe, gives each record once.
 //
 // Each line is verified when it is read, and the end of the file when it is reached. An error of
-// that is a [*LineError]. It ends a scan: with the records before it, if there are any, and then all
-// later calls return it, above all Finish.
+// that is a [*LineError]. It ends a scan: with the records before it, if there are any, and then
+// all later calls return it, above all Finish.
 type Reader struct {
 	mu      sync.Mutex
 	file    io.Reader
