@@ -37,7 +37,10 @@ func TestCopyThatIsKilledIsFinished(t *testing.T) {
 			scheme, path, _ := strings.Cut(url, ":")
 			src := open(t, besideURL(path), &persistence.Options{ExtraFields: jsonFields})
 			fill(t, src, false)
-			tasks := make([]any, 6000)
+			moments, tasks, thirds := 3, make([]any, 2500), 1
+			if long() {
+				moments, tasks, thirds = 20, make([]any, 6000), 0
+			}
 			for i := range tasks {
 				tasks[i] = &Task{Name: strings.Repeat("x", 1000), Prio: i}
 			}
@@ -51,14 +54,11 @@ func TestCopyThatIsKilledIsFinished(t *testing.T) {
 			check(t, cmd.Wait())
 			whole := time.Since(began)
 
-			moments := 4
-			if long() {
-				moments = 20
-			}
 			cut := 0
 			for i := range moments {
 				url := fmt.Sprintf("%s:%s-%d", scheme, path, i)
-				moment := time.Duration(rand.Int64N(int64(whole)))
+				earliest := time.Duration(thirds) * whole / 3 // a new process has written nothing before
+				moment := earliest + time.Duration(rand.Int64N(int64(whole-earliest)))
 				cmd, lines := start(t, "copy", url)
 				time.Sleep(moment)
 				_ = cmd.Process.Kill() // it may have ended
