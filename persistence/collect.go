@@ -106,6 +106,7 @@ type collector struct {
 
 	step   int           // how many records the next step puts away
 	looked time.Duration // how long it took to read again what was modified, in the last step
+	after  driver.Mark   // of the state after the last step
 	beside bool          // others cannot be kept from writing during a step
 }
 

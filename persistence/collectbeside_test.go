@@ -5,6 +5,7 @@ import (
 	stdsql "database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
+	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/url"
 )
 
 // nothingDangles fails the test if a record refers to one that does not exist.
@@ -365,5 +368,29 @@ func TestASaveThatHasNotCommittedIsWaitedFor(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Where nobody else writes, a step does not read again what was modified before the last one.
+func TestMarksTellThatNothingWasWritten(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"mem", "fs", "sqlite"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, u := t.Context(), must[url.URL](t)(url.Parse(storeURL(t, name)))
+			opener, _ := driver.Lookup(u.Scheme())
+			b := must[driver.Backend](t)(opener(ctx, u, driver.OpenOptions{Table: "store", Logger: slog.New(slog.DiscardHandler)}))
+			defer b.Close()
+			must[driver.Meta](t)(b.Init(ctx, driver.Schema{IntegerIDs: true}))
+			var mark driver.Mark
+			for i := range 4 {
+				mark = must[driver.Mark](t)(driver.ApplyExclusive(ctx, b, mark, func(x driver.Exclusive) ([]driver.Mutation, error) {
+					if x.Quiet != (i > 0) {
+						t.Errorf("call %d: quiet is %v", i, x.Quiet)
+					}
+					return []driver.Mutation{{Op: driver.Create, Rec: driver.Record{ID: persistence.ID(fmt.Sprint(i + 1))}}}, nil
+				}))
+			}
+		})
 	}
 }

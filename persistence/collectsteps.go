@@ -181,10 +181,12 @@ func (c *collector) putStoredAway(ids []ID) ([]ID, error) {
 	// Whoever changes one of the records after it was read here, or claims it, makes the step fail;
 	// whoever did so before is seen below.
 	var away []ID
-	decide := func(r driver.Reader) ([]driver.Mutation, error) {
+	decide := func(x driver.Exclusive) ([]driver.Mutation, error) {
 		began := time.Now()
-		if err := c.catchUp(r); err != nil {
-			return nil, err
+		if !x.Quiet {
+			if err := c.catchUp(x.Reader); err != nil {
+				return nil, err
+			}
 		}
 		c.looked = time.Since(began)
 		for id := range c.absent {
@@ -203,13 +205,14 @@ func (c *collector) putStoredAway(ids []ID) ([]ID, error) {
 		return garbage, nil
 	}
 	if !c.beside {
-		supported, err := c.s.applyExclusive(c.ctx, decide)
+		mark, supported, err := c.s.applyExclusive(c.ctx, c.after, decide)
 		if supported {
+			c.after = mark
 			return away, err
 		}
 		c.beside = true
 	}
-	garbage, err := decide(nil)
+	garbage, err := decide(driver.Exclusive{})
 	if err == nil && len(garbage) > 0 {
 		_, err = c.s.apply(c.ctx, garbage)
 	}

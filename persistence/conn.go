@@ -137,23 +137,25 @@ func (c *conn) apply(ctx context.Context, ms []driver.Mutation) (revs []int64, e
 	return revs, err
 }
 
-// applyExclusive makes the mutations that fn decides on while nobody else writes. supported is false
-// if the backend cannot keep others out: then fn was not called, and err says why.
-func (c *conn) applyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) (supported bool, err error) {
+// applyExclusive makes the mutations that fn decides on while nobody else writes, and returns the
+// mark of the state afterwards. supported is false if the backend cannot keep others out: then fn
+// was not called, and err says why.
+func (c *conn) applyExclusive(ctx context.Context, since driver.Mark, fn func(driver.Exclusive) ([]driver.Mutation, error)) (mark driver.Mark, supported bool, err error) {
 	var ms []driver.Mutation
 	called := false
 	err = c.write(ctx, func(b driver.Backend) error {
-		return driver.ApplyExclusive(ctx, b, func(r driver.Reader) ([]driver.Mutation, error) {
+		mark, err = driver.ApplyExclusive(ctx, b, since, func(x driver.Exclusive) ([]driver.Mutation, error) {
 			called = true
 			var err error
-			ms, err = fn(r)
+			ms, err = fn(x)
 			return ms, err
 		})
+		return err
 	})
 	if err == nil {
 		c.s.noteWrites(ms)
 	}
-	return called || !errors.Is(err, errors.ErrUnsupported), err
+	return mark, called || !errors.Is(err, errors.ErrUnsupported), err
 }
 
 // nextIDs takes n consecutive numbers from the counter of the store.

@@ -69,9 +69,9 @@ func (s *Store) removePlanned(ctx context.Context, p *removal, ms []driver.Mutat
 	if s.checkColumn(driver.ColModified) == nil {
 		where = []driver.Cond{{Column: driver.ColModified, Op: driver.Ge, Values: []any{since}}}
 	}
-	supported, err := s.applyExclusive(ctx, func(r driver.Reader) ([]driver.Mutation, error) {
+	_, supported, err := s.applyExclusive(ctx, "", func(x driver.Exclusive) ([]driver.Mutation, error) {
 		referred := false
-		err := s.allLinks(ctx, r, where, func(rec *driver.Record, h *codec.Header) {
+		err := s.allLinks(ctx, x, where, func(rec *driver.Record, h *codec.Header) {
 			referred = referred || !p.removes(rec.ID) && (slices.ContainsFunc(h.Eager, p.removes) || slices.ContainsFunc(h.Lazy, p.removes))
 		})
 		if err == nil && referred {

@@ -6,6 +6,17 @@ import (
 	"fmt"
 )
 
+// A Mark names a state of the records of a Backend; "": none.
+type Mark string
+
+// An Exclusive is what the function of an ApplyExclusive decides on.
+type Exclusive struct {
+	Reader
+	// Quiet says that nothing was written since the Mark that ApplyExclusive was given, by whatever
+	// program. If it is false that is not known.
+	Quiet bool
+}
+
 // An ExclusiveApplier is a Backend that can keep others from writing while it is decided what to
 // write.
 type ExclusiveApplier interface {
@@ -19,15 +30,18 @@ type ExclusiveApplier interface {
 	// must not call the Backend. It is called again where the transaction has to be repeated. If
 	// the storage, or this user, cannot keep others out, fn is not called, and the error is
 	// errors.ErrUnsupported.
-	ApplyExclusive(ctx context.Context, fn func(Reader) ([]Mutation, error)) error
+	//
+	// since is a Mark that an ApplyExclusive of this Backend has returned, or "". The Mark returned
+	// is that of the state in which the mutations have been made, or "".
+	ApplyExclusive(ctx context.Context, since Mark, fn func(Exclusive) ([]Mutation, error)) (Mark, error)
 }
 
 // ApplyExclusive calls b.ApplyExclusive. It returns errors.ErrUnsupported if b is no
 // [ExclusiveApplier].
-func ApplyExclusive(ctx context.Context, b Backend, fn func(Reader) ([]Mutation, error)) error {
+func ApplyExclusive(ctx context.Context, b Backend, since Mark, fn func(Exclusive) ([]Mutation, error)) (Mark, error) {
 	e, ok := b.(ExclusiveApplier)
 	if !ok {
-		return fmt.Errorf("keeping others from writing, in this backend: %w", errors.ErrUnsupported)
+		return "", fmt.Errorf("keeping others from writing, in this backend: %w", errors.ErrUnsupported)
 	}
-	return e.ApplyExclusive(ctx, fn)
+	return e.ApplyExclusive(ctx, since, fn)
 }

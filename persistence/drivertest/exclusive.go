@@ -25,7 +25,7 @@ func testExclusive(t *testing.T, s *suite) {
 		for n := range 3 {
 			writer.mustApply(t, create(k.rec(n)))
 			want := st.all(t)
-			k.exclusive(t, st, func(r driver.Reader) ([]driver.Mutation, error) {
+			k.exclusive(t, st, func(r driver.Exclusive) ([]driver.Mutation, error) {
 				all, err := collect(bg, r, &driver.Query{Parts: everything})
 				if d := diff(want, byID(all...)); d != "" {
 					t.Errorf("a Scan must see all that was committed before (-want +got):\n%s", d)
@@ -48,8 +48,8 @@ func testExclusive(t *testing.T, s *suite) {
 	s.forBoth(t, "its mutations are those of an Apply", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
 		st.mustApply(t, create(k.plain(1)), create(k.plain(2)))
-		decide := func(ms ...driver.Mutation) func(driver.Reader) ([]driver.Mutation, error) {
-			return func(driver.Reader) ([]driver.Mutation, error) { return ms, nil }
+		decide := func(ms ...driver.Mutation) func(driver.Exclusive) ([]driver.Mutation, error) {
+			return func(driver.Exclusive) ([]driver.Mutation, error) { return ms, nil }
 		}
 		k.exclusive(t, st, decide(remove(k.id(1), 1), update(with(k.plain(2), "newer"), 1), create(k.plain(3), k.id(2))))
 		before := st.all(t)
@@ -66,9 +66,10 @@ func testExclusive(t *testing.T, s *suite) {
 			{driver.RecordError{ID: k.id(4), Ref: k.id(9), Err: driver.ErrDangling}, []driver.Mutation{create(k.plain(4), k.id(9))}},
 			{driver.RecordError{ID: k.id(4), Ref: k.id(2), Err: driver.ErrDangling}, []driver.Mutation{remove(k.id(2), 0), create(k.plain(4), k.id(2))}},
 		} {
-			st.checkFailure(t, &c.want, driver.ApplyExclusive(bg, st.Backend, decide(c.ms...)), c.ms)
+			_, err := driver.ApplyExclusive(bg, st.Backend, "", decide(c.ms...))
+			st.checkFailure(t, &c.want, err, c.ms)
 		}
-		err := driver.ApplyExclusive(bg, st.Backend, func(driver.Reader) ([]driver.Mutation, error) {
+		_, err := driver.ApplyExclusive(bg, st.Backend, "", func(driver.Exclusive) ([]driver.Mutation, error) {
 			return []driver.Mutation{create(k.plain(4))}, mine
 		})
 		if !errors.Is(err, mine) {
@@ -81,13 +82,15 @@ func testExclusive(t *testing.T, s *suite) {
 		st.mustApply(t, create(k.plain(4))) // nobody is kept out any more
 	})
 
+	s.forBoth(t, "what was written since a mark is not quiet", testQuiet)
+
 	s.forText(t, "namespaces are read and written too", func(t *testing.T, k *kit) {
 		st := k.fresh(t)
 		side := k.namespace(t, st, "side")
 		st.mustApply(t, create(k.plain(1)))
 		side.mustApply(t, create(k.plain(2)))
-		k.exclusive(t, st, func(r driver.Reader) ([]driver.Mutation, error) {
-			in, err := driver.InNamespace(r, "side")
+		k.exclusive(t, st, func(r driver.Exclusive) ([]driver.Mutation, error) {
+			in, err := driver.InNamespace(r.Reader, "side")
 			if err != nil {
 				return nil, err
 			}
@@ -107,12 +110,18 @@ func testExclusive(t *testing.T, s *suite) {
 
 // exclusive calls ApplyExclusive, which must succeed, or skips the test where others cannot be kept
 // out.
-func (k *kit) exclusive(t *testing.T, st *store, fn func(driver.Reader) ([]driver.Mutation, error)) {
+func (k *kit) exclusive(t *testing.T, st *store, fn func(driver.Exclusive) ([]driver.Mutation, error)) {
+	t.Helper()
+	k.exclusiveSince(t, st, "", fn)
+}
+
+// exclusiveSince is exclusive with a Mark, and returns the next one.
+func (k *kit) exclusiveSince(t *testing.T, st *store, since driver.Mark, fn func(driver.Exclusive) ([]driver.Mutation, error)) driver.Mark {
 	t.Helper()
 	called := false
-	err := driver.ApplyExclusive(bg, st.Backend, func(r driver.Reader) ([]driver.Mutation, error) {
+	mark, err := driver.ApplyExclusive(bg, st.Backend, since, func(x driver.Exclusive) ([]driver.Mutation, error) {
 		called = true
-		return fn(r)
+		return fn(x)
 	})
 	if errors.Is(err, errors.ErrUnsupported) {
 		if called {
@@ -123,6 +132,59 @@ func (k *kit) exclusive(t *testing.T, st *store, fn func(driver.Reader) ([]drive
 	if err != nil {
 		t.Fatalf("ApplyExclusive must succeed: %v", err)
 	}
+	return mark
+}
+
+// testQuiet checks that a Backend which says that nothing was written is right.
+func testQuiet(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	other := st
+	if !k.Private {
+		other = k.open(t, st.url, fields...)
+	}
+	st.mustApply(t, create(k.rec(1)), create(k.rec(2)))
+	quiet := func(want bool, since driver.Mark, ms ...driver.Mutation) driver.Mark {
+		t.Helper()
+		return k.exclusiveSince(t, st, since, func(x driver.Exclusive) ([]driver.Mutation, error) {
+			if x.Quiet && !want {
+				t.Error("an ApplyExclusive must not be told that nothing was written when something was, or without a mark")
+			}
+			return ms, nil
+		})
+	}
+	mark := quiet(false, "")
+	n := 10
+	for range 2 {
+		for _, by := range []*store{st, other} {
+			for _, write := range []func(){
+				func() { by.mustApply(t, create(k.rec(n))) },
+				func() { by.mustApply(t, update(k.rec(1), 0)) },
+				func() { by.mustApply(t, setFields(k.rec(2), 0)) },
+				func() { by.mustApply(t, remove(k.id(n), 0)) },
+				func() {
+					if c, ok := by.Backend.(driver.Claimer); ok {
+						if _, err := c.Claim(bg, &driver.Query{}, driver.Claiming{Owner: "me", Lease: time.Microsecond, Limit: 1}); err != nil {
+							t.Fatalf("Claim must work: %v", err)
+						}
+					} else {
+						by.mustApply(t, update(k.rec(1), 0))
+					}
+				},
+			} {
+				write()
+				mark = quiet(false, mark)
+				mark = quiet(true, mark) // or not
+				mark = quiet(true, mark, update(k.rec(1), 0))
+				mark = quiet(true, mark)
+			}
+			n++
+		}
+	}
+	last := mark
+	k.exclusive(t, st, func(driver.Exclusive) ([]driver.Mutation, error) { return []driver.Mutation{update(k.rec(2), 0)}, nil })
+	quiet(false, last)
+	k.exclusive(t, other, func(driver.Exclusive) ([]driver.Mutation, error) { return []driver.Mutation{update(k.rec(2), 0)}, nil })
+	quiet(false, last)
 }
 
 func testOthersWait(t *testing.T, k *kit) {
@@ -134,7 +196,7 @@ func testOthersWait(t *testing.T, k *kit) {
 	st.mustApply(t, create(k.plain(1)))
 	written := make(chan error, 1)
 	var once sync.Once
-	k.exclusive(t, st, func(driver.Reader) ([]driver.Mutation, error) {
+	k.exclusive(t, st, func(driver.Exclusive) ([]driver.Mutation, error) {
 		once.Do(func() {
 			go func() {
 				_, err := writer.Apply(bg, []driver.Mutation{create(k.plain(2), k.id(1))})
@@ -202,7 +264,7 @@ func testNothingDangles(t *testing.T, k *kit) {
 		default:
 		}
 		n := 0
-		k.exclusive(t, st, func(r driver.Reader) (ms []driver.Mutation, err error) {
+		k.exclusive(t, st, func(r driver.Exclusive) (ms []driver.Mutation, err error) {
 			recs, err := collect(bg, r, &driver.Query{Parts: driver.Data})
 			referred := map[driver.ID]bool{}
 			for _, rec := range recs {

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -9,24 +10,25 @@ import (
 
 // Bugs in keeping others from writing.
 func init() {
-	type decide = func(driver.Reader) ([]driver.Mutation, error)
+	type decide = func(driver.Exclusive) ([]driver.Mutation, error)
 	const (
 		wait, seen = "exclusive/others write before or after", "exclusive/all that was committed is seen"
 		made       = "exclusive/its mutations are those of an Apply"
 		sides      = "exclusive/namespaces are read and written too"
+		quiet      = "exclusive/what was written since a mark is not quiet"
 	)
 	// apart reads first and then writes.
 	apart := func(b *shared, change func([]driver.Mutation) []driver.Mutation) {
-		b.exclusive = func(ctx context.Context, fn decide) error {
+		b.exclusive = func(ctx context.Context, _ driver.Mark, fn decide) (driver.Mark, error) {
 			var ms []driver.Mutation
 			err := b.Backend.View(ctx, func(r driver.Reader) (err error) {
-				ms, err = fn(r)
+				ms, err = fn(driver.Exclusive{Reader: r})
 				return err
 			})
 			if err == nil {
 				_, err = b.Backend.Apply(ctx, change(ms))
 			}
-			return err
+			return "", err
 		}
 	}
 	same := func(ms []driver.Mutation) []driver.Mutation { return ms }
@@ -41,12 +43,33 @@ func init() {
 			}},
 		bug{name: "an old state is decided upon", test: seen, inject: func(b *shared) {
 			first := true
-			b.exclusive = func(ctx context.Context, fn decide) error {
-				if first {
+			b.exclusive = func(ctx context.Context, since driver.Mark, fn decide) (driver.Mark, error) {
+				return b.Backend.ApplyExclusive(ctx, since, func(x driver.Exclusive) ([]driver.Mutation, error) {
+					if !first {
+						x.Reader = emptyReader{x.Reader}
+					}
 					first = false
-					return b.Backend.ApplyExclusive(ctx, fn)
-				}
-				return b.Backend.ApplyExclusive(ctx, func(r driver.Reader) ([]driver.Mutation, error) { return fn(emptyReader{r}) })
+					return fn(x)
+				})
+			}
+		}},
+		bug{name: "it is always quiet", test: quiet, inject: func(b *shared) {
+			b.exclusive = func(ctx context.Context, _ driver.Mark, fn decide) (driver.Mark, error) {
+				return b.Backend.ApplyExclusive(ctx, "", func(x driver.Exclusive) ([]driver.Mutation, error) {
+					x.Quiet = true
+					return fn(x)
+				})
+			}
+		}},
+		bug{name: "a mark counts Applys of one handle", test: quiet, inject: func(b *shared) {
+			mark := func() driver.Mark { return driver.Mark(strconv.FormatUint(b.own.Load(), 10)) }
+			b.exclusive = func(ctx context.Context, since driver.Mark, fn decide) (driver.Mark, error) {
+				b.own.Add(^uint64(0)) // this one does not count
+				_, err := b.Backend.ApplyExclusive(ctx, "", func(x driver.Exclusive) ([]driver.Mutation, error) {
+					x.Quiet = since == mark()
+					return fn(x)
+				})
+				return mark(), err
 			}
 		}},
 		bug{name: "the decision is not carried out", test: made, inject: func(b *shared) {
@@ -62,9 +85,9 @@ func init() {
 			})
 		}},
 		bug{name: "the error of the function is lost", test: made, inject: func(b *shared) {
-			b.exclusive = func(ctx context.Context, fn decide) error {
-				return b.Backend.ApplyExclusive(ctx, func(r driver.Reader) ([]driver.Mutation, error) {
-					ms, err := fn(r)
+			b.exclusive = func(ctx context.Context, since driver.Mark, fn decide) (driver.Mark, error) {
+				return b.Backend.ApplyExclusive(ctx, since, func(x driver.Exclusive) ([]driver.Mutation, error) {
+					ms, err := fn(x)
 					if err != nil {
 						return nil, nil //nolint:nilerr // that is the bug
 					}

@@ -135,7 +135,8 @@ func (k *kit) writesOf(t *testing.T, st *store) map[string]func() error {
 	}
 	if e, ok := st.Backend.(driver.ExclusiveApplier); ok {
 		writes["ApplyExclusive"] = func() error {
-			return e.ApplyExclusive(ctx, func(driver.Reader) ([]driver.Mutation, error) { return []driver.Mutation{create(k.rec(9))}, nil })
+			_, err := e.ApplyExclusive(ctx, "", func(driver.Exclusive) ([]driver.Mutation, error) { return []driver.Mutation{create(k.rec(9))}, nil })
+			return err
 		}
 	}
 	if c, ok := st.Backend.(driver.Compacter); ok {

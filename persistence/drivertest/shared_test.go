@@ -79,7 +79,7 @@ type shared struct {
 	addSet  func(context.Context, driver.ColumnSet) (int64, error)
 	drop    func(context.Context, string) error
 
-	exclusive   func(context.Context, func(driver.Reader) ([]driver.Mutation, error)) error
+	exclusive   func(context.Context, driver.Mark, func(driver.Exclusive) ([]driver.Mutation, error)) (driver.Mark, error)
 	stores      func() []string
 	compact     func(context.Context) error
 	makeIndexes func(context.Context, []driver.Index) error
@@ -233,13 +233,16 @@ func (b *shared) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, erro
 
 var _ driver.ExclusiveApplier = (*shared)(nil)
 
-func (b *shared) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+func (b *shared) ApplyExclusive(ctx context.Context, since driver.Mark, fn func(driver.Exclusive) ([]driver.Mutation, error)) (driver.Mark, error) {
 	b.all.Add(1)
 	b.own.Add(1)
 	if b.exclusive != nil {
-		return b.exclusive(b.ctx(ctx), fn)
+		return b.exclusive(b.ctx(ctx), since, fn)
 	}
-	return b.Backend.ApplyExclusive(b.ctx(ctx), func(r driver.Reader) ([]driver.Mutation, error) { return fn(&sharedReader{r, b}) })
+	return b.Backend.ApplyExclusive(b.ctx(ctx), since, func(x driver.Exclusive) ([]driver.Mutation, error) {
+		x.Reader = &sharedReader{x.Reader, b}
+		return fn(x)
+	})
 }
 
 var (

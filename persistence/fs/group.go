@@ -59,25 +59,38 @@ func (b *Backend) applyAlone(ctx context.Context, t *batch) error {
 var _ driver.ExclusiveApplier = (*Backend)(nil)
 
 // ApplyExclusive implements [driver.ExclusiveApplier]. Readers wait too.
-func (b *Backend) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+func (b *Backend) ApplyExclusive(ctx context.Context, since driver.Mark, fn func(driver.Exclusive) ([]driver.Mutation, error)) (driver.Mark, error) {
 	if err := b.begin(); err != nil {
-		return err
+		return "", err
 	}
 	defer b.calls.Done()
 	s, err := b.writable(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	l, err := b.exclusive(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer l.release()
-	ms, err := fn(&reader{lock: l, folder: l.folder, schema: s[driver.Objects], schemas: s})
-	if err != nil || len(ms) == 0 {
-		return err
+	r := &reader{lock: l, folder: l.folder, schema: s[driver.Objects], schemas: s}
+	ms, err := fn(driver.Exclusive{Reader: r, Quiet: since != "" && since == l.mark()})
+	if err == nil && len(ms) > 0 {
+		err = l.apply(ctx, &batch{schemas: s, ms: ms})
 	}
-	return l.apply(ctx, &batch{schemas: s, ms: ms})
+	if err != nil {
+		return "", err
+	}
+	return l.mark(), nil
+}
+
+// mark returns the mark of the state of the directory; "": there is none.
+func (l *lock) mark() driver.Mark {
+	g, ok := l.generation()
+	if !ok {
+		return ""
+	}
+	return driver.Mark(fmt.Sprintf("%p %d", l.directory, g))
 }
 
 // apply makes the mutations of a batch in a commit of their own, under the exclusive lock.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -30,24 +31,30 @@ func (b *Backend) Apply(ctx context.Context, ms []driver.Mutation) ([]int64, err
 var _ driver.ExclusiveApplier = (*Backend)(nil)
 
 // ApplyExclusive implements [driver.ExclusiveApplier]. Readers do not wait.
-func (b *Backend) ApplyExclusive(ctx context.Context, fn func(driver.Reader) ([]driver.Mutation, error)) error {
+func (b *Backend) ApplyExclusive(ctx context.Context, since driver.Mark, fn func(driver.Exclusive) ([]driver.Mutation, error)) (driver.Mark, error) {
 	objects, err := b.writable(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer b.calls.Done()
-	if err := b.data.lock(ctx); err != nil {
-		return err
+	d := b.data
+	if err := d.lock(ctx); err != nil {
+		return "", err
 	}
-	defer b.data.unlock()
-	st := *b.data.state.Load()
-	ms, err := fn(&reader{b: b, state: st, root: st[driver.Objects], cols: objects})
-	if err != nil || len(ms) == 0 {
-		return err
+	defer d.unlock()
+	st := *d.state.Load()
+	ms, err := fn(driver.Exclusive{Reader: &reader{b: b, state: st, root: st[driver.Objects], cols: objects}, Quiet: since == d.mark()})
+	if err == nil && len(ms) > 0 {
+		_, err = b.apply(ctx, objects, ms)
 	}
-	_, err = b.apply(ctx, objects, ms)
-	return err
+	if err != nil {
+		return "", err
+	}
+	return d.mark(), nil
 }
+
+// mark returns the mark of the state. The caller is the current writer.
+func (d *data) mark() driver.Mark { return driver.Mark(strconv.FormatUint(d.batch, 10)) }
 
 // apply makes mutations. The caller is the current writer.
 func (b *Backend) apply(ctx context.Context, objects *columns, ms []driver.Mutation) ([]int64, error) {

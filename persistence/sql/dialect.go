@@ -146,6 +146,10 @@ type EmbeddedTraits struct {
 	// DenseRun is the number of successive integers from which on a SELECT of the range is quicker
 	// than one of a list; 0: it never is, as where it costs a round trip.
 	DenseRun int
+	// Changes is a SELECT of two numbers, in a transaction that writes: the first changes when
+	// another connection has committed, the second when this one has changed a row. "": there is
+	// none.
+	Changes string
 	// BulkWrites is run on the connection of the writer before large batches, and SingleWrites when
 	// they are over. "": nothing is.
 	BulkWrites, SingleWrites string

@@ -52,6 +52,7 @@ var traits = sql.Traits{
 	Limits: sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
 	EmbeddedTraits: sql.EmbeddedTraits{
 		FreshBytes: true, DenseRun: 16, AnyText: true,
+		Changes:      "SELECT data_version, total_changes() FROM pragma_data_version",
 		BulkWrites:   fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", bulkPages),
 		SingleWrites: fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walPages),
 	},
