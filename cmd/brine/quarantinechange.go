@@ -46,8 +46,8 @@ func (a *app) quarantineAdd(ctx context.Context, rawURL string, args, keys []str
 	return a.quarantineDone("put "+n+" away", "added", int64(len(ids)+len(keys)))
 }
 
-// idsToAdd reads the arguments that are IDs of a store, each once. In a dry run it looks whether they
-// are there, damaged or not.
+// idsToAdd reads the arguments that are IDs of a store, each once. In a dry run it looks whether
+// they are there, damaged or not.
 func (a *app) idsToAdd(ctx context.Context, rawURL string, args []string) ([]persistence.ID, error) {
 	s, err := a.open(ctx, rawURL, readOnly)
 	if err != nil {
