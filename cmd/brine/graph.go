@@ -11,10 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brine-go/brine/cmd/brine/internal/drawing"
 	"github.com/brine-go/brine/persistence"
 )
 
-// pictures are the formats that draw makes.
+// pictures are the formats of package drawing.
 var pictures = []string{"svg", "png"}
 
 const dotFormat = "dot"
@@ -116,5 +117,5 @@ func (a *app) picture(ctx context.Context, s *persistence.Store, ids []persisten
 	}
 	p := a.progress("drawing", 0)
 	defer p.end()
-	return draw(ctx, dot.Bytes(), format)
+	return drawing.Draw(ctx, dot.Bytes(), format)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brine-go/brine/cmd/brine/internal/drawing"
 	"github.com/brine-go/brine/persistence/web"
 )
 
@@ -64,7 +65,7 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 	}
 	server := &http.Server{
 		Handler: web.Handler(store, &web.Options{
-			Draw:  func(dot []byte) ([]byte, error) { return draw(ctx, dot, "svg") },
+			Draw:  func(dot []byte) ([]byte, error) { return drawing.Draw(ctx, dot, "svg") },
 			Hosts: hosts, Columns: a.columns[store],
 		}),
 		ReadHeaderTimeout: 10 * time.Second,

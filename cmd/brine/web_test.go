@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -83,38 +81,5 @@ func TestWebRefusesWhatItCannotServe(t *testing.T) {
 				t.Errorf("exit code %d, want %d: %s", code, c.code, errOut.String())
 			}
 		})
-	}
-}
-
-func TestDrawMakesPictures(t *testing.T) {
-	t.Parallel()
-	dot := []byte(`digraph { a [label="<script>\n&amp;", class="c1", id="n1", URL="graph?id=1"]; a -> b }`)
-	svg, err := draw(t.Context(), dot, "svg")
-	if err != nil || !bytes.Contains(svg, []byte("<svg")) || !bytes.Contains(svg, []byte(`id="n1" class="node c1"`)) || bytes.Contains(svg, []byte("<script")) {
-		t.Errorf("%v: %s", err, svg)
-	}
-	png, err := draw(t.Context(), dot, "png")
-	if err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
-		t.Errorf("%v: %.20q", err, png)
-	}
-	if _, err := draw(t.Context(), []byte("digraph { a -> "), "svg"); err == nil {
-		t.Error("no error for what is no DOT")
-	}
-	if svg, err = draw(t.Context(), dot, "svg"); err != nil || !bytes.Contains(svg, []byte("<svg")) {
-		t.Errorf("after what is no DOT: %v: %s", err, svg)
-	}
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			if svg, err := draw(t.Context(), dot, "svg"); err != nil || !bytes.Contains(svg, []byte("</svg>")) {
-				t.Errorf("several at once: %v: %s", err, svg)
-			}
-		})
-	}
-	all.Wait()
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := draw(ended, dot, "svg"); err == nil {
-		t.Error("no error after the end of the context")
 	}
 }

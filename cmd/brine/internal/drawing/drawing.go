@@ -1,4 +1,5 @@
-package main
+// Package drawing makes pictures of graphs by Graphviz, which is compiled into the program.
+package drawing
 
 import (
 	"bytes"
@@ -7,14 +8,18 @@ import (
 	"sync"
 
 	"github.com/goccy/go-graphviz"
+
+	"github.com/brine-go/brine/cmd/brine/internal/drawing/tempdir"
 )
+
+func init() { tempdir.Restore() }
 
 // drawing is held while a picture is made: the parser of the library has one state for all.
 var drawing sync.Mutex
 
-// draw makes a picture of a graph in the language of Graphviz. The formats are "svg" and "png".
+// Draw makes a picture of a graph in the language of Graphviz. The formats are "svg" and "png".
 // After the end of ctx none is begun; one that is begun is made.
-func draw(ctx context.Context, dot []byte, format string) ([]byte, error) {
+func Draw(ctx context.Context, dot []byte, format string) ([]byte, error) {
 	drawing.Lock()
 	defer drawing.Unlock()
 	if err := ctx.Err(); err != nil {
