@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -131,9 +127,6 @@ func (a *app) copy(ctx context.Context, from, to string, c *copyFlags, q *queryF
 // openDestination opens a store that records are copied to, and makes one if there is none. A dry
 // run makes none: it is as if the store were empty.
 func (a *app) openDestination(ctx context.Context, rawURL string, integers bool) (*persistence.Store, error) {
-	if isNewDatabase(rawURL) {
-		rawURL = sqliteURL(rawURL, "")
-	}
 	m := readWrite
 	if a.dryRun {
 		m = readOnly
@@ -150,14 +143,6 @@ func (a *app) openDestination(ctx context.Context, rawURL string, integers bool)
 		o.IDs = idfactory.Sequence("")
 	}
 	return a.openWith(ctx, rawURL, create, o)
-}
-
-// isNewDatabase reports whether a bare path, where there is nothing yet, is surely meant to be a
-// SQLite file. The library refuses it.
-func isNewDatabase(path string) bool {
-	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, ":?#") &&
-		slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, filepath.Ext(path))
 }
 
 // copied tells what Copy has done, and what to do about its error.

@@ -129,8 +129,49 @@ func TestABarePathOfASQLiteFile(t *testing.T) {
 	}
 	plain := filepath.Join(dir, "plain.txt")
 	check(t, os.WriteFile(plain, []byte("no database"), 0o600))
-	fails(t, exitFailed, []string{"is a file"}, "ls", plain)
-	fails(t, exitFailed, []string{"looks like the file of a database"}, "ls", filepath.Join(dir, "absent.db"))
+	for _, args := range [][]string{{"ls", plain}, {"kv", "set", plain, "a", "b"}, {"cp", plain, "mem:"}} {
+		fails(t, exitFailed, []string{"is a file, and no SQLite database"}, args...)
+	}
+	absent := filepath.Join(dir, "absent.db")
+	for _, args := range [][]string{{"ls", absent}, {"kv", "set", absent, "a", "b"}, {"stores", absent}, {"cp", absent, "mem:"}} {
+		fails(t, exitFailed, []string{"there is no file " + absent, "There is no store at this URL."}, args...)
+	}
+	empty := filepath.Join(dir, "empty")
+	check(t, os.WriteFile(empty, nil, 0o600))
+	fails(t, exitFailed, []string{"There is no store at this URL."}, "ls", empty)
+	done(t, "cp", filepath.Join(dir, "tasks.db"), empty)
+	if got := done(t, "count", empty); got != "5\n" {
+		t.Errorf("in the file that was empty: %q", got)
+	}
+}
+
+// A directory of other files is not taken for an empty store, and nothing is made in it.
+func TestADirectoryThatIsNoStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("mine"), 0o600))
+	for _, url := range []string{dir, "file:" + dir, "file:" + dir + "?mode=ro"} {
+		for _, text := range commandsOf {
+			if !strings.HasPrefix(text, "stores") {
+				fails(t, exitFailed, []string{"is no store", "There is no store at this URL."}, call(text, url)...)
+			}
+		}
+		fails(t, exitFailed, []string{"is no store"}, "cp", url, "mem:")
+		fails(t, exitFailed, []string{"is no store"}, "diff", "mem:", url)
+		fails(t, exitFailed, []string{"is no store"}, "export", url)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v: %v", err, files)
+	}
+	src, empty := place(t, "sqlite"), t.TempDir()
+	s := open(t, src, texts(func(any) persistence.ID { return "a" }))
+	_, err := s.Save(t.Context(), "a text")
+	check(t, err)
+	check(t, s.Close())
+	done(t, "cp", src, empty)
+	if got := done(t, "ls", empty, "--ids"); got != "a\n" {
+		t.Errorf("the copy has %q", got)
+	}
 }
 
 // What only looks opens every store for reading only, and what writes respects mode=ro.

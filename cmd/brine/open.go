@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/brine-go/brine/extrafields"
@@ -44,7 +47,7 @@ func (a *app) openWith(ctx context.Context, rawURL string, m mode, o persistence
 	case readOnly:
 		return a.openToRead(ctx, rawURL, o)
 	case readWrite:
-		s, err := persistence.MakeStore(ctx, rawURL, &persistence.Options{Table: o.Table, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+		s, err := openExisting(ctx, rawURL, persistence.Options{Table: o.Table, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +61,7 @@ func (a *app) openWith(ctx context.Context, rawURL string, m mode, o persistence
 // openToRead opens a store for reading, with the extra columns that it has.
 func (a *app) openToRead(ctx context.Context, rawURL string, o persistence.Options) (*persistence.Store, error) {
 	o.ReadOnly = true
-	s, err := persistence.MakeStore(ctx, rawURL, &o)
+	s, err := openExisting(ctx, rawURL, o)
 	if err != nil || o.ExtraFields != nil {
 		return s, err
 	}
@@ -89,14 +92,44 @@ func isMadeByHand(ctx context.Context, s *persistence.Store) bool {
 	return errors.Is(err, errors.ErrUnsupported)
 }
 
+// openExisting opens a store for reading. The library takes a directory that is no store for an
+// empty one; here it is none.
+func openExisting(ctx context.Context, rawURL string, o persistence.Options) (*persistence.Store, error) {
+	s, err := persistence.MakeStore(ctx, rawURL, &o)
+	if err != nil {
+		return nil, noDatabase(rawURL, err)
+	}
+	if s.URL().Scheme() != "file" {
+		return s, nil
+	}
+	stores, err := persistence.Stores(ctx, rawURL)
+	if err == nil && len(stores) == 0 {
+		err = &persistence.Error{Op: "open", URL: s.URL(), Err: fmt.Errorf("the directory is no store: %w", fs.ErrNotExist)}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// noDatabase replaces the error of the library for a bare path of a file, which asks for a URL, if a
+// URL would not help.
+func noDatabase(path string, err error) error {
+	if info, statErr := os.Stat(path); statErr != nil || !info.Mode().IsRegular() || isSQLite(path) {
+		return err
+	}
+	return withHint(fmt.Errorf("%s is a file, and no SQLite database", path),
+		`"brine import URL FILE" reads what "brine export" has written.`)
+}
+
 // noValue is the function of a column that is read and never computed.
 func noValue(any) (any, error) { return nil, errors.New("this program computes no columns") }
 
 // storeURL returns the URL of a store as the library takes it. It leaves the library's own forms
-// alone; a bare path of a SQLite file, which the library refuses, becomes a URL, also with #table=
-// or ?mode= after it.
+// alone; a bare path of a SQLite file, there or not, which the library refuses, becomes a URL, also
+// with #table= or ?mode= after it.
 func storeURL(raw string) string {
-	if isSQLite(raw) {
+	if isSQLite(raw) || isNewDatabase(raw) {
 		return sqliteURL(raw, "")
 	}
 	for _, mark := range []string{"#table=", "?mode="} {
@@ -124,7 +157,18 @@ func isSQLite(path string) bool {
 	defer f.Close()
 	head := make([]byte, len(sqliteMagic))
 	_, err = io.ReadFull(f, head)
+	if info, statErr := f.Stat(); err == io.EOF && statErr == nil {
+		return info.Mode().IsRegular() // SQLite takes an empty file for an empty database
+	}
 	return err == nil && string(head) == sqliteMagic
+}
+
+// isNewDatabase reports whether a bare path, where there is nothing yet, is surely meant to be a
+// SQLite file.
+func isNewDatabase(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, ":?#") &&
+		slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, filepath.Ext(path))
 }
 
 // A warningWriter shows what a store logs.
