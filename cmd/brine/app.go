@@ -57,7 +57,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if _, ok := errors.AsType[usageError](err); ok && hint(err) == "" {
+		err = withHint(err, `"%s --help" tells how it is used.`, cmd.CommandPath())
+	}
 	err = errors.Join(err, a.out.Flush())
 	return a.exit(ctx, err)
 }

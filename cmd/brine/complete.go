@@ -101,6 +101,9 @@ func completeStore(toComplete string) ([]cobra.Completion, cobra.ShellCompDirect
 		var found []cobra.Completion
 		matches, _ := filepath.Glob(globEscape.Replace(path) + "*")
 		for _, match := range matches {
+			if scheme == "sqlite" && (strings.HasSuffix(match, "-wal") || strings.HasSuffix(match, "-shm")) {
+				continue // they belong to a database
+			}
 			found = append(found, scheme+":"+filepath.ToSlash(match))
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace

@@ -147,8 +147,10 @@ func (a *app) openDestination(ctx context.Context, rawURL string, integers bool)
 
 // copied tells what Copy has done, and what to do about its error.
 func (a *app) copied(ctx context.Context, r persistence.CopyReport, err error) error {
-	if printErr := a.reportCopy(r); printErr != nil {
-		return errors.Join(err, printErr)
+	if err == nil || a.json || r != (persistence.CopyReport{}) {
+		if printErr := a.reportCopy(r); printErr != nil {
+			return errors.Join(err, printErr)
+		}
 	}
 	switch {
 	case err == nil:
@@ -157,6 +159,8 @@ func (a *app) copied(ctx context.Context, r persistence.CopyReport, err error) e
 		return withHint(err, "What is counted here is complete in the destination. Run the same command again: it goes on where it was interrupted.")
 	case leftOut(r, err):
 		return withHint(err, `All others were copied. "brine check" lists what is damaged, "brine quarantine" puts it away.`)
+	case strings.Contains(err.Error(), "both are the same store"):
+		return withHint(err, "Name another destination.")
 	case errors.Is(err, persistence.ErrExists):
 		return withHint(err, "--existing skip leaves such records alone, --existing overwrite replaces them. Without either, the same command ends here again.")
 	case errors.Is(err, persistence.ErrUnique):

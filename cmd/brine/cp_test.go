@@ -171,3 +171,14 @@ func spoil(t testing.TB, path string) {
 	data[len(data)-1] ^= 1
 	check(t, os.WriteFile(path, data, 0o600))
 }
+
+func TestCpToItself(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		demo(t, url)
+		o := brine(t, "cp", url, url)
+		failed(t, o, exitFailed, []string{"both are the same store", "Name another destination."}, "cp")
+		if o.out != "" {
+			t.Errorf("it tells of a copy: %q", o.out)
+		}
+	})
+}

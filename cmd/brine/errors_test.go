@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/brine-go/brine/internal/testserver"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -107,6 +108,43 @@ func TestHowCommandsAreFound(t *testing.T) {
 	fails(t, exitUsage, []string{"unknown command", `A command comes before the URL of a store: "brine ls ` + path + `".`}, path)
 	fails(t, exitUsage, []string{"unknown command", `"brine ls mem:"`}, "mem:")
 	fails(t, exitUsage, []string{"unknown command", `"brine help" lists the commands.`}, "frobnicate")
+	fails(t, exitUsage, []string{`unknown command "lss"`, `Did you mean "brine ls"?`}, "help", "lss")
+	fails(t, exitUsage, []string{`kv has no command "gett"`, `"brine kv --help"`}, "help", "kv", "gett")
+	for _, args := range [][]string{{"help"}, {"help", "ls"}, {"help", "kv", "set"}} {
+		done(t, args...)
+	}
+	fails(t, exitUsage, []string{"kv set: KEY is missing", "Usage:   brine kv set URL KEY VALUE"}, "kv", "set", "mem:")
+	fails(t, exitUsage, []string{"--limit -1", `"brine ls --help" tells how it is used.`}, "ls", "mem:", "--limit", "-1")
+	fails(t, exitUsage, []string{`--after: "x" is no ID of this store`, "whole numbers"}, "ls", "mem:", "--after", "x")
+}
+
+// An ID or a value may begin with "-".
+func TestArgumentsThatBeginWithAHyphen(t *testing.T) {
+	t.Parallel()
+	url := place(t, "sqlite")
+	s := open(t, url, texts(func(any) persistence.ID { return "-5" }))
+	_, err := s.Save(t.Context(), "a text")
+	check(t, err)
+	check(t, s.Close())
+	fails(t, exitUsage, []string{"-5", `after "--"`, `"brine show --help"`}, "show", url, "-5")
+	fails(t, exitUsage, []string{"-5", `after "--"`}, "kv", "set", url, "key", "-5")
+	if got := done(t, "show", url, "--json", "--", "-5"); !strings.Contains(got, `"id":"-5"`) {
+		t.Errorf("%q", got)
+	}
+	if got := brineWith(t, "-5\n", func(*app) {}, "rm", url, "-", "--yes"); got.code != exitDone || got.out != "removed 1 record\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAServerThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"postgres://user@127.0.0.1:1/db", "mysql://user@127.0.0.1:1/db"} {
+		for _, command := range []string{"ls", "stores", "stat"} {
+			fails(t, exitFailed, []string{"connecting", "Look whether the server answers"}, command, url)
+		}
+	}
+	s := testserver.SharedPostgres(t)
+	fails(t, exitFailed, []string{"no-such-db", "Look whether the server answers"}, "ls", s.URL("no-such-db"))
 }
 
 // The path of a SQLite file needs no scheme, whatever is in it.

@@ -74,14 +74,13 @@ func hint(err error) string {
 	if h, ok := errors.AsType[hintedError](err); ok {
 		return h.hint
 	}
-	_, wrongUsage := errors.AsType[usageError](err)
 	for _, h := range []struct {
 		if_  bool
 		hint string
 	}{
-		{wrongUsage, `Run "brine help", or "brine COMMAND --help", for how it is used.`},
 		{isMissingStore(err), "There is no store at this URL. \"brine stores URL\" lists the tables of a database that are stores; " +
 			"a program, \"brine cp\" or \"brine import\" makes one."},
+		{isNoConnection(err), "Look whether the server answers at the host and port of the URL, and at its user, password and database."},
 		{errors.Is(err, persistence.ErrNotFound), `"brine ls URL" lists what there is.`},
 		{errors.Is(err, persistence.ErrReferenced), `Remove what refers to it too: "brine refs URL ID" lists that.`},
 		{errors.Is(err, persistence.ErrCorrupt), `"brine check URL" lists all that is damaged, "brine quarantine" puts it away.`},
@@ -103,6 +102,12 @@ func isMissingStore(err error) bool {
 		return false
 	}
 	return errors.Is(err, fs.ErrNotExist) || strings.Contains(e.Err.Error(), "nothing may be created")
+}
+
+// isNoConnection reports whether the server of a store could not be reached, or did not let us in.
+func isNoConnection(err error) bool {
+	e, ok := errors.AsType[*persistence.Error](err)
+	return ok && (e.Op == "open" || e.Op == "stores") && strings.Contains(e.Err.Error(), "connecting: ")
 }
 
 var (

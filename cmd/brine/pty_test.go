@@ -172,6 +172,8 @@ func TestCompletionInBash(t *testing.T) {
 		{"brine kv demo.db limits/p", "limits/parallel"},
 		{"brine kv set demo.db x 1 --as b", "bool\nbytes"},
 		{"brine show absent.db ", ""},
+		{"brine cp demo.db sqlite:de", "demo.db"},
+		{"brine diff demo.db postg", "postgres://"},
 	} {
 		cmd := exec.CommandContext(t.Context(), bash, append([]string{"--norc", "-c", bashWords, "bash"}, strings.Split(c.line, " ")...)...)
 		cmd.Dir = dir

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brine-go/brine/extrafields"
+	"github.com/brine-go/brine/idfactory"
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -55,6 +56,15 @@ func (f *queryFlags) query(ctx context.Context, a *app, s *persistence.Store) (*
 	}
 	if f.after != "" && len(f.order) > 0 {
 		return nil, usagef("--after goes with the order of IDs, not with --order")
+	}
+	if f.after != "" {
+		integers, err := integerIDs(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if err := idfactory.Validate(q.After, integers); err != nil {
+			return nil, fmt.Errorf("--after: %w", badID(f.after, integers, err))
+		}
 	}
 	kinds := columnKinds(a.columns[s])
 	for _, text := range f.where {
@@ -160,7 +170,7 @@ func columnKinds(columns []persistence.ColumnInfo) map[string]extrafields.Kind {
 	return kinds
 }
 
-var conditionForm = regexp.MustCompile(`(?s)^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(!=|<=|>=|\^=|\$=|~=|=|<|>)\s?(.*)$`)
+var conditionForm = regexp.MustCompile(`(?s)^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(!=|<>|<=|>=|\^=|\$=|~=|==|=|<|>)\s?(.*)$`)
 
 // condition reads a condition such as priority>=5. The value null stands for a missing one.
 func condition(kinds map[string]extrafields.Kind, text string, now time.Time) (c persistence.Cond, column string, err error) {
@@ -169,6 +179,9 @@ func condition(kinds map[string]extrafields.Kind, text string, now time.Time) (c
 		return c, "", errors.New("it is not of the form COLUMN=VALUE")
 	}
 	column, op, value := m[1], m[2], m[3]
+	if same, ok := map[string]string{"==": "=", "<>": "!="}[op]; ok { // as other languages write it
+		op = same
+	}
 	kind, known := kinds[column]
 	switch {
 	case !known: // the store says it better

@@ -30,7 +30,7 @@ func newRoot(a *app) *cobra.Command {
 		RunE:          a.unknownCommand,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line, for programs")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%s: %w", cmd.Name(), err) })
+	root.SetFlagErrorFunc(flagError)
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(
@@ -79,6 +79,7 @@ func newRoot(a *app) *cobra.Command {
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Short = "print this manual, or explain a command"
+		help.Args = a.helpTopic
 	}
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -106,6 +107,33 @@ func (a *app) unknownCommand(root *cobra.Command, args []string) error {
 	return withHint(err, `"brine help" lists the commands.`)
 }
 
+// helpTopic checks the arguments of "brine help": the names of a command.
+func (a *app) helpTopic(help *cobra.Command, args []string) error {
+	cmd, rest, err := help.Root().Find(args)
+	switch {
+	case err != nil || len(rest) == 0:
+		return err
+	case cmd == help.Root():
+		return a.unknownCommand(cmd, rest)
+	}
+	return withHint(usagef("%s has no command %q", nameOfCommand(cmd), rest[0]), `"%s --help" explains it.`, cmd.CommandPath())
+}
+
+// flagError makes a usage error of that of a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	err = usagef("%s: %w", nameOfCommand(cmd), err)
+	if strings.Contains(err.Error(), "unknown ") {
+		return withHint(err, `"%s --help" lists the flags. An argument that begins with "-" goes last, after "--".`, cmd.CommandPath())
+	}
+	return err
+}
+
+// nameOfCommand returns the name of a command without that of the program: "kv set".
+func nameOfCommand(cmd *cobra.Command) string {
+	_, name, _ := strings.Cut(cmd.CommandPath(), " ")
+	return name
+}
+
 // arguments checks the arguments against the line that says how the command is used: "show URL
 // ID..." wants two or more, "kv URL [KEY]" one or two.
 func arguments(cmd *cobra.Command, args []string) error {
@@ -114,7 +142,7 @@ func arguments(cmd *cobra.Command, args []string) error {
 	for i, param := range params {
 		if i >= len(args) {
 			if !strings.HasPrefix(param, "[") {
-				err = usagef("%s: %s is missing", cmd.Name(), strings.TrimSuffix(param, "..."))
+				err = usagef("%s: %s is missing", nameOfCommand(cmd), strings.TrimSuffix(param, "..."))
 			}
 			break
 		}
@@ -123,7 +151,7 @@ func arguments(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if err == nil && len(args) > len(params) {
-		err = usagef("%s: one argument too many: %q", cmd.Name(), args[len(params)])
+		err = usagef("%s: one argument too many: %q", nameOfCommand(cmd), args[len(params)])
 	}
 	example, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
 	return withHint(err, "Usage:   %s\nExample: %s", cmd.UseLine(), strings.TrimSpace(example))

@@ -52,7 +52,7 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 	defer func() { err = errors.Join(err, store.Close()) }()
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return err
+		return withHint(err, "Port 0 takes any that is free: --listen 127.0.0.1:0, the default.")
 	}
 	addr, ok := l.Addr().(*net.TCPAddr)
 	if ok && !addr.IP.IsLoopback() {
