@@ -71,8 +71,7 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	a.printf("%s\n", pageURL(l.Addr(), hosts))
-	if err := a.out.Flush(); err != nil {
+	if err := a.printAddress(pageURL(l.Addr(), hosts)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	a.note("Ctrl-C ends it.")
@@ -93,6 +92,18 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 		return fmt.Errorf("serving the pages: %w", err)
 	}
 	return nil
+}
+
+// printAddress prints the address of the first page at once.
+func (a *app) printAddress(address string) error {
+	if a.json {
+		if err := a.printJSON(map[string]string{"url": address}); err != nil {
+			return err
+		}
+	} else {
+		a.printf("%s\n", address)
+	}
+	return a.out.Flush()
 }
 
 // pageURL returns the address of the first page, for a browser on this machine, or for that of the

@@ -2,9 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"net"
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWebServesAndEndsInGoodOrder(t *testing.T) {
@@ -29,6 +35,40 @@ func TestWebServesAndEndsInGoodOrder(t *testing.T) {
 	}
 	if _, _, err := get(t.Context(), s.base, ""); err == nil {
 		t.Error("it still answers")
+	}
+}
+
+func TestCtrlCEndsWeb(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send Ctrl-C to another one")
+	}
+	url, _, _ := shownStore(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "web", "--json", url)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var line struct{ URL string }
+	if err := json.NewDecoder(out).Decode(&line); err != nil {
+		t.Fatalf("%v: %s", err, errOut.String())
+	}
+	if code, _, err := get(ctx, line.URL, ""); err != nil || code != 200 {
+		t.Errorf("%s: %d, %v", line.URL, code, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || errOut.Len() > 0 {
+		t.Errorf("it ends with %v: %s", err, errOut.String())
 	}
 }
 
