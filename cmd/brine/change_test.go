@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +138,16 @@ func TestRmGraph(t *testing.T) {
 			t.Errorf("left: %s", got)
 		}
 	})
+}
+
+func TestAReportOfARemovalHasNotAllIDs(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := newApp(strings.NewReader(""), &out, io.Discard)
+	a.json = true
+	check(t, a.reportRemoval("removed", persistence.GraphReport{Removed: reportedIDs + 1, IDs: make([]persistence.ID, reportedIDs+1)}))
+	check(t, a.out.Flush())
+	if n := strings.Count(out.String(), `""`); n != reportedIDs || !strings.Contains(out.String(), `"removed":10001`) {
+		t.Errorf("%d IDs: %.100s", n, out.String())
+	}
 }

@@ -212,3 +212,11 @@ func TestImportThroughAPipe(t *testing.T) {
 type onlyReader struct{ r *strings.Reader }
 
 func (r onlyReader) Read(p []byte) (int, error) { return r.r.Read(p) }
+
+func TestExportWhereNoFileCanBeMade(t *testing.T) {
+	t.Parallel()
+	url, file := place(t, "sqlite"), filepath.Join(t.TempDir(), "none", "demo.jsonl")
+	demo(t, url)
+	o := brine(t, "export", url, "-o", file)
+	failed(t, o, exitFailed, []string{"open " + file + ": "}, "export")
+}

@@ -35,7 +35,9 @@ func newGraph(a *app) *cobra.Command {
 as arrows, lazy ones dashed. A reference to a record that is missing leads to a dotted box.
 
 The end of the file's name says which picture it is: .svg, .png or .dot, the language of Graphviz. Without
---output it prints DOT. Large graphs are not drawn: print DOT for other programs.`,
+--output it prints DOT. Large graphs are not drawn: print DOT for other programs.
+
+With --json and --output it prints one object with file, format and bytes.`,
 		Example: `  brine graph tasks.db 1 --output graph.svg
   brine graph tasks.db 1 2 | dot -Tpdf > graph.pdf`,
 		Args:              arguments,
@@ -94,6 +96,9 @@ func (a *app) graph(ctx context.Context, rawURL string, args []string, output, f
 	}
 	if err := os.WriteFile(output, picture, 0o666); err != nil { //nolint:gosec // the umask says who may read it
 		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"file": output, "format": format, "bytes": len(picture)})
 	}
 	a.note("%s", "wrote "+output+" ("+humanSize(int64(len(picture)))+")")
 	return nil

@@ -99,3 +99,15 @@ func TestALargeGraphIsNotDrawn(t *testing.T) {
 		t.Errorf("%d lines of DOT", strings.Count(got, "\n"))
 	}
 }
+
+func TestGraphTellsProgramsWhatItWrote(t *testing.T) {
+	t.Parallel()
+	url, file := place(t, "sqlite"), filepath.Join(t.TempDir(), "g.svg")
+	demo(t, url)
+	got := done(t, "graph", url, "1", "-o", file, "--json")
+	info, err := os.Stat(file)
+	check(t, err)
+	if want := fmt.Sprintf(`{"bytes":%d,"file":%q,"format":"svg"}`+"\n", info.Size(), file); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

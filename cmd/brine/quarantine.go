@@ -190,8 +190,7 @@ func (a *app) quarantineList(ctx context.Context, rawURL, reason string, idsOnly
 		case a.json:
 			err = a.printJSON(jsonQuarantined(&q))
 		case idsOnly:
-			a.printf("%s\n", printable(nameOf(&q)))
-			err = a.written()
+			err = a.printID(persistence.ID(nameOf(&q)))
 		default:
 			fault := ""
 			if q.Err != nil {

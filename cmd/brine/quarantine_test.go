@@ -102,3 +102,31 @@ func readOnlyURL(url string) string {
 	}
 	return url + "?mode=ro"
 }
+
+// What --ids prints in a pipe is what "-" reads.
+func TestIDsThatDoNotPrintGoThroughAPipe(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		const odd = "a\x1b[31m\tb"
+		s := open(t, url, texts(func(obj any) persistence.ID {
+			if f, ok := obj.(*flow); ok {
+				return persistence.ID(f.Name)
+			}
+			return "task"
+		}))
+		_, err := s.Save(t.Context(), &flow{Name: odd, Tasks: []*task{{Name: "t"}}})
+		check(t, err)
+		check(t, s.Close())
+		if got := done(t, "refs", url, "task", "--ids"); got != odd+"\n" {
+			t.Errorf("refs --ids: %q", got)
+		}
+		done(t, "quarantine", "add", url, odd, "--yes")
+		ids := done(t, "quarantine", "list", url, "--ids")
+		if o := brineWith(t, ids, func(*app) {}, "quarantine", "restore", url, "-"); o.code != exitDone {
+			t.Errorf("restoring %q: %+v", ids, o)
+		}
+		o := brineWith(t, "", terminal(80, false), "refs", url, "task", "--ids")
+		if o.out != `a\x1b[31m\tb`+"\n" {
+			t.Errorf("on a terminal: %q", o.out)
+		}
+	})
+}

@@ -50,8 +50,7 @@ func (a *app) refs(ctx context.Context, rawURL, arg string, idsOnly bool) error 
 		}
 		n++
 		if idsOnly && !a.json {
-			a.printf("%s\n", printable(string(id)))
-			if err := a.written(); err != nil {
+			if err := a.printID(id); err != nil {
 				return err
 			}
 			continue

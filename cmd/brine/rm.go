@@ -99,11 +99,15 @@ func (a *app) planRemoval(ctx context.Context, rawURL string, args []string, gra
 	return ids, persistence.GraphReport{Removed: int64(len(ids)), IDs: ids}, o, nil
 }
 
+// reportedIDs is how many IDs a report has at most, as persistence.GraphReport.
+const reportedIDs = 10_000
+
 // reportRemoval prints what was removed, or would be.
 func (a *app) reportRemoval(did string, r persistence.GraphReport) error {
 	if a.json {
 		ids := append([]persistence.ID{}, r.IDs...)
 		slices.SortFunc(ids, idfactory.Compare) // they come as a backend reads them
+		ids = ids[:min(len(ids), reportedIDs)]
 		return a.printJSON(map[string]any{"removed": r.Removed, "kept": r.Kept, "dry_run": a.dryRun, "ids": ids})
 	}
 	text := did + " " + plural(r.Removed, "record")

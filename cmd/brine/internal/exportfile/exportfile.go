@@ -324,6 +324,17 @@ func (h *header) catalog() (*driver.Catalog, error) {
 	return c, nil
 }
 
+// headerStart is what a file begins with.
+const headerStart = `{"brine":"` + exportMark + `",`
+
+// notExport returns the error of a file that begins otherwise.
+func notExport(start []byte) error {
+	if bytes.HasPrefix(start, []byte("\x1f\x8b")) {
+		return errors.New("it is not that of an export: the file is compressed, and gunzip reads it")
+	}
+	return errors.New("it is not that of an export")
+}
+
 // parseHeader reads the first line of a file.
 func parseHeader(b []byte) (header, error) {
 	var h header

@@ -387,3 +387,30 @@ func heap(fn func()) int64 {
 	<-stopped
 	return most - before
 }
+
+// endless is a file of one line that has no end.
+type endless struct{ given int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	e.given += len(p)
+	return len(p), nil
+}
+
+func TestWhatIsNoExportIsRefusedAtItsBeginning(t *testing.T) {
+	t.Parallel()
+	var file endless
+	if _, err := exportfile.NewReader(&file); err == nil || !strings.Contains(err.Error(), "line 1: it is not that of an export") || file.given > 1<<20 {
+		t.Errorf("after %d bytes: %v", file.given, err)
+	}
+	for start, want := range map[string]string{
+		"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03": "gunzip", "{}\n": "not that of an export", "SQLite format 3\x00": "not that of an export",
+		"": "empty", `{"br`: "cut off", `{"brine":"export",`: "cut off",
+	} {
+		if _, err := exportfile.NewReader(strings.NewReader(start)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", start, err, want)
+		}
+	}
+}

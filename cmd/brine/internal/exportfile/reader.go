@@ -152,6 +152,10 @@ func (r *Reader) start() error {
 	r.in, r.sum = bufio.NewReaderSize(r.file, 1<<16), sha256.New()
 	r.n, r.records, r.pairs, r.next, r.last, r.err, r.counts = 0, 0, 0, nil, entry{}, nil, nil
 	r.objectsGiven, r.pairsGiven = false, false
+	if start, err := r.in.Peek(len(headerStart)); len(start) > 0 && (err == nil || err == io.EOF) && !strings.HasPrefix(headerStart, string(start)) {
+		r.n = 1
+		return r.fail(notExport(start)) // before a line of it, of any length, is read
+	}
 	text, err := r.text()
 	if err != nil {
 		return err
