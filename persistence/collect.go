@@ -66,8 +66,8 @@ func notBefore(t time.Time) time.Time { return t.Add(-clockSkew).UTC().Truncate(
 // docs/architecture.md has the reasons.
 //
 // If it ends with an error the report has what was put away until then. Memory grows by some bits
-// for each record with an integer ID, and by the ID for each other. A table without the columns created
-// and modified is errors.ErrUnsupported.
+// for each record with an integer ID, and by the ID for each other. A table without the columns
+// created and modified is errors.ErrUnsupported.
 func (s *Store) Collect(ctx context.Context, roots []ID, o CollectOptions) (GraphReport, error) {
 	if !o.DryRun {
 		if err := s.mayWrite("collect", ""); err != nil {

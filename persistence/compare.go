@@ -49,10 +49,10 @@ func (k DifferenceKind) String() string {
 
 // Compare streams the differences between the records of two stores, whatever their backends: of
 // those that q selects in either, or of all if q is nil. Records are equal if their types, states,
-// bytes and extra columns are: what [Copy] leaves alone. Revisions and times say who wrote when, and
-// are not compared, nor are claims. An extra column that one store lacks is NULL there. It needs no
-// types. Key-value pairs are not compared, since they have no ID: [KV.Range] of both stores lists
-// them in one order.
+// bytes and extra columns are: what [Copy] leaves alone. Revisions and times say who wrote when,
+// and are not compared, nor are claims. An extra column that one store lacks is NULL there. It
+// needs no types. Key-value pairs are not compared, since they have no ID: [KV.Range] of both
+// stores lists them in one order.
 //
 // First come the differences of the records of a, in the order of their IDs, then those of what
 // only b has or only q selects in b. Both are read page by page, as [Store.List] does, so what is

@@ -87,8 +87,8 @@ func (r *CopyReport) add(more CopyReport) {
 // it is put into the quarantine of dst. So a Copy that was cut off is finished by running it again.
 // Copy removes nothing from dst. Each batch is read back and compared before it counts. The counter
 // of dst is above the numbers in all IDs that were copied, also if Copy was cut off. A
-// [Store.Collect] of dst must not run meanwhile: what it finds new it tells by the times of records,
-// which Copy keeps.
+// [Store.Collect] of dst must not run meanwhile: what it finds new it tells by the times of
+// records, which Copy keeps.
 //
 // Without o.Snapshot others may write to src meanwhile; the copy is then none of any one moment. A
 // record or pair that cannot be read is not copied, and is named by the error at the end, which is

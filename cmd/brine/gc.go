@@ -97,7 +97,8 @@ func (a *app) collect(ctx context.Context, rawURL string, roots []string, o pers
 	return a.reportCollection("put", done)
 }
 
-// planCollection reads the roots and, unless nobody wants to know, finds out what would be put away.
+// planCollection reads the roots and, unless nobody wants to know, finds out what would be put
+// away.
 func (a *app) planCollection(ctx context.Context, rawURL string, roots []string, o persistence.CollectOptions) (ids []persistence.ID, planned persistence.GraphReport, err error) {
 	s, err := a.open(ctx, rawURL, readOnly)
 	if err != nil {

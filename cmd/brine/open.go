@@ -112,8 +112,8 @@ func openExisting(ctx context.Context, rawURL string, o persistence.Options) (*p
 	return s, nil
 }
 
-// noDatabase replaces the error of the library for a bare path of a file, which asks for a URL, if a
-// URL would not help.
+// noDatabase replaces the error of the library for a bare path of a file, which asks for a URL, if
+// a URL would not help.
 func noDatabase(path string, err error) error {
 	if info, statErr := os.Stat(path); statErr != nil || !info.Mode().IsRegular() || isSQLite(path) {
 		return err

@@ -13,6 +13,7 @@ type Lister interface {
 // A Compacter is a Backend whose files or tables keep the space of what was removed.
 type Compacter interface {
 	// Compact gives space back to the file system or the server, as far as it can, and takes the
-	// statistics from which the database makes its plans, if it needs them. No record changes. Others may have to wait meanwhile.
+	// statistics from which the database makes its plans, if it needs them. No record changes.
+	// Others may have to wait meanwhile.
 	Compact(ctx context.Context) error
 }

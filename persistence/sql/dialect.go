@@ -40,7 +40,8 @@ type Dialect interface {
 // Traits are the constants of a dialect. Those of the groups that it does not need are zero.
 type Traits struct {
 	// Compact are the statements that give space back and take the statistics from which the
-	// database makes its plans, each outside of a transaction; %s stands for the name of each table.
+	// database makes its plans, each outside of a transaction; %s stands for the name of each
+	// table.
 	Compact  []string
 	Name     string // for error texts: "sqlite"
 	Quote    byte   // around names: '"' or '`'

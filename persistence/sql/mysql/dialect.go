@@ -40,9 +40,9 @@ var (
 	beginLoggedWrite = []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION"}
 )
 
-// beginExclusive locks every table that the transaction uses, as LOCK TABLES wants it. A transaction
-// under such locks begins by itself; START TRANSACTION would release them. Others queue up while it
-// waits, readers too, so it waits no longer than a second at a time.
+// beginExclusive locks every table that the transaction uses, as LOCK TABLES wants it. A
+// transaction under such locks begins by itself; START TRANSACTION would release them. Others queue
+// up while it waits, readers too, so it waits no longer than a second at a time.
 func beginExclusive(tables []string) []string {
 	return []string{"SET autocommit = 0, lock_wait_timeout = 1", "LOCK TABLES " + strings.Join(tables, " WRITE, ") + " WRITE"}
 }

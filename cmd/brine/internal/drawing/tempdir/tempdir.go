@@ -77,7 +77,8 @@ func filled(code string) bool {
 // room is more than the machine code takes.
 const room = 16 << 20
 
-// hasRoom reports whether there is room for the machine code: go-graphviz panics where there is not.
+// hasRoom reports whether there is room for the machine code: go-graphviz panics where there is
+// not.
 func hasRoom(dir string) bool {
 	f, err := os.CreateTemp(dir, "room-*")
 	if err != nil {
