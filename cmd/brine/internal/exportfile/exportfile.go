@@ -349,6 +349,8 @@ func parseHeader(b []byte) (header, error) {
 		return h, errors.New("it is not that of an export")
 	case h.Version > Version:
 		return h, fmt.Errorf("the file has version %d of the format, and this program reads up to %d: %w", h.Version, Version, errors.ErrUnsupported)
+	case h.Version < 1:
+		return h, fmt.Errorf("the file has version %d of the format, which there is not", h.Version)
 	case h.IDs != integerIDs && h.IDs != textIDs:
 		return h, fmt.Errorf("unknown kind of IDs %q", h.IDs)
 	}

@@ -30,9 +30,10 @@ var (
 // file, which is that of their IDs unless the export was one of roots; a query with an Order is
 // errors.ErrUnsupported. A file that cannot be read again, such as a pipe, gives each record once.
 //
-// Each line is verified when it is read, and the end of the file when it is reached. An error of
-// that is a [*LineError]. It ends a scan: with the records before it, if there are any, and then
-// all later calls return it, above all Finish.
+// Each line is verified when it is read, and the end of the file when it is reached. Of a file that
+// is read once and is not in order, what came before the order was broken is not compared with what
+// comes after. An error of that is a [*LineError]. It ends a scan: with the records before it, if
+// there are any, and then all later calls return it, above all Finish.
 type Reader struct {
 	mu      sync.Mutex
 	file    io.Reader
@@ -47,7 +48,8 @@ type Reader struct {
 	sum     hash.Hash
 	records int64
 	pairs   int64
-	next    *line  // that was read and not given yet
+	next    *line // that was read and not given yet
+	arrival arrival
 	last    entry  // the record or pair that was given last
 	all     Counts // as Verify has found; else zero
 	err     error
@@ -99,24 +101,39 @@ func (r *Reader) Verify(ctx context.Context, progress func(bytes int64)) (Counts
 	if err := r.rewind(); err != nil {
 		return Counts{}, err
 	}
+	err := r.verify(ctx, progress)
+	if err == nil && r.arrival.unordered { // from the beginning, then
+		if err = r.rewind(); err == nil {
+			r.arrival.keep()
+			err = r.verify(ctx, progress)
+		}
+	}
+	if err != nil {
+		return Counts{}, err
+	}
+	r.all = *r.counts
+	return r.all, r.rewind()
+}
+
+// verify reads the file to its end.
+func (r *Reader) verify(ctx context.Context, progress func(bytes int64)) error {
 	bytes := int64(0)
 	for r.err == nil && r.counts == nil {
 		size, err := r.read()
 		if err != nil {
-			return Counts{}, err
+			return err
 		}
 		r.next = nil
 		if bytes += int64(size); r.n%4096 == 0 {
 			if err := ctx.Err(); err != nil {
-				return Counts{}, err
+				return err
 			}
 			if progress != nil {
 				progress(bytes)
 			}
 		}
 	}
-	r.all = *r.counts
-	return r.all, r.rewind()
+	return nil
 }
 
 // Finish reads what is left of the file, and returns what its closing line says. Only then it is
@@ -151,7 +168,7 @@ func (r *Reader) rewind() error {
 func (r *Reader) start() error {
 	r.in, r.sum = bufio.NewReaderSize(r.file, 1<<16), sha256.New()
 	r.n, r.records, r.pairs, r.next, r.last, r.err, r.counts = 0, 0, 0, nil, entry{}, nil, nil
-	r.objectsGiven, r.pairsGiven = false, false
+	r.objectsGiven, r.pairsGiven, r.arrival = false, false, arrival{}
 	if start, err := r.in.Peek(len(headerStart)); len(start) > 0 && (err == nil || err == io.EOF) && !strings.HasPrefix(headerStart, string(start)) {
 		r.n = 1
 		return r.fail(notExport(start)) // before a line of it, of any length, is read
@@ -229,6 +246,12 @@ func (r *Reader) read() (size int, err error) {
 	default:
 		return 0, r.fail(errors.New("it is neither a record nor a pair, or stands in the wrong place"))
 	}
+	if err := l.check(&r.head, r.columns); err != nil {
+		return 0, r.fail(err)
+	}
+	if err := r.arrival.add(l.entry(), !r.TextIDs()); err != nil {
+		return 0, r.fail(err)
+	}
 	return len(b), nil
 }
 
@@ -263,11 +286,9 @@ func (r *Reader) peek() (*line, error) {
 
 // take gives the record or pair that peek returned.
 func (r *Reader) take() {
-	if r.next.Key != "" {
-		r.last = entry{driver.Pairs, driver.ID(r.next.Key)}
+	if r.last = r.next.entry(); r.last.ns == driver.Pairs {
 		r.pairsGiven = true
 	} else {
-		r.last = entry{driver.Objects, r.next.ID}
 		r.objectsGiven = true
 	}
 	r.next = nil
