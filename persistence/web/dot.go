@@ -13,7 +13,7 @@ import (
 // shown, and else to one around that record.
 func (n *neighbourhood) dot(q graphQuery) []byte {
 	var b strings.Builder
-	b.WriteString("digraph brine {\n\tgraph [bgcolor=transparent, rankdir=LR, ranksep=0.5, nodesep=0.18];\n" +
+	b.WriteString("digraph brine {\n\tgraph [bgcolor=transparent, rankdir=LR, ranksep=0.5, nodesep=0.18" + n.layout() + "];\n" +
 		"\tnode [shape=box, style=\"filled,rounded\", fontname=\"Helvetica\", fontsize=11, margin=\"0.12,0.06\", width=1.2, height=0.3, color=\"#6b7280\", penwidth=0.8];\n" +
 		"\tedge [color=\"#6b7280\", arrowsize=0.6, penwidth=0.8];\n")
 	for _, g := range n.nodes {

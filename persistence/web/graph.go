@@ -68,7 +68,8 @@ type graphPage struct {
 	Nodes       []graphEntry
 	Colours     []string // the states in it, for the legend
 	Full        bool
-	Limit       int
+	Limit       int   // of records
+	LimitEdges  int64 // of references
 	Referrers   *referrers
 	Ask, Forget string // where the picture is with referrers, and without
 	Reset       string // where it is as it began; "": it is so
@@ -103,7 +104,7 @@ func (s *site) graph(ctx context.Context, r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &graphPage{ID: id, Full: n.full, Limit: maxGraphNodes, Referrers: n.referrers}
+	p := &graphPage{ID: id, Full: n.full, Limit: maxGraphNodes, LimitEdges: maxGraphEdges, Referrers: n.referrers}
 	limited, cancel := context.WithTimeout(ctx, s.timeLimit/2)
 	defer cancel()
 	if p.Picture, err = s.painter.paint(limited, n.dot(q)); err != nil {

@@ -168,3 +168,60 @@ func TestDrawingThatDoesNotEndHoldsNoPage(t *testing.T) {
 	}
 	t.Error("no picture was made again")
 }
+
+func TestAGraphOfManyReferencesIsDrawnInRings(t *testing.T) {
+	t.Parallel()
+	// everyOther makes tasks that all refer to each other.
+	everyOther := func(n int) []any {
+		tasks := make([]any, n)
+		for i := range tasks {
+			tasks[i] = &Task{}
+		}
+		for _, from := range tasks {
+			for _, to := range tasks {
+				if from != to {
+					from.(*Task).Deps = append(from.(*Task).Deps, to.(*Task))
+				}
+			}
+		}
+		return tasks
+	}
+	layers := func(n, wide int) []any {
+		tasks := make([]any, n)
+		for i := n - 1; i >= 0; i-- {
+			task := &Task{}
+			tasks[i] = task
+			for j := (i/wide + 1) * wide; j < min((i/wide+2)*wide, n); j++ {
+				task.Deps = append(task.Deps, tasks[j].(*Task))
+			}
+		}
+		return tasks
+	}
+	for name, c := range map[string]struct {
+		tasks []any
+		want  string // "": all care
+	}{
+		"one":                     {[]any{&Task{}}, ""},
+		"few that are tangled":    {everyOther(10), ""},
+		"some that are tangled":   {everyOther(22), "nslimit"},
+		"many that are tangled":   {everyOther(29), "twopi"},
+		"more than there is room": {everyOther(60), "twopi"},
+		"many in layers":          {layers(28, 7), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, "mem:", nil)
+			ids := save(t, s, c.tasks...)
+			var dot string
+			h := web.Handler(s, &web.Options{Draw: func(b []byte) ([]byte, error) {
+				dot = string(b)
+				return draw(b)
+			}})
+			page(t, h, query("/graph", "id", string(ids[0])))
+			limited := strings.Contains(dot, "nslimit") || strings.Contains(dot, "twopi")
+			if c.want == "" && limited || !strings.Contains(dot, c.want) {
+				t.Errorf("%q, want %q: %s", name, c.want, dot[:min(len(dot), 300)])
+			}
+		})
+	}
+}
