@@ -52,6 +52,9 @@ func textCond(f func(column, text string) persistence.Cond) func(string, any) pe
 	return func(column string, v any) persistence.Cond { return f(column, v.(string)) }
 }
 
+// maxFilters is how many filters an address may have: each is a part of the form.
+const maxFilters = 50
+
 // filtersOf reads the filters of an address. A filter without a column is one that the form left
 // empty.
 func filtersOf(v url.Values) ([]filter, error) {
@@ -67,6 +70,9 @@ func filtersOf(v url.Values) ([]filter, error) {
 		f := filter{Column: name, Op: ops[i], Value: values[i]}
 		f.Or = len(joins) > 0 && joins[i] == "or" && len(filters) > 0
 		filters = append(filters, f)
+	}
+	if len(filters) > maxFilters {
+		return nil, badRequestf("The address has %d conditions, at most %d: the JSON of a query may have more.", len(filters), maxFilters)
 	}
 	return filters, nil
 }

@@ -42,8 +42,9 @@ func listingOf(v url.Values) (*listing, error) {
 	}
 	l := &listing{filters: filters, json: strings.TrimSpace(v.Get("q")), size: defaultPageSize, after: v.Get("after"), page: 1, back: v["back"]}
 	for name := range strings.SplitSeq(v.Get("sort"), ",") {
-		if name != "" {
-			column, desc := strings.CutPrefix(name, "-")
+		column, desc := strings.CutPrefix(name, "-")
+		// After a column has decided, it decides no more.
+		if name != "" && !slices.ContainsFunc(l.sort, func(k sortKey) bool { return k.column == column }) {
 			l.sort = append(l.sort, sortKey{column, desc})
 		}
 	}

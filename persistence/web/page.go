@@ -96,7 +96,11 @@ func (s *site) serve(f page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), s.timeLimit)
 		defer cancel()
-		v, err := f(ctx, r)
+		var v *view
+		err := readable(r)
+		if err == nil {
+			v, err = f(ctx, r)
+		}
 		status := http.StatusOK
 		if err != nil {
 			status, v = s.problem(ctx, err)
@@ -188,6 +192,15 @@ func (s *site) unknownPage(context.Context, *http.Request) (*view, error) { retu
 func concernsOneRecord(err error) bool {
 	return errors.Is(err, persistence.ErrCorrupt) || errors.Is(err, persistence.ErrTooLarge) ||
 		errors.Is(err, persistence.ErrUnknownType) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// readable returns an error if a parameter of the address cannot be read: without it, a list would
+// have other records than those that were asked for.
+func readable(r *http.Request) error {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return badRequestf("The parameters of the address: %v.", err)
+	}
+	return nil
 }
 
 // idOf returns the ID that a request names.

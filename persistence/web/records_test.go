@@ -128,25 +128,29 @@ func TestWrongAddressesAreExplained(t *testing.T) {
 	hundred(t, s)
 	h := handler(s)
 	for path, want := range map[string]string{
-		"/records?c=nothing&o=eq&v=1":                    `no column &#34;nothing&#34;`,
-		"/records?c=state&o=like&v=1":                    `no condition &#34;like&#34;`,
-		"/records?c=priority&o=eq&v=high":                "no whole number",
-		"/records?c=priority&o=contains&v=1":             "for texts",
-		"/records?c=due&o=lt&v=yesterday":                "no time",
-		"/records?c=due&o=in&v=2026-11-27,x":             "no time",
-		"/records?c=name&o=in&v=%22a":                    "the list",
-		"/records?c=state&o=eq":                          "do not belong together",
-		"/records?c=id&o=eq&v=one":                       "ID",
-		"/records?sort=nothing":                          `no column &#34;nothing&#34;`,
-		"/records?n=0":                                   "1 to 200",
-		"/records?n=many":                                "1 to 200",
-		"/records?after=xyz":                             "token",
-		"/records?q=%7B":                                 "JSON",
-		"/records?q=%7B%22limit%22:3%7D":                 "limit",
-		"/record":                                        "names no record",
-		"/graph":                                         "names no record",
-		"/count?c=nothing&o=eq&v=1":                      "no column",
-		"/graph?id=1" + strings.Repeat("&expand=2", 101): "at most 100",
+		"/records?c=nothing&o=eq&v=1":                             `no column &#34;nothing&#34;`,
+		"/records?c=state&o=like&v=1":                             `no condition &#34;like&#34;`,
+		"/records?c=priority&o=eq&v=high":                         "no whole number",
+		"/records?c=priority&o=contains&v=1":                      "for texts",
+		"/records?c=due&o=lt&v=yesterday":                         "no time",
+		"/records?c=due&o=in&v=2026-11-27,x":                      "no time",
+		"/records?c=name&o=in&v=%22a":                             "the list",
+		"/records?c=state&o=eq":                                   "do not belong together",
+		"/records?c=id&o=eq&v=one":                                "ID",
+		"/records?sort=nothing":                                   `no column &#34;nothing&#34;`,
+		"/records?n=0":                                            "1 to 200",
+		"/records?n=many":                                         "1 to 200",
+		"/records?after=xyz":                                      "token",
+		"/records?q=%7B":                                          "JSON",
+		"/records?q=%7B%22limit%22:3%7D":                          "limit",
+		"/record":                                                 "names no record",
+		"/graph":                                                  "names no record",
+		"/count?c=nothing&o=eq&v=1":                               "no column",
+		"/graph?id=1" + strings.Repeat("&expand=2", 101):          "at most 100",
+		"/records?c=state&o=eq&v=NEW&q=%zz":                       "parameters of the address",
+		"/records?c=state&o=eq&v=NEW;x":                           "parameters of the address",
+		"/records?" + strings.Repeat("c=state&o=eq&v=NEW&", 51):   "at most 50",
+		"/records?" + strings.Repeat("c=state&o=eq&v=NEW&", 9999): "parameters of the address",
 	} {
 		a := ask(t, h, path)
 		if a.code != http.StatusBadRequest || !strings.Contains(a.body, want) {
@@ -248,6 +252,14 @@ func TestColumnsAreSortedByTheirHeadings(t *testing.T) {
 	}
 	body := page(t, h, "/records?n=100")
 	wants(t, body, `aria-sort="ascending"`)
+	body = page(t, h, "/records?n=100&sort=-due"+strings.Repeat(",due,-state", 1000))
+	if want := ids(t, s, &persistence.Query{Order: []persistence.Order{persistence.Desc("due"), persistence.Desc("state")}}); !slices.Equal(rows(body), want) {
+		t.Errorf("got %v, want %v", rows(body), want)
+	}
+	if len(body) > 200_000 {
+		t.Errorf("a column that is named again and again makes a page of %d bytes", len(body))
+	}
+	body = page(t, h, "/records?n=100")
 	for _, want := range []*persistence.Query{
 		{Order: []persistence.Order{persistence.Asc("due")}}, {Order: []persistence.Order{persistence.Desc("due")}}, nil,
 	} {

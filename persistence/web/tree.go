@@ -142,7 +142,7 @@ func (m *treeMaker) container(n *node, v any, path string, depth int) {
 		shown := 0
 		for ; shown < length && shown < maxTreeItems && m.nodes < maxTreeNodes && depth < maxTreeDepth; shown++ {
 			name, v := at(shown)
-			n.Kids = append(n.Kids, m.value(name, v, path+"/"+name, depth+1))
+			n.Kids = append(n.Kids, m.value(name, v, path+"/"+cut(cellLength, name), depth+1))
 		}
 		if shown < length {
 			n.More = grouped(int64(length-shown)) + " more: see the JSON"
