@@ -36,14 +36,19 @@ func guard(hosts map[string]bool, h http.Handler) http.Handler {
 	})
 }
 
-// hostOf returns the host of a Host header, without its port, in lower case.
+// hostOf returns the host of a Host header, without its port, in the one form that hosts are
+// compared in: names in lower case, addresses as netip writes them.
 func hostOf(header string) string {
 	host, _, err := net.SplitHostPort(header)
 	if err != nil {
 		host = header
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().String()
+	}
+	return host
 }
 
 func isLoopback(host string) bool {
@@ -51,5 +56,5 @@ func isLoopback(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return err == nil && addr.IsLoopback()
 }

@@ -20,13 +20,13 @@ func TestOnlyHostsOfThisMachineAreAnswered(t *testing.T) {
 	t.Parallel()
 	s := open(t, "mem:", nil)
 	save(t, s, &Task{Name: "secret name"})
-	h := web.Handler(s, &web.Options{Hosts: []string{"build.example.org", "192.0.2.7"}})
+	h := web.Handler(s, &web.Options{Hosts: []string{"Build.Example.org.", "192.0.2.7", "2001:DB8:0::7", ""}})
 	for host, want := range map[string]int{
 		"127.0.0.1": 200, "127.0.0.1:8080": 200, "127.8.8.8:1": 200, "localhost:99": 200, "LOCALHOST": 200, "localhost.:80": 200,
 		"[::1]": 200, "[::1]:8080": 200, "[::ffff:127.0.0.1]:80": 200,
-		"build.example.org": 200, "Build.Example.org:443": 200, "192.0.2.7:80": 200,
+		"build.example.org": 200, "Build.Example.org:443": 200, "192.0.2.7:80": 200, "[2001:db8::7]:80": 200,
 		"evil.example": 403, "127.0.0.1.evil.example": 403, "localhost.evil.example": 403, "192.0.2.8": 403, "": 403,
-		"10.0.0.1": 403, "[::2]": 403, "127.1": 403, "evil.example:8080@localhost": 403, "0.0.0.0:8080": 403, "x.build.example.org": 403,
+		"10.0.0.1": 403, "[2001:db8::8]": 403, ":80": 403, "[::2]": 403, "127.1": 403, "evil.example:8080@localhost": 403, "0.0.0.0:8080": 403, "x.build.example.org": 403,
 	} {
 		for _, path := range all {
 			a := send(t, h, http.MethodGet, host, path)

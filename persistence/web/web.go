@@ -34,7 +34,6 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/brine-go/brine/persistence"
@@ -122,7 +121,9 @@ func Handler(store *persistence.Store, o *Options) http.Handler {
 	}
 	hosts := make(map[string]bool, len(o.Hosts))
 	for _, h := range o.Hosts {
-		hosts[strings.ToLower(strings.Trim(h, "[]"))] = true
+		if h := hostOf(h); h != "" {
+			hosts[h] = true
+		}
 	}
 	return guard(hosts, mux)
 }
