@@ -69,7 +69,11 @@ func (a *app) web(ctx context.Context, rawURL, listen string, hosts []string) (e
 			Hosts: hosts, Columns: a.columns[store],
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // longer than a page may take, or its end would be one of the request
+		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+
+		DisableGeneralOptionsHandler: true, // the pages refuse OPTIONS
 	}
 	if err := a.printAddress(pageURL(l.Addr(), hosts)); err != nil {
 		return errors.Join(err, l.Close())

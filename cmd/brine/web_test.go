@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -29,6 +30,9 @@ func TestWebServesAndEndsInGoodOrder(t *testing.T) {
 	}
 	if code, _, err = get(t.Context(), s.base, "evil.example"); err != nil || code != 403 {
 		t.Errorf("another host: %d, %v", code, err)
+	}
+	if answer := sendRaw(t, s.base, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 405 ") {
+		t.Errorf("OPTIONS *: %s", answer)
 	}
 	if code, errOut := s.stop(); code != exitDone || errOut != "" {
 		t.Errorf("exit code %d: %s", code, errOut)
@@ -70,6 +74,24 @@ func TestCtrlCEndsWeb(t *testing.T) {
 	if err := cmd.Wait(); err != nil || errOut.Len() > 0 {
 		t.Errorf("it ends with %v: %s", err, errOut.String())
 	}
+}
+
+// sendRaw sends bytes to a server, and returns what it answers.
+func sendRaw(t *testing.T, base, request string) string {
+	t.Helper()
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimSuffix(strings.TrimPrefix(base, "http://"), "/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
 
 func TestWebOnOtherAddressesWarns(t *testing.T) {
