@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // A recordsPage is a page of a list of records.
 type recordsPage struct {
 	Columns   []heading
-	Rows      []row
+	Rows      template.HTML
 	Filters   []filter // those of the list, and an empty one
 	Choices   []column // of the filters
 	Operators []operator
@@ -35,12 +36,6 @@ type heading struct {
 	column
 	Sorted, Link string
 	Number       bool // its values are numbers
-}
-
-// A row is a record in a list.
-type row struct {
-	persistence.Info
-	Extra []shown
 }
 
 func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
@@ -75,17 +70,19 @@ func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
 	for _, c := range columns {
 		p.Columns = append(p.Columns, heading{c, l.sorted(c.Name), l.sortedBy(c.Name).link("records"), c.Kind == extrafields.Int || c.Kind == extrafields.Float})
 	}
-	for _, info := range infos {
-		row := row{Info: info}
-		for _, c := range p.Columns[len(libraryColumns):] {
-			v := showValue(info.Fields[c.Name])
+	var rows rowWriter
+	values := make([]shown, len(columns)-len(libraryColumns))
+	for i := range infos {
+		for j, c := range p.Columns[len(libraryColumns):] {
+			v := showValue(infos[i].Fields[c.Name])
 			if v.Class == "null" && c.Number {
 				v.Class = "num null" // in line with the others
 			}
-			row.Extra = append(row.Extra, v)
+			values[j] = v
 		}
-		p.Rows = append(p.Rows, row)
+		rows.row(&infos[i], values)
 	}
+	p.Rows = rows.html()
 	if next != "" {
 		p.Next = l.next(next).link("records")
 	}
