@@ -1,17 +1,17 @@
 package web
 
 // The work of a layout in layers grows much faster than the number of references: 1,500 among 300
-// records take a second, if they lead from each layer to the next, and minutes if they lead anywhere.
-// It is bounded by the number of layers that they cross.
+// records take a second if they lead from each layer to the next, and minutes if they lead
+// anywhere. It is bounded by the number of layers that they cross.
 const (
 	carefulLayers = 2000 // up to here the layout takes all the care that it can
 	maxLayers     = 4500 // and up to here less: a second in both cases
 )
 
-// layout returns the attributes of the layout of a neighbourhood. A layout in layers shows best what
-// comes after what. What has too many references for that is drawn in rings around the centre, which
-// takes a moment for any graph. A program may be unable to stop Graphviz while it draws, so the time
-// that it takes must be short.
+// layout returns the attributes of the layout of a neighbourhood. A layout in layers shows best
+// what comes after what. What has too many references for that is drawn in rings around the centre,
+// which takes a moment for any graph. A program may be unable to stop Graphviz while it draws, so
+// the time that it takes must be short.
 func (n *neighbourhood) layout() string {
 	crossed := n.layers()
 	switch {
@@ -30,8 +30,8 @@ func (n *neighbourhood) layers() int {
 	for _, e := range n.edges {
 		out[e.from] = append(out[e.from], e.to)
 	}
-	// As Graphviz does it: an edge that closes a cycle, found depth first, counts as reversed, and a
-	// node is one layer after the last one of those that lead to it.
+	// As Graphviz does it: an edge that closes a cycle, found depth first, counts as reversed, and
+	// a node is one layer after the last one of those that lead to it.
 	place, next := make(map[*graphNode]int, len(n.nodes)), len(n.nodes)
 	seen := make(map[*graphNode]bool, len(n.nodes))
 	var visit func(g *graphNode)
