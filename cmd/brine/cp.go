@@ -158,7 +158,7 @@ func (a *app) copied(ctx context.Context, r persistence.CopyReport, err error) e
 	case ctx.Err() != nil:
 		return withHint(err, "What is counted here is complete in the destination. Run the same command again: it goes on where it was interrupted.")
 	case leftOut(r, err):
-		return withHint(err, `All others were copied. "brine check" lists what is damaged, "brine quarantine" puts it away.`)
+		return withHint(err, `All others were copied. "brine check" lists what is damaged, "brine quarantine add" puts it away.`)
 	case strings.Contains(err.Error(), "both are the same store"):
 		return withHint(err, "Name another destination.")
 	case errors.Is(err, persistence.ErrExists):

@@ -316,3 +316,15 @@ func TestWhatIsInterruptedSaysSo(t *testing.T) {
 		}
 	})
 }
+
+func TestADatabaseThatSQLiteCannotRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tasks.db")
+	demo(t, sqliteURL(path, ""))
+	b, err := os.ReadFile(path)
+	check(t, err)
+	check(t, os.WriteFile(path, b[:len(b)/8], 0o600))
+	for _, args := range [][]string{{"ls", path}, {"check", path}, {"cp", path, "mem:"}, {"kv", "set", path, "a", "b"}} {
+		fails(t, exitFailed, []string{"malformed", "Take a backup", ".recover"}, args...)
+	}
+}

@@ -83,7 +83,9 @@ func hint(err error) string {
 		{isNoConnection(err), "Look whether the server answers at the host and port of the URL, and at its user, password and database."},
 		{errors.Is(err, persistence.ErrNotFound), `"brine ls URL" lists what there is.`},
 		{errors.Is(err, persistence.ErrReferenced), `Remove what refers to it too: "brine refs URL ID" lists that.`},
-		{errors.Is(err, persistence.ErrCorrupt), `"brine check URL" lists all that is damaged, "brine quarantine" puts it away.`},
+		{errors.Is(err, persistence.ErrCorrupt), `"brine check URL" lists all that is damaged, "brine quarantine add URL ID..." puts it away.`},
+		{isDamagedDatabase(err), "The file of the database is itself damaged, beyond what this program can read. Take a backup; or the " +
+			"command .recover of the program sqlite3 saves what is left of a copy."},
 		{errors.Is(err, persistence.ErrUncertain), "The connection was lost before the server answered: look whether it was done, or do it again."},
 		{errors.Is(err, persistence.ErrReadOnly), "The store is opened, or kept, for reading only: look at mode=ro in the URL, and at the rights of the file, directory or role."},
 		{errors.Is(err, persistence.ErrConflict), "Somebody else has changed it meanwhile: run the command again."},
@@ -102,6 +104,12 @@ func isMissingStore(err error) bool {
 		return false
 	}
 	return errors.Is(err, fs.ErrNotExist) || strings.Contains(e.Err.Error(), "nothing may be created")
+}
+
+// isDamagedDatabase reports whether SQLite cannot read its file.
+func isDamagedDatabase(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "disk image is malformed") || strings.Contains(text, "file is not a database")
 }
 
 // isNoConnection reports whether the server of a store could not be reached, or did not let us in.

@@ -30,7 +30,7 @@ func (s *skipped) err() error {
 		return nil
 	}
 	return withHint(fmt.Errorf("%s could not be read", plural(s.n, "record")),
-		"\"brine check URL\" lists what is wrong, \"brine quarantine\" puts it away.")
+		"\"brine check URL\" lists what is wrong, \"brine quarantine add URL ID...\" puts it away.")
 }
 
 // recordOf returns the record, or pair, that an error of an iteration concerns, which then goes on.
