@@ -68,6 +68,16 @@ func TestEveryPageShowsTheStore(t *testing.T) {
 	})
 }
 
+func TestLongTextsOfColumnsAreWholeOnThePageOfTheirRecord(t *testing.T) {
+	t.Parallel()
+	s := open(t, "mem:", &persistence.Options{ExtraFields: fields()})
+	long := strings.Repeat("long name ", 40) + "end"
+	id := save(t, s, &Task{Name: long})[0]
+	h := handler(s)
+	wants(t, page(t, h, query("/record", "id", string(id))), `>`+long+`</bdi></td>`)
+	wants(t, page(t, h, "/records"), `title="`+long+`"`, `>`+long[:60]+`…</bdi></td>`)
+}
+
 func TestAnEmptyStoreIsShown(t *testing.T) {
 	backends(t, func(t *testing.T, s *persistence.Store) {
 		h := handler(s)
