@@ -261,3 +261,26 @@ var errFullDisk = fmt.Errorf("the disk is full")
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errFullDisk }
+
+// An object that is inserted again after its record was removed refers to nothing that was removed
+// along with it.
+func TestInsertAfterRemovalChecksReferences(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, nil), t.Context()
+		tail := &Vertex{Name: "tail"}
+		head := &Vertex{Name: "head", Next: []*Vertex{tail}}
+		id := must[persistence.ID](t)(s.Save(ctx, head))
+		report := must[persistence.GraphReport](t)(s.RemoveGraph(ctx, persistence.RemoveGraphOptions{}, id))
+		if report.Removed != 2 {
+			t.Fatalf("%+v", report)
+		}
+		wantIs(t, errOf(s.Save(ctx, head)), persistence.ErrConflict)
+		wantIs(t, s.Insert(ctx, id, head), persistence.ErrDangling, fmt.Sprintf("%q", tail.PersistentID()))
+		if n := len(list(t, s, nil)); n != 0 {
+			t.Errorf("%d records are there", n)
+		}
+		check(t, s.Insert(ctx, tail.PersistentID(), tail))
+		check(t, s.Insert(ctx, id, head))
+		nothingDangles(t, s)
+	})
+}

@@ -149,9 +149,9 @@ func (sv *saver) identify(it *item) error {
 	switch {
 	case it.root && sv.saving.rootOp != 0:
 		it.op, it.id, it.force = sv.saving.rootOp, sv.saving.under, true
-		if it.base.id != it.id {
+		if it.base.id != it.id || it.op == driver.Create {
 			base := *it.base
-			base.refs = nil // they are of another record
+			base.refs = nil // they are of another record, or of one that was removed
 			it.base = &base
 		}
 	case it.base.id != "":
