@@ -34,7 +34,7 @@ func TestKV(t *testing.T) {
 			{`kv set URL doc {"a":[1,2.5,null]} --as json`, "set doc (map[string]interface {})\n"},
 			{"kv URL doc", `{"a":{"$type":"[]interface {}","value":[1,2.5,null]}}` + "\n"},
 			{"kv delete URL new doc --dry-run", "would delete 2 pairs\n"},
-			{"kv delete URL new doc --yes", "deleted 2 pairs\n"},
+			{"kv delete URL new doc new --yes", "deleted 2 pairs\n"},
 			{"kv list URL new", ""},
 		} {
 			args := strings.Fields(c.args)
@@ -49,6 +49,7 @@ func TestKV(t *testing.T) {
 		}
 		fails(t, exitFailed, []string{`"brine kv URL" lists the keys.`}, "kv", url, "absent")
 		fails(t, exitFailed, []string{`"brine kv URL" lists the keys.`}, "kv", "delete", url, "hosts", "absent", "--yes")
+		fails(t, exitUsage, []string{"99999999999999999999 is too large for an int"}, "kv", "set", url, "big", "[1,99999999999999999999]", "--as", "json")
 		fails(t, exitUsage, []string{"nobody can be asked: Delete 1 pair?"}, "kv", "delete", url, "hosts")
 		fails(t, exitUsage, []string{`"many" is no int`, "--as text"}, "kv", "set", url, "limits/parallel", "many")
 		fails(t, exitUsage, []string{"--as integer: want one of text, int"}, "kv", "set", url, "x", "1", "--as", "integer")

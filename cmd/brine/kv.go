@@ -290,6 +290,7 @@ func (a *app) kvDelete(ctx context.Context, rawURL string, keys []string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	keys = distinct(keys)
 	for _, key := range keys {
 		if _, err := s.KV().Get(ctx, key); errors.Is(err, persistence.ErrNotFound) {
 			return withHint(err, `"brine kv URL" lists the keys.`)

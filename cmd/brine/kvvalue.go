@@ -118,6 +118,8 @@ func withNumbers(v any) (_ any, err error) {
 	case json.Number:
 		if n, err := strconv.Atoi(v.String()); err == nil {
 			return n, nil
+		} else if !strings.ContainsAny(v.String(), ".eE") {
+			return nil, fmt.Errorf("%s is too large for an int: write %s.0 for a float64", v, v)
 		}
 		return v.Float64()
 	case []any:
