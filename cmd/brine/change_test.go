@@ -141,6 +141,26 @@ func TestRmGraph(t *testing.T) {
 	})
 }
 
+func TestRemovalOfManyRecords(t *testing.T) {
+	backends(t, func(t *testing.T, url string) {
+		const n = 2*refsAtOnce + 5
+		s := open(t, url, &persistence.Options{})
+		objs := make([]any, n)
+		for i := range objs {
+			objs[i] = &flow{Name: "many"}
+		}
+		_, err := s.SaveAll(t.Context(), objs...)
+		check(t, err)
+		check(t, s.Close())
+		ids := done(t, "ls", url, "--ids")
+		o := brineWith(t, ids+"99999\n", func(*app) {}, "rm", url, "-", "--yes")
+		failed(t, o, exitFailed, []string{`"99999"`}, "rm")
+		if o = brineWith(t, ids, func(*app) {}, "rm", url, "-", "--yes"); o.out != "removed 805 records\n" {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
 func TestAReportOfARemovalHasNotAllIDs(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -91,12 +91,29 @@ func (a *app) planRemoval(ctx context.Context, rawURL string, args []string, gra
 		planned, err = s.RemoveGraph(ctx, persistence.RemoveGraphOptions{DryRun: true}, ids...)
 		return ids, planned, o, err
 	}
-	for _, id := range ids {
-		if _, err := s.Stat(ctx, id); err != nil {
-			return nil, planned, o, err
+	return ids, persistence.GraphReport{Removed: int64(len(ids)), IDs: ids}, o, allThere(ctx, s, ids)
+}
+
+// allThere returns the error of the first record that is not there.
+func allThere(ctx context.Context, s *persistence.Store, ids []persistence.ID) error {
+	for some := range slices.Chunk(ids, refsAtOnce) {
+		there := make(map[persistence.ID]bool, len(some))
+		for id, err := range s.List(ctx, withIDs(some)) {
+			if err != nil {
+				break // asking for each tells more
+			}
+			there[id] = true
+		}
+		for _, id := range some {
+			if there[id] {
+				continue
+			}
+			if _, err := s.Stat(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
-	return ids, persistence.GraphReport{Removed: int64(len(ids)), IDs: ids}, o, nil
+	return nil
 }
 
 // reportedIDs is how many IDs a report has at most, as persistence.GraphReport.

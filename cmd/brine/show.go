@@ -132,17 +132,21 @@ func (a *app) longTime(t time.Time) string {
 // refsAtOnce is how many records are asked for in one query.
 const refsAtOnce = 400
 
+// withIDs returns a query for some records.
+func withIDs(ids []persistence.ID) *persistence.Query {
+	values := make([]any, len(ids))
+	for i, id := range ids {
+		values[i] = id
+	}
+	return &persistence.Query{Where: []persistence.Cond{persistence.In("id", values...)}}
+}
+
 // infosOf returns the types and states of the records that a record refers to. What is not there is
 // missing from the result.
 func infosOf(ctx context.Context, s *persistence.Store, rec *persistence.Record) (map[persistence.ID]persistence.Info, error) {
 	known := map[persistence.ID]persistence.Info{}
 	for ids := range slices.Chunk(slices.Concat(rec.Refs, rec.LazyRefs), refsAtOnce) {
-		values := make([]any, len(ids))
-		for i, id := range ids {
-			values[i] = id
-		}
-		q := &persistence.Query{Where: []persistence.Cond{persistence.In("id", values...)}}
-		for info, err := range s.StatAll(ctx, q) { // all columns: a table made by hand may lack the type
+		for info, err := range s.StatAll(ctx, withIDs(ids)) { // all columns: a table made by hand may lack the type
 			if err != nil {
 				if _, one := recordOf(err); !one {
 					return nil, err
