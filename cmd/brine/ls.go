@@ -22,7 +22,7 @@ func newLs(a *app) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "ls URL",
-		Short: "list the records: ID, type, state, size, when modified, extra columns",
+		Short: "list the records: ID, type, state, size, time, extra columns",
 		Long: `Ls lists the records of a store: their IDs, types, states, sizes, when they were last modified, and
 the extra columns that the store keeps beside them. It never reads the objects themselves.
 

@@ -34,6 +34,29 @@ func TestTheManual(t *testing.T) {
 	golden(t, "ls-help.txt", "", done(t, "ls", "--help"))
 }
 
+// On a terminal nothing of the manual is wider than it, but for examples.
+func TestTheManualFitsIntoTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"help"}, {"help", "ls"}, {"cp", "--help"}, {"help", "kv", "set"}, {"gc", "-h"}} {
+		for _, width := range []int{80, 60} {
+			o := brineWith(t, "", terminal(width, false), args...)
+			if o.code != exitDone {
+				t.Errorf("%v: %+v", args, o)
+			}
+			for line := range strings.Lines(o.out) {
+				line = strings.TrimSuffix(line, "\n")
+				if n := len([]rune(line)); n > width && (!strings.HasPrefix(line, " ") || args[0] == "help" && len(args) == 1 && n > 80) {
+					t.Errorf("%v: a line of %d columns on a terminal of %d: %s", args, n, width, line)
+				}
+			}
+		}
+		whole, wide := done(t, args...), brineWith(t, "", terminal(1000, false), args...)
+		if got, want := strings.Fields(wide.out), strings.Fields(whole); strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("%v: other words on a wide terminal: %s", args, wide.out)
+		}
+	}
+}
+
 func TestEachCommandIsExplained(t *testing.T) {
 	t.Parallel()
 	var visit func(cmd *cobra.Command)

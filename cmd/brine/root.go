@@ -84,6 +84,9 @@ func newRoot(a *app) *cobra.Command {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd != root {
+			if cmd.Long = a.fill(cmd.Long); a.isTerminal {
+				root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", a.width)))
+			}
 			help(cmd, args)
 			return
 		}
@@ -159,7 +162,7 @@ func arguments(cmd *cobra.Command, args []string) error {
 
 // manual prints the manual.
 func (a *app) manual(root *cobra.Command) {
-	fmt.Fprint(a.out, manualHead)
+	a.printf("%s", a.fill(manualHead))
 	for _, group := range root.Groups() {
 		commands := root.Commands()
 		shown := false
@@ -174,7 +177,7 @@ func (a *app) manual(root *cobra.Command) {
 			a.printf("  %-11s %s\n", cmd.Name(), cmd.Short)
 		}
 	}
-	fmt.Fprint(a.out, manualTail)
+	a.printf("%s", a.fill(manualTail))
 }
 
 const manualHead = `brine looks after stores of Go objects. It needs none of their Go types.
@@ -190,10 +193,11 @@ const manualHead = `brine looks after stores of Go objects. It needs none of the
 
 const manualTail = `
 A URL names a store:
-  tasks.db   sqlite:tasks.db   sqlite:///abs/tasks.db     a SQLite file
-  jobs   file:jobs   file:///abs/jobs                     a directory
-  postgres://user@host:5432/db                            a table of a PostgreSQL database
-  mysql://user@host:3306/db                               a table of a MySQL or MariaDB database
+  a SQLite file             tasks.db  sqlite:tasks.db  sqlite:///abs/tasks.db
+  a directory               jobs  file:jobs  file:///abs/jobs
+  a table of PostgreSQL     postgres://user@host:5432/db
+  one of MySQL or MariaDB   mysql://user@host:3306/db
+
 "#table=NAME" after a URL names another table than "store"; "?mode=ro" opens for reading only.
 Commands that only look open every store for reading only, and make nothing.
 

@@ -23,7 +23,7 @@ func newShow(a *app) *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
 		Use:   "show URL ID...",
-		Short: "print objects as trees, with the type and state of what they refer to",
+		Short: "print objects as trees, with type and state of what they refer to",
 		Long: `Show prints objects: what the store knows of each, and its value as a tree. Of the type only the name is
 needed. A reference is an arrow, with the ID, type and state of what it leads to; a lazy one says so.
 Long values and lists are cut on a terminal, unless --whole.
