@@ -66,12 +66,18 @@ func (n *neighbourhood) add(id persistence.ID) *graphNode {
 // reference, while there are few; those that refer to it, if they are asked for; and those that the
 // expanded ones refer to.
 func (s *site) neighbours(ctx context.Context, q graphQuery) (*neighbourhood, error) {
-	if _, err := s.store.Stat(ctx, q.id); err != nil && !concernsOneRecord(err) {
+	info, err := s.store.Stat(ctx, q.id)
+	if err != nil && !concernsOneRecord(err) {
 		return nil, err
 	}
+	done, err := s.limitLarge(ctx, info.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	n := &neighbourhood{byID: make(map[persistence.ID]*graphNode)}
 	n.add(q.id).Centre = true
-	err := s.readNodes(ctx, n.nodes)
+	err = s.readNodes(ctx, n.nodes)
 	if err == nil {
 		err = s.expand(ctx, n, func(g *graphNode) bool { return g.Centre })
 	}

@@ -13,6 +13,11 @@ import (
 const (
 	// maxShownBytes is the size of a record that is shown as a tree without being asked.
 	maxShownBytes = 4 << 20
+	// manyLarge is how many records larger than that are read at the same time: each takes several
+	// times its size of memory.
+	manyLarge = 2
+	// someReferences is up to how many of them stand above the value without being unfolded.
+	someReferences = 30
 	// maxReferences is how many references of a record are looked up and listed.
 	maxReferences = 300
 )
@@ -37,7 +42,8 @@ type recordPage struct {
 	Whole     string // the address of the page that shows it all the same
 	Tree      *node
 	Refs      []*reference // what it refers to
-	MoreRefs  int
+	MoreRefs  int64
+	ManyRefs  int64      // how many there are, if the list is folded up; else 0
 	Referrers *referrers // nil: they were not asked for
 	Ask       string     // the address of the page with the referrers
 	JSON      string
@@ -105,11 +111,29 @@ func (s *site) record(ctx context.Context, r *http.Request) (*view, error) {
 			return nil, err
 		}
 	}
-	return &view{name: "record.html", title: "Record " + cut(cellLength, string(id)), nav: "records", live: p.Referrers == nil, data: p}, nil
+	return &view{name: "record.html", title: "Record " + cut(cellLength, string(id)), nav: "records", live: p.Referrers == nil && info.Size <= maxShownBytes, data: p}, nil
+}
+
+// limitLarge waits until a record of a size may be read, and returns what is called after that.
+func (s *site) limitLarge(ctx context.Context, size int64) (done func(), err error) {
+	if size <= maxShownBytes {
+		return func() {}, nil
+	}
+	select {
+	case s.large <- struct{}{}:
+		return func() { <-s.large }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // readRecord adds the value of the record and its references. That it is damaged is no error.
 func (s *site) readRecord(ctx context.Context, p *recordPage) error {
+	done, err := s.limitLarge(ctx, p.Size)
+	if err != nil {
+		return err
+	}
+	defer done()
 	rec, err := s.store.Record(ctx, p.ID)
 	var v any
 	if err == nil {
@@ -145,6 +169,9 @@ func (s *site) readRecord(ctx context.Context, p *recordPage) error {
 	}
 	add(rec.Refs, false)
 	add(rec.LazyRefs, true)
+	if len(p.Refs) > someReferences {
+		p.ManyRefs = int64(len(p.Refs)) + p.MoreRefs
+	}
 	return s.lookUp(ctx, p.Refs)
 }
 
@@ -233,14 +260,8 @@ func (s *site) referrers(ctx context.Context, id persistence.ID, most int) (*ref
 func (s *site) recordJSON(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.timeLimit)
 	defer cancel()
-	id, err := idOf(r)
-	var b []byte
-	if err == nil {
-		var rec *persistence.Record
-		if rec, err = s.store.Record(ctx, id); err == nil {
-			b, err = rec.MarshalJSON()
-		}
-	}
+	b, done, err := s.jsonOf(ctx, r)
+	defer done() // after it is written, as until then it is in memory
 	if err != nil {
 		if concernsOneRecord(err) {
 			err = badRequestf("The record cannot be read: %v", err)
@@ -250,5 +271,29 @@ func (s *site) recordJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_, _ = w.Write(append(b, '\n'))
+	_, _ = w.Write(b)
+	_, _ = w.Write([]byte{'\n'})
+}
+
+// jsonOf returns the JSON of the record that a request names, and what is to be called when it is
+// needed no more.
+func (s *site) jsonOf(ctx context.Context, r *http.Request) (b []byte, done func(), err error) {
+	none := func() {}
+	id, err := idOf(r)
+	if err != nil {
+		return nil, none, err
+	}
+	info, err := s.store.Stat(ctx, id)
+	if err != nil && !errors.Is(err, persistence.ErrCorrupt) {
+		return nil, none, err
+	}
+	if done, err = s.limitLarge(ctx, info.Size); err != nil {
+		return nil, none, err
+	}
+	rec, err := s.store.Record(ctx, id)
+	if err != nil {
+		return nil, done, err
+	}
+	b, err = rec.MarshalJSON()
+	return b, done, err
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,6 +175,73 @@ func TestALargeRecordIsShownWhenAsked(t *testing.T) {
 		t.Error("it is shown")
 	}
 	wants(t, page(t, h, query("/record", "id", string(id), "whole", "1")), `class="tree"`)
+}
+
+// A slowReader takes no answer until it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	started chan<- struct{}
+	goOn    <-chan struct{}
+}
+
+func (r slowReader) Write(b []byte) (int, error) {
+	r.started <- struct{}{}
+	<-r.goOn
+	return r.ResponseRecorder.Write(b)
+}
+
+func TestFewLargeRecordsAreReadAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	s := open(t, "mem:", nil)
+	large := query("/record.json", "id", string(save(t, s, &Task{Note: map[string]any{"bytes": make([]byte, 5<<20)}})[0]))
+	small := query("/record.json", "id", string(save(t, s, &Task{})[0]))
+	h := web.Handler(s, &web.Options{TimeLimit: 2 * time.Second, Draw: draw})
+	started, goOn := make(chan struct{}, 4), make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, large, nil)
+			r.Host = "localhost"
+			h.ServeHTTP(slowReader{httptest.NewRecorder(), started, goOn}, r)
+		})
+		<-started
+	}
+	for _, path := range []string{large, strings.Replace(large, "record.json", "record", 1) + "&whole=1", strings.Replace(large, "record.json", "graph", 1)} {
+		if a := ask(t, h, path); a.code != http.StatusServiceUnavailable || !strings.Contains(a.body, "This takes too long") {
+			t.Errorf("%s while two are read: %d", path, a.code)
+		}
+	}
+	for _, path := range []string{small, strings.Replace(large, "record.json", "record", 1)} {
+		if a := ask(t, h, path); a.code != http.StatusOK {
+			t.Errorf("%s: %d", path, a.code)
+		}
+	}
+	close(goOn)
+	readers.Wait()
+	if a := ask(t, h, large); a.code != http.StatusOK || len(a.body) < 5<<20 {
+		t.Errorf("after that: %d, %d bytes", a.code, len(a.body))
+	}
+}
+
+func TestManyReferencesAreFoldedUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, "mem:", nil)
+	h := handler(s)
+	for n, folded := range map[int]bool{30: false, 31: true, 1000: true} {
+		task := &Task{}
+		for range n {
+			task.Deps = append(task.Deps, &Task{})
+		}
+		body := page(t, h, query("/record", "id", string(save(t, s, task)[0])))
+		_, section, _ := strings.Cut(body, `id="h-refs"`)
+		section, _, _ = strings.Cut(section, "</section>")
+		if got := strings.Contains(section, "<details><summary>"); got != folded {
+			t.Errorf("%d references: folded up: %t", n, got)
+		}
+		if n == 1000 {
+			wants(t, text(section), "1,000 records", "and 700 more")
+		}
+	}
 }
 
 func TestNoPageHasAPassword(t *testing.T) {

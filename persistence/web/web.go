@@ -74,6 +74,7 @@ type site struct {
 	columns    columnCache
 	counts     countCache
 	painter    painter
+	large      chan struct{} // has an element for each large record that is being read
 }
 
 // Handler returns a handler that shows the store. o may be nil. The handler answers GET and HEAD
@@ -88,6 +89,7 @@ func Handler(store *persistence.Store, o *Options) http.Handler {
 	s := &site{
 		store: store, title: o.Title, timeLimit: o.TimeLimit, countLimit: o.CountLimit,
 		columns: columnCache{given: slices.Clone(o.Columns)}, painter: painter{draw: o.Draw, busy: make(chan struct{}, 1)},
+		large: make(chan struct{}, manyLarge),
 	}
 	if s.timeLimit <= 0 {
 		s.timeLimit = defaultTimeLimit
