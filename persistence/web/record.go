@@ -90,11 +90,7 @@ func (s *site) record(ctx context.Context, r *http.Request) (*view, error) {
 	}
 	for _, c := range extra(columns) {
 		if v, ok := info.Fields[c.Name]; ok {
-			field := fieldValue{c.Name, showValue(v)}
-			if text, ok := v.(string); ok { // here is room for all of it
-				field.shown = shown{Text: cut(valueLength, text)}
-			}
-			p.Extra = append(p.Extra, field)
+			p.Extra = append(p.Extra, fieldValue{c.Name, showValue(v).whole()})
 		}
 	}
 	if p.Claim, err = s.claimOf(ctx, id); err != nil {

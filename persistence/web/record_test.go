@@ -223,6 +223,18 @@ func TestFewLargeRecordsAreReadAtTheSameTime(t *testing.T) {
 	}
 }
 
+func TestLongValuesAreWholeWhereThereIsRoom(t *testing.T) {
+	t.Parallel()
+	s := open(t, "mem:", &persistence.Options{ExtraFields: fields()})
+	name := strings.Repeat("a long name, ", 15) + "and its end"
+	id := save(t, s, &Task{Name: name})[0]
+	check(t, s.KV().Set(t.Context(), "key", name))
+	h := handler(s)
+	wants(t, page(t, h, query("/record", "id", string(id))), "<bdi>"+name+"</bdi></td>")
+	wants(t, page(t, h, "/pairs"), "<bdi>"+name+"</bdi></td>")
+	wants(t, page(t, h, "/records"), name[:60]+"…</bdi>", `title="`+name+`"`)
+}
+
 func TestManyReferencesAreFoldedUp(t *testing.T) {
 	t.Parallel()
 	s := open(t, "mem:", nil)

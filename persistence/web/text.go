@@ -176,3 +176,11 @@ func showText(s string) shown {
 	}
 	return shown{Text: text, Title: cut(valueLength, s)}
 }
+
+// whole returns a value as it is shown where there is room: a text that a cell cuts off is not.
+func (v shown) whole() shown {
+	if v.Class == "" && v.Title != "" {
+		v.Text, v.Title = v.Title, ""
+	}
+	return v
+}

@@ -94,7 +94,7 @@ func (s *site) pairs(ctx context.Context, r *http.Request) (*view, error) {
 		if err != nil {
 			entry.Damage = cut(valueLength, err.Error())
 		} else {
-			entry.Value = pairValue(found.Value)
+			entry.Value = pairValue(found.Value).whole() // no other page shows it
 		}
 		p.Pairs = append(p.Pairs, entry)
 	}
