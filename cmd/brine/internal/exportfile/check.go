@@ -12,8 +12,8 @@ import (
 // errTwice is the error of a line whose record or pair has come before.
 var errTwice = errors.New("it is of a record or pair that an earlier line has already")
 
-// check returns an error if a line, whose checksum is right, is not one that a Writer writes: a store
-// would not take it, or would take it for something else.
+// check returns an error if a line, whose checksum is right, is not one that a Writer writes: a
+// store would not take it, or would take it for something else.
 func (l *line) check(h *header, columns []driver.Column) error {
 	if l.Key == "" {
 		if err := idfactory.Validate(l.ID, h.IDs == integerIDs); err != nil {
