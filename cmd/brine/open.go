@@ -157,7 +157,7 @@ func isSQLite(path string) bool {
 	defer f.Close()
 	head := make([]byte, len(sqliteMagic))
 	_, err = io.ReadFull(f, head)
-	if info, statErr := f.Stat(); err == io.EOF && statErr == nil {
+	if info, statErr := f.Stat(); errors.Is(err, io.EOF) && statErr == nil {
 		return info.Mode().IsRegular() // SQLite takes an empty file for an empty database
 	}
 	return err == nil && string(head) == sqliteMagic
