@@ -13,7 +13,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guard refuses requests that h must not see: those for a host that is neither this machine nor in
-// hosts, and those that are neither GET nor HEAD.
+// hosts, those that are neither GET nor HEAD, and those that load something into another site.
 func guard(hosts map[string]bool, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -32,8 +32,22 @@ func guard(hosts map[string]bool, h http.Handler) http.Handler {
 			http.Error(w, "This server only shows a store: GET and HEAD are all that it answers.", http.StatusMethodNotAllowed)
 			return
 		}
+		if loadsForAnotherSite(r) {
+			http.Error(w, "A page of another site asked for this. It may link to the pages of this server, and not load them.", http.StatusForbidden)
+			return
+		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// loadsForAnotherSite reports whether a browser asks because a page of another site loads
+// something, such as a picture: that site could not read the answer, but make the store work.
+func loadsForAnotherSite(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site": // the latter is another port of this machine
+		return r.Header.Get("Sec-Fetch-Dest") != "document"
+	}
+	return false
 }
 
 // hostOf returns the host of a Host header, without its port, in the one form that hosts are

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -55,6 +56,41 @@ func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 	for _, path := range all {
 		if a := send(t, h, http.MethodHead, "localhost", path); a.code != 200 {
 			t.Errorf("HEAD %s: %d", path, a.code)
+		}
+	}
+}
+
+func TestOtherSitesMayLinkAndNotLoad(t *testing.T) {
+	t.Parallel()
+	s := open(t, "mem:", nil)
+	save(t, s, &Task{})
+	h := handler(s)
+	for name, c := range map[string]struct {
+		site, dest string
+		want       int
+	}{
+		"no browser":                {"", "", 200},
+		"typed into the address":    {"none", "document", 200},
+		"a link in these pages":     {"same-origin", "document", 200},
+		"a script of these pages":   {"same-origin", "empty", 200},
+		"a link in another site":    {"cross-site", "document", 200},
+		"a picture in another site": {"cross-site", "image", 403},
+		"a frame in another site":   {"cross-site", "iframe", 403},
+		"a script of another site":  {"cross-site", "empty", 403},
+		"a script of another port":  {"same-site", "empty", 403},
+	} {
+		for _, path := range all {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			r.Host = "localhost:8080"
+			if c.site != "" {
+				r.Header.Set("Sec-Fetch-Site", c.site)
+				r.Header.Set("Sec-Fetch-Dest", c.dest)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != c.want {
+				t.Errorf("%s: %s: %d, want %d", name, path, w.Code, c.want)
+			}
 		}
 	}
 }
