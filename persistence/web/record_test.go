@@ -223,16 +223,12 @@ func TestFewLargeRecordsAreReadAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestLongValuesAreWholeWhereThereIsRoom(t *testing.T) {
+func TestLongValuesOfPairsAreWhole(t *testing.T) {
 	t.Parallel()
-	s := open(t, "mem:", &persistence.Options{ExtraFields: fields()})
-	name := strings.Repeat("a long name, ", 15) + "and its end"
-	id := save(t, s, &Task{Name: name})[0]
-	check(t, s.KV().Set(t.Context(), "key", name))
-	h := handler(s)
-	wants(t, page(t, h, query("/record", "id", string(id))), "<bdi>"+name+"</bdi></td>")
-	wants(t, page(t, h, "/pairs"), "<bdi>"+name+"</bdi></td>")
-	wants(t, page(t, h, "/records"), name[:60]+"…</bdi>", `title="`+name+`"`)
+	s := open(t, "mem:", nil)
+	value := strings.Repeat("a long value, ", 15) + "and its end"
+	check(t, s.KV().Set(t.Context(), "key", value))
+	wants(t, page(t, handler(s), "/pairs"), "<bdi>"+value+"</bdi></td>")
 }
 
 func TestManyReferencesAreFoldedUp(t *testing.T) {

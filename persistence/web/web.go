@@ -17,8 +17,8 @@
 // any page, and the owner of a domain may let its name lead to 127.0.0.1 after the page was loaded
 // (DNS rebinding): the browser then takes the store for a part of that site, and the site reads it.
 // Its requests still carry the name of the site. So the handler refuses every request whose Host
-// header is neither a loopback address, nor localhost, nor in Options.Hosts. Other sites may link to
-// the pages, but not load them.
+// header is neither a loopback address, nor localhost, nor in Options.Hosts. Other sites may link
+// to the pages, but not load them.
 //
 // What the store holds is not trusted either. Names and values are text wherever they appear, a
 // Content-Security-Policy forbids scripts and styles but the handler's own, of the pictures that
