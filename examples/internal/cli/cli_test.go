@@ -172,7 +172,7 @@ func TestTheCommandThatShowsAStore(t *testing.T) {
 		{"sqlite:///var/my%20tasks%23.db", clone, "go run ./cmd/brine web '/var/my tasks#.db'"},
 		{"sqlite:///var/it's.db", clone, `go run ./cmd/brine web '/var/it'\''s.db'`},
 		{"sqlite:///var/tasks.db#table=jobs", clone, "go run ./cmd/brine web 'sqlite:///var/tasks.db#table=jobs'"},
-		{"postgres:///jobs?host=/run&user=me", clone, "go run ./cmd/brine web 'postgres:///jobs?host=/run&user=me'"},
+		{"postgres:///jobs?host=/run&user=me", clone, "go run ./cmd/brine web 'postgres:///jobs?host=%2Frun&user=me'"},
 		{"mem:", clone, ""},
 	} {
 		u, err := brineurl.Parse(c.store)
