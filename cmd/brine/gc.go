@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,11 +72,11 @@ func (a *app) collect(ctx context.Context, rawURL string, roots []string, o pers
 		return err
 	}
 	if a.dryRun {
-		return a.reportCollection("would put", planned)
+		return a.reportCollection("would put", planned, o.Grace)
 	}
 	if !a.yes {
 		if planned.Removed == 0 {
-			return a.reportCollection("put", planned)
+			return a.reportCollection("put", planned, o.Grace)
 		}
 		question := fmt.Sprintf("Put %s that no root reaches into quarantine? %s", plural(planned.Removed, "record"), staying(planned.Kept))
 		if err := a.confirm(question); err != nil {
@@ -94,7 +95,7 @@ func (a *app) collect(ctx context.Context, rawURL string, roots []string, o pers
 		}
 		return err
 	}
-	return a.reportCollection("put", done)
+	return a.reportCollection("put", done, o.Grace)
 }
 
 // planCollection reads the roots and, unless nobody wants to know, finds out what would be put
@@ -130,7 +131,7 @@ func staying(n int64) string {
 }
 
 // reportCollection prints what was put away, or would be.
-func (a *app) reportCollection(did string, r persistence.GraphReport) error {
+func (a *app) reportCollection(did string, r persistence.GraphReport, grace time.Duration) error {
 	if a.json {
 		ids := r.IDs
 		if ids == nil {
@@ -139,6 +140,16 @@ func (a *app) reportCollection(did string, r persistence.GraphReport) error {
 		return a.printJSON(map[string]any{"removed": r.Removed, "kept": r.Kept, "dry_run": a.dryRun, "ids": ids})
 	}
 	a.printf("%s %s into quarantine; %s\n", did, plural(r.Removed, "record"), staying(r.Kept))
+	if grace >= time.Second {
+		within := grace.String()
+		if grace%time.Minute == 0 {
+			within = strings.TrimSuffix(within, "0s")
+		}
+		if grace%time.Hour == 0 {
+			within = strings.TrimSuffix(within, "0m")
+		}
+		a.note("What was written within %s is spared: --grace changes that.", within)
+	}
 	if r.Removed > 0 && !a.dryRun {
 		a.note(`"brine quarantine restore URL ID..." brings them back, "brine quarantine purge URL" removes them for good.`)
 	}

@@ -71,3 +71,21 @@ func TestGCAsks(t *testing.T) {
 		t.Errorf("%+v, want %s", o, want)
 	}
 }
+
+// A person is told why what is new is not garbage.
+func TestGCTellsOfItsGrace(t *testing.T) {
+	t.Parallel()
+	url := place(t, "sqlite")
+	demo(t, url)
+	garbage(t, url)
+	for flag, want := range map[string]string{"": "within 1h is spared", "90m": "within 1h30m is spared", "45s": "within 45s is spared", "10s": "within 10s is spared", "0s": ""} {
+		args := []string{"gc", url, "1", "--dry-run"}
+		if flag != "" {
+			args = append(args, "--grace", flag)
+		}
+		o := brineWith(t, "", terminal(100, false), args...)
+		if o.code != exitDone || !strings.Contains(o.out, want) || want == "" && strings.Contains(o.out, "spared") {
+			t.Errorf("--grace %q: %+v, want %q", flag, o, want)
+		}
+	}
+}
