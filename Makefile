@@ -9,6 +9,8 @@ ALL = ./... ./cmd/brine/...
 FUZZ ?= ^Fuzz
 # Processors that are vetted for besides the one at hand, and what is tested with an int of 32 bits.
 OTHERARCHS = 386 arm arm64 riscv64
+# The systems that the command is built for.
+COMMANDFOR = darwin/arm64 windows/amd64 linux/386
 TESTED32 = ./url ./idfactory ./extrafields ./persistence/internal/... ./persistence/mem ./persistence/fs/... ./persistence/sql/sqlite
 
 .DEFAULT_GOAL := help
@@ -22,10 +24,10 @@ IN_MEMORY = if dir=$$(mktemp -d /dev/shm/brine.XXXXXX 2>/dev/null); then \
 			[ "$$(df -Pk "$$dir" | awk 'NR == 2 { print $$4 }')" -ge 1000000 ]; \
 		then export TMPDIR="$$dir"; fi; fi
 
-.PHONY: help run quick test race vet test32 lint comments fuzz bench long ci
+.PHONY: help run quick test race vet test32 lint comments fuzz bench benchshort long ci
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the main job: a task graph, persisted, run and resumed
 	go run ./examples/taskgraph
@@ -48,9 +50,10 @@ vet: ## go vet, here and for the other systems and processors
 		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go vet ./...; \
 	done
 	@# The command, without its tests: what these import takes long to compile.
-	GOOS=darwin go build -o /dev/null ./cmd/brine
-	GOOS=windows go build -o /dev/null ./cmd/brine
-	GOARCH=386 CGO_ENABLED=0 go build -o /dev/null ./cmd/brine
+	@set -e; for system in $(COMMANDFOR); do \
+		echo "$$system go build ./cmd/brine"; \
+		GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/brine; \
+	done
 
 test32: ## the tests of the codec and of the embedded backends, with an int of 32 bits
 	GOOS=linux GOARCH=386 CGO_ENABLED=0 go test -short $(TESTED32)
@@ -72,6 +75,9 @@ fuzz: ## the fuzz targets FUZZ (all) of FUZZPKGS (all), FUZZTIME runs each (3000
 
 bench: ## benchmarks beside their hand-written equivalents, as ratios
 	go test -run '^$$' -bench . -benchtime 1x ./persistence/...
+
+benchshort: ## each benchmark once, in its short form, so that they keep running
+	@$(IN_MEMORY); go test -short -run '^$$' -bench . -benchtime 1x ./persistence/... >/dev/null
 
 long: ## the long forms of the crash and stress tests
 	BRINE_LONG=1 go test -timeout 60m -count=1 $(ALL)

@@ -40,9 +40,9 @@ func collectMeasured(ctx context.Context, s *persistence.Store) error {
 func TestCollectNeedsBitsForEachRecord(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("saves 100,000 objects")
+		t.Skip("saves 20,000 objects")
 	}
-	n := 50_000
+	n := 10_000
 	if long() {
 		n = 1_000_000
 	}
@@ -100,11 +100,11 @@ func TestCollectOnRealGraphs(t *testing.T) {
 	t.Parallel()
 	for name, load := range map[string]func(t *testing.T, url string) (a *Archive, root any){
 		"debian": func(t *testing.T, url string) (*Archive, any) {
-			a := debian(t, long() || url == "mem:")
+			a := debian(t, long())
 			return a, a.Packages[len(a.Packages)/2]
 		},
 		"git-commits": func(t *testing.T, url string) (*Archive, any) {
-			a := commits(t, long() || url == "mem:")
+			a := commits(t, long())
 			return a, a.Commits[len(a.Commits)/2]
 		},
 	} {

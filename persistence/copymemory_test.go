@@ -30,9 +30,9 @@ func copyOfMany(ctx context.Context, s *persistence.Store) error {
 func TestMemoryOfCopyDoesNotGrowWithTheRecords(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("copies 100,000 records")
+		t.Skip("copies 50,000 records")
 	}
-	few, many := 10_000, 100_000
+	few, many := 10_000, 40_000
 	if long() {
 		few, many = 100_000, 1_000_000
 	}

@@ -16,7 +16,10 @@ import (
 // time in the larger one to that in the smaller. Each operation has the same result in both.
 func BenchmarkIndexedAmongMany(b *testing.B) {
 	n := 1_000
-	if os.Getenv("BRINE_LONG") != "" {
+	switch {
+	case testing.Short():
+		n = 200
+	case os.Getenv("BRINE_LONG") != "":
 		n = 100_000
 	}
 	for _, backend := range []string{"sqlite", "postgres", "mariadb"} {

@@ -44,7 +44,7 @@ func treeSize() int {
 	if long() {
 		return 1_000_000
 	}
-	return 100_000
+	return 50_000
 }
 
 // saveTree saves a tree of new objects, then all of them changed, and prints how many bytes of
@@ -117,7 +117,7 @@ func liveHeap(fn func() error) (int64, error) {
 func TestSavingAGraphNeedsLittleMemoryBesidesIt(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("saves 100,000 objects twice")
+		t.Skip("saves 50,000 objects twice")
 	}
 	cmd, lines := start(t, "tree", storeURL(t, "sqlite"))
 	bounds := map[string]int{"created": 950, "updated": 950}
