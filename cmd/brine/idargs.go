@@ -27,20 +27,29 @@ func (a *app) ids(ctx context.Context, s *persistence.Store, args []string) ([]p
 		ids = append(ids, id)
 		return nil
 	}
-	for _, arg := range args {
-		if arg != "-" {
-			err = add(arg)
-		} else {
-			err = eachLine(a.in, add)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := a.eachName(args, add); err != nil {
+		return nil, err
 	}
 	if len(ids) == 0 {
 		return nil, usagef("no ID is given")
 	}
 	return ids, nil
+}
+
+// eachName calls do with each argument. "-" stands for the lines of the input.
+func (a *app) eachName(args []string, do func(name string) error) error {
+	for _, arg := range args {
+		var err error
+		if arg != "-" {
+			err = do(arg)
+		} else {
+			err = eachLine(a.in, do)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func eachLine(in io.Reader, do func(line string) error) error {

@@ -74,8 +74,8 @@ var demoFields = []extrafields.Field{
 // now is when the tests began. The records of a demo were modified hours and days before.
 var now = time.Now()
 
-// demo fills the store at the URL: a flow of four tasks, pairs, and two claims, one of which has
-// expired.
+// demo fills the store at the URL with a flow of four tasks, pairs, a claim that is held and one
+// that has expired.
 func demo(t testing.TB, url string) {
 	t.Helper()
 	fill(t, url, &persistence.Options{ExtraFields: demoFields}, func(s *persistence.Store) {
@@ -259,7 +259,8 @@ func failed(t testing.TB, o outcome, code int, texts []string, args ...string) {
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// golden compares a text with that of a file in testdata. With a URL, that stands for itself.
+// golden compares a text with a file in testdata, in which the word URL stands for the URL of the
+// store, if one is given.
 func golden(t testing.TB, file, url, got string) {
 	t.Helper()
 	got = normal(url, got)

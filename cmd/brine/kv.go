@@ -363,7 +363,7 @@ func (s scratch) value(ctx context.Context, v any) (any, error) {
 	return rec.Value()
 }
 
-// json returns the JSON of a value, in the form of that of a record.
+// json returns a value as JSON, in the form that records have, too.
 func (s scratch) json(ctx context.Context, v any) (json.RawMessage, error) {
 	if v == nil {
 		return json.RawMessage("null"), nil

@@ -109,15 +109,8 @@ func (a *app) lines(args []string) (names []persistence.ID, err error) {
 		names = append(names, persistence.ID(text))
 		return nil
 	}
-	for _, arg := range args {
-		if arg != "-" {
-			err = add(arg)
-		} else {
-			err = eachLine(a.in, add)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := a.eachName(args, add); err != nil {
+		return nil, err
 	}
 	if len(names) == 0 {
 		return nil, usagef("quarantine restore: no ID is given")

@@ -122,7 +122,7 @@ func (a *app) helpTopic(help *cobra.Command, args []string) error {
 	return withHint(usagef("%s has no command %q", nameOfCommand(cmd), rest[0]), `"%s --help" explains it.`, cmd.CommandPath())
 }
 
-// flagError makes a usage error of that of a flag.
+// flagError makes a usage error of an error about a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	err = usagef("%s: %w", nameOfCommand(cmd), err)
 	if strings.Contains(err.Error(), "unknown ") {

@@ -136,7 +136,7 @@ func (t *tree) open(v any, path string) string {
 	return ""
 }
 
-// cut cuts a line to the width of the terminal, of which used columns are taken.
+// cut cuts text to what is left of the width of the terminal after used columns.
 func (t *tree) cut(line string, used int) string {
 	if t.whole {
 		return line

@@ -17,7 +17,7 @@ import (
 )
 
 // Run opens a store at url, runs the battery on it and closes it. It fails t where a call fails,
-// or where an answer differs from that of a store in memory. A store that exists must be empty.
+// or where a store in memory answers otherwise. A store that exists must be empty.
 func Run(t testing.TB, url string) {
 	t.Helper()
 	want, err := inMemory()

@@ -87,7 +87,7 @@ func NewReader(file io.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// TextIDs reports whether the file is that of a store with text IDs.
+// TextIDs reports whether the store that was exported has text IDs.
 func (r *Reader) TextIDs() bool { return r.head.IDs == textIDs }
 
 // Once reports whether the file can be read only once.
