@@ -181,7 +181,10 @@ func (c *conn) learn(ident *identity, id ID, rev int64, d digest, refs []ID) {
 // which saves two round trips on a server, unless the last read that shared hint needed a
 // second Get. If fn reads again, read calls it once more, from its beginning, in a transaction.
 func (c *conn) read(ctx context.Context, hint *readHint, fn func(driver.Reader) error) error {
-	if _, ok := c.s.backend.(driver.SingleReader); !ok || hint.readsOn.Load() {
+	if _, ok := c.s.backend.(driver.SingleReader); !ok {
+		return c.view(ctx, fn)
+	}
+	if hint.readsOn.Load() {
 		counted := countedReader{unlimited: true}
 		err := c.view(ctx, counted.wrap(fn))
 		if err == nil {
