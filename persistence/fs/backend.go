@@ -158,7 +158,7 @@ func (b *Backend) Ping(ctx context.Context) error {
 	}
 	d, err := b.directory()
 	if err == nil {
-		err = d.stays()
+		err = d.checkPlace()
 	}
 	if err == nil {
 		err = d.compare(b.storeIdentity())

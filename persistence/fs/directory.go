@@ -11,9 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
 // A directory is what is open of a Backend. Its own folder is that of the objects.
@@ -24,9 +24,7 @@ type directory struct {
 
 	info     os.FileInfo // of the open directory
 	lockPath string
-	moved    atomic.Pointer[movedError] // not nil: it is no longer the store that was opened
-	since    time.Time                  // when it was opened
-	looked   atomic.Int64               // when a reader looked last whether it is in its place, after since
+	watch    moved.Watch // whether it is still the store that was opened, and at its path
 
 	mu      sync.Mutex
 	folders map[driver.Namespace]*folder // those of other namespaces, as far as they are open
@@ -61,8 +59,8 @@ func (b *Backend) directory() (*directory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dir != nil {
-		if moved := b.dir.moved.Load(); moved != nil {
-			return nil, moved
+		if away := b.dir.watch.Err(); away != nil {
+			return nil, away
 		}
 		return b.dir, nil
 	}
@@ -82,7 +80,7 @@ func (b *Backend) directory() (*directory, error) {
 	}
 	d := &directory{
 		folder: f, folders: map[driver.Namespace]*folder{}, readOnly: b.opts.ReadOnly,
-		lockPath: filepath.Join(b.path, lockName), since: time.Now(),
+		lockPath: filepath.Join(b.path, lockName),
 	}
 	if d.info, err = f.file.Stat(); err == nil {
 		err = d.compare(b.identity)

@@ -136,7 +136,7 @@ func (b *Backend) applyTogether(ctx context.Context, c *groupcommit.Commit[*batc
 	} else {
 		err = l.committed(l.commitEach(c.Members()))
 	}
-	if err != nil && !errors.Is(err, driver.ErrUncertain) && l.moved.Load() == nil {
+	if err != nil && !errors.Is(err, driver.ErrUncertain) && l.watch.Err() == nil {
 		return groupcommit.ErrApart
 	}
 	return err

@@ -133,8 +133,8 @@ func (b *Backend) acquireFiles(ctx context.Context, exclusive bool) (*lock, erro
 	for {
 		h, err := b.takeHandle(ctx, d)
 		if err != nil {
-			if moved := d.stays(); moved != nil {
-				err = moved
+			if away := d.checkPlace(); away != nil {
+				err = away
 			}
 			return nil, err
 		}

@@ -327,8 +327,8 @@ func (b *Backend) NextIDs(ctx context.Context, n int) (int64, error) {
 			return 0, err
 		}
 	}
-	if moved := l.stays(); moved != nil {
-		return 0, moved
+	if away := l.checkPlace(); away != nil {
+		return 0, away
 	}
 	b.given = first + int64(n) - 1
 	return first, nil

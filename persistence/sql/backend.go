@@ -17,7 +17,6 @@ var (
 	_ driver.Statser      = (*Backend)(nil)
 	_ driver.SingleReader = (*Backend)(nil)
 	_ driver.Claimer      = (*Backend)(nil)
-	_ driver.Pinger       = (*Backend)(nil)
 )
 
 // A Backend keeps records in a SQL database, those of each namespace in a table of their own.
@@ -92,8 +91,8 @@ func (b *Backend) enter(ctx context.Context) (*open, *tables, error) {
 	var err error
 	if o == nil {
 		o, err = b.connect(ctx)
-	} else if moved := o.moved.Load(); moved != nil {
-		err = b.named(moved)
+	} else if away := o.watch.Err(); away != nil {
+		err = b.named(away)
 	}
 	if err != nil {
 		b.calls.Done()

@@ -318,10 +318,10 @@ type Pools struct {
 	// nothing to find out. An error means that the database could not be opened.
 	Probe    func(ctx context.Context, c *sqlx.Conn) error
 	ReadOnly error // why the medium cannot be written; nil: it can
-	// Place returns an error if the files of the database are no longer those that were opened;
-	// nil: there are none. written says that something was committed: then all files count that a
-	// commit needs.
-	Place func(written bool) error
+	// CheckFiles returns an error if the files of the database are no longer those that were
+	// opened; nil: there are none. written says that something was committed: then all files count
+	// that a commit needs.
+	CheckFiles func(written bool) error
 	// Adopt does what Open does besides with create, once the engine knows that the database is the
 	// one that a store was opened in before; nil: nothing.
 	Adopt func(ctx context.Context) error

@@ -22,7 +22,7 @@ const embeddedPause = 4 * time.Millisecond
 func (e embedded) remote() bool { return false }
 
 func (e embedded) open(p *Pools) *open {
-	o := &open{Pools: p, since: time.Now()}
+	o := &open{Pools: p}
 	lend := func(db *sqlx.DB, size int) *pool {
 		return newPool(&fileSource{db, e.b.traits, p.Pinned}, unlimited(size), e.b.counters)
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
 // An engine runs statements on databases of one kind: [embedded] in this process, or those of a
@@ -42,11 +42,8 @@ type engine interface {
 type open struct {
 	*Pools
 	writer, reader *pool
-	group          *group // nil: every Apply commits by itself
-
-	moved  atomic.Pointer[movedError] // not nil: the database is no longer the one that was opened
-	since  time.Time                  // when it was opened
-	looked atomic.Int64               // when reads looked last whether it is in its place, after since
+	group          *group      // nil: every Apply commits by itself
+	watch          moved.Watch // whether the database is still the one that was opened
 }
 
 // pools returns the writer and the reader, or the one that is both.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
 var errBadConn = sqldriver.ErrBadConn
@@ -30,8 +31,8 @@ func (b *Backend) translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	if moved, ok := errors.AsType[*movedError](err); ok && !errors.Is(err, driver.ErrUncertain) {
-		return b.named(moved)
+	if away, ok := errors.AsType[*moved.Error](err); ok && !errors.Is(err, driver.ErrUncertain) {
+		return b.named(away)
 	}
 	if errors.Is(err, driver.ErrUncertain) {
 		return err // and names the database already

@@ -31,8 +31,8 @@ func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader)
 	s := &session{b: b, tables: ts, o: o, bare: bare}
 	defer s.end(ctx)
 	if err := s.read(ctx, func() error { return nil }); err != nil {
-		if moved := o.stays(false); moved != nil {
-			err = moved
+		if away := o.checkPlace(false); away != nil {
+			err = away
 		}
 		return b.translate(err)
 	}
@@ -40,8 +40,8 @@ func (b *Backend) reading(ctx context.Context, bare bool, fn func(driver.Reader)
 		_ = b.engine.failed(ctx, s.c, err)
 	}
 	// After reading: a connection that was made for this read may lead elsewhere.
-	if moved := o.staysNow(); moved != nil {
-		return b.translate(moved)
+	if away := o.checkPlaceNowAndThen(); away != nil {
+		return b.translate(away)
 	}
 	return err
 }

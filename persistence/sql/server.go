@@ -23,7 +23,7 @@ func (e server) remote() bool { return true }
 func (e server) open(p *Pools) *open {
 	source, keep := newServerSource(p, e.b.traits)
 	pool := newPool(source, keep, e.b.counters)
-	o := &open{Pools: p, reader: pool, writer: pool, since: time.Now()}
+	o := &open{Pools: p, reader: pool, writer: pool}
 	source.compare = func(ctx context.Context, c *conn) error { return e.b.compare(ctx, o, c) }
 	return o
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
 // quiet is how long a connection may be unused without being asked whether it is alive, where
@@ -55,7 +56,7 @@ func (s *serverSource) connect(ctx context.Context) (*conn, error) {
 		return c, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("connecting: %w", ctx.Err())
-	case errors.As(err, new(*movedError)):
+	case errors.As(err, new(*moved.Error)):
 		return nil, err
 	case within.Err() != nil:
 		return nil, &notConnected{err: fmt.Errorf("no answer within %v", s.keep.ConnectTimeout), late: true}

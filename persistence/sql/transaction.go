@@ -30,8 +30,8 @@ func (b *Backend) writeAfter(ctx context.Context, o *open, begin []string, f fun
 			return err
 		}
 		defer o.writer.put(c)
-		if moved := o.moved.Load(); moved != nil {
-			return moved
+		if away := o.watch.Err(); away != nil {
+			return away
 		}
 		return b.transact(ctx, c, begin, f)
 	}))
@@ -76,8 +76,8 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 			return err
 		}
 		defer o.writer.put(c)
-		if moved := o.moved.Load(); moved != nil {
-			return moved
+		if away := o.watch.Err(); away != nil {
+			return away
 		}
 		if err := ctx.Err(); err != nil {
 			return err

@@ -20,8 +20,8 @@ import (
 type dialect struct {
 	settings
 	logger *slog.Logger
-	told   driver.Told // what was logged
-	last   *place      // of the last Open; nil: none yet. Open is called by one goroutine at a time
+	told   driver.Told   // what was logged
+	last   *fileIdentity // of the last Open; nil: none yet. Open is called by one goroutine at a time
 
 	forReading bool // as OpenOptions.ReadOnly says
 }

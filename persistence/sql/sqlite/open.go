@@ -62,7 +62,7 @@ func (d *dialect) Open(ctx context.Context, create bool) (*sql.Pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := newPlace(d.path, before)
+	opened, err := newFileIdentity(d.path, before)
 	if err != nil {
 		_ = pools.Reader.Close()
 		if pools.Writer != pools.Reader {
@@ -70,10 +70,10 @@ func (d *dialect) Open(ctx context.Context, create bool) (*sql.Pools, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", d.Location(), err)
 	}
-	d.last = at
-	pools.Place = at.check
+	d.last = opened
+	pools.CheckFiles = opened.check
 	pools.Adopt = func(ctx context.Context) error {
-		defer at.findLog()
+		defer opened.findLog()
 		_, err := pools.Writer.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 		return err
 	}

@@ -9,69 +9,42 @@ import (
 	"time"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
-// How often it is looked whether a database is still the one that was opened.
-const (
-	// placeEvery is the least time between two looks at the file after reads. A look takes 1.3 to 3
-	// µs, so that reads that follow each other as fast as they can spend 3 % on it at most.
-	placeEvery = 100 * time.Microsecond
-	// compareEvery is the time after which the identity is read once more through a connection that
-	// stays open: a database that is dropped and made anew does not end the connections everywhere.
-	compareEvery = 30 * time.Second
-)
+// compareEvery is the time after which the identity is read once more through a connection that
+// stays open: a database that is dropped and made anew does not end the connections everywhere.
+const compareEvery = 30 * time.Second
 
-// A movedError says that a database is no longer where it was opened, or is another one. All calls
-// return it until the database is opened anew.
-type movedError struct{ err error }
-
-func (e *movedError) Error() string { return e.err.Error() }
-func (e *movedError) Unwrap() error { return e.err }
-
-// move remembers that the database is no longer the one that was opened, and returns the error of
-// all calls from now on.
-func (o *open) move(err error) error {
-	o.moved.CompareAndSwap(nil, &movedError{err})
-	return o.moved.Load()
-}
-
-// stays returns an error if the database is no longer where it was opened; written says that
+// checkPlace returns an error if the database is no longer where it was opened; written says that
 // something was committed.
-func (o *open) stays(written bool) error {
-	if moved := o.moved.Load(); moved != nil {
-		return moved
+func (o *open) checkPlace(written bool) error {
+	if err := o.watch.Err(); err != nil || o.CheckFiles == nil {
+		return err
 	}
-	if o.Place == nil {
-		return nil
-	}
-	if err := o.Place(written); err != nil {
-		return o.move(err)
+	if err := o.CheckFiles(written); err != nil {
+		return o.watch.Set(err)
 	}
 	return nil
 }
 
-// staysNow is stays after a read. It looks only if the last look was some time ago.
-func (o *open) staysNow() error {
-	if o.Place != nil && o.moved.Load() == nil {
-		now, last := int64(time.Since(o.since)), o.looked.Load()
-		if now-last < int64(placeEvery) || !o.looked.CompareAndSwap(last, now) {
-			return nil
-		}
+// checkPlaceNowAndThen is checkPlace after a read. It returns nil if the last check was a moment
+// ago.
+func (o *open) checkPlaceNowAndThen() error {
+	if o.CheckFiles != nil && o.watch.Err() == nil && !o.watch.Due() {
+		return nil
 	}
-	return o.stays(false)
+	return o.checkPlace(false)
 }
 
-// committed returns the error of a call that wrote and ended with err. What went into a file that
-// nobody finds is committed, and may be lost all the same.
+// committed returns the error of a call that wrote and ended with err.
 func (b *Backend) committed(o *open, err error) error {
-	moved := o.stays(true)
-	switch {
-	case moved == nil:
-		return err
-	case err == nil || errors.Is(err, driver.ErrUncertain):
-		return fmt.Errorf("%s: %w: %w", b.dialect.Location(), driver.ErrUncertain, moved)
+	if away := o.checkPlace(true); away != nil {
+		if err = moved.Outcome(err, away); errors.Is(err, driver.ErrUncertain) {
+			return fmt.Errorf("%s: %w", b.dialect.Location(), err)
+		}
 	}
-	return moved
+	return err
 }
 
 // opened returns the table of the objects as it was found when the store was opened; nil: it has
@@ -114,9 +87,9 @@ func (b *Backend) identify(ctx context.Context, o *open, c *conn, l *layout, and
 	case err == nil && identity == l.identity:
 		return nil
 	case err == nil:
-		return o.move(b.otherStore(l, identity))
+		return o.watch.Set(b.otherStore(l, identity))
 	case errors.Is(err, stdsql.ErrNoRows):
-		return o.move(b.named(noStore(l)))
+		return o.watch.Set(b.named(noStore(l)))
 	}
 	if class := b.classify(err); class == Lost || class == Gone || class == Busy || ctx.Err() != nil {
 		return err
@@ -128,7 +101,7 @@ func (b *Backend) identify(ctx context.Context, o *open, c *conn, l *layout, and
 		}
 	}
 	if tab, failed := b.dialect.Inspect(ctx, c, storesTable); failed == nil && tab == nil {
-		return o.move(b.named(noStore(l)))
+		return o.watch.Set(b.named(noStore(l)))
 	}
 	return err
 }
@@ -150,7 +123,7 @@ func (b *Backend) reopen(ctx context.Context) (*open, error) {
 	pools, err := b.dialect.Open(ctx, false)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = &movedError{b.named(fmt.Errorf("the store that was opened is not here any more: put it back and call Reset: %w", err))}
+			err = moved.NewError(b.named(fmt.Errorf("the store that was opened is not here any more: put it back and call Reset: %w", err)))
 		}
 		return nil, err
 	}
@@ -160,7 +133,7 @@ func (b *Backend) reopen(ctx context.Context) (*open, error) {
 	}
 	err = b.view(ctx, o, func(c *conn) error { return b.compare(ctx, o, c) })
 	if err == nil && o.Preview && b.options.ReadOnly {
-		err = &movedError{b.named(errors.New("another copy of the store is here now, beside the log of the one that was opened, which a store for reading only does not put away: open it with one that may write"))}
+		err = moved.NewError(b.named(errors.New("another copy of the store is here now, beside the log of the one that was opened, which a store for reading only does not put away: open it with one that may write")))
 	}
 	if err == nil && (o.Preview || o.Adopt != nil && !b.options.NoCreate && o.ReadOnly == nil) {
 		err = o.Adopt(ctx)
@@ -175,31 +148,4 @@ func (b *Backend) reopen(ctx context.Context) (*open, error) {
 		return b.reopen(ctx)
 	}
 	return o, nil
-}
-
-// Ping implements [driver.Pinger]: one statement that finds the table and the identity kept with
-// it.
-func (b *Backend) Ping(ctx context.Context) error {
-	o, ts, err := b.ready(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.leave()
-	l := ts.objects
-	s := &session{b: b, tables: ts, o: o, bare: true}
-	defer s.end(ctx)
-	err = s.read(ctx, func() error {
-		defer s.c.attend(ctx)()
-		s.c.begin()
-		nothing := "(SELECT count(*) FROM " + l.table + " WHERE 1 = 0) = 0"
-		if l.counter {
-			return b.identify(ctx, o, s.c, l, " AND "+nothing)
-		}
-		var yes any
-		return s.c.QueryRowContext(ctx, "SELECT "+nothing).Scan(&yes)
-	})
-	if moved := o.stays(true); moved != nil {
-		err = moved
-	}
-	return b.translate(err)
 }

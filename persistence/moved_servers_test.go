@@ -15,12 +15,12 @@ import (
 
 func TestTheDatabaseOfAStoreIsDroppedOrReplaced(t *testing.T) {
 	t.Parallel()
-	for engine, ground := range map[string]func(*testing.T) *ground{"postgres": postgresGround, "mariadb": mariaGround} {
+	for engine, make := range map[string]func(*testing.T) *storage{"postgres": postgresStorage, "mariadb": mariaStorage} {
 		for _, does := range []string{removed, emptied, restored, exchanged} {
 			for _, first := range firstVerbs {
 				t.Run(engine+" "+does+", then "+first, func(t *testing.T) {
 					t.Parallel()
-					testGround(t, ground(t), does, first)
+					testMoved(t, make(t), does, first)
 				})
 			}
 		}
@@ -66,25 +66,25 @@ func otherStore(t *testing.T, url string) {
 	check(t, s.Close())
 }
 
-func postgresGround(t *testing.T) *ground {
+func postgresStorage(t *testing.T) *storage {
 	server := testserver.SharedPostgres(t)
 	name := server.NewDB(t)
 	admin := server.Open(t, "")
 	drop := func() { execs(t, admin, "DROP DATABASE "+name+" WITH (FORCE)") }
-	return &ground{url: server.URL(name), server: true, do: map[string]func(*ground){
-		removed: func(*ground) { drop() },
-		emptied: func(*ground) { drop(); execs(t, admin, "CREATE DATABASE "+name) },
-		restored: func(*ground) {
+	return &storage{url: server.URL(name), server: true, do: map[string]func(*storage){
+		removed: func(*storage) { drop() },
+		emptied: func(*storage) { drop(); execs(t, admin, "CREATE DATABASE "+name) },
+		restored: func(*storage) {
 			execs(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+name+"'",
 				"CREATE DATABASE "+name+"_copy TEMPLATE "+name)
 			drop()
 			execs(t, admin, "ALTER DATABASE "+name+"_copy RENAME TO "+name)
 		},
-		exchanged: func(g *ground) {
+		exchanged: func(g *storage) {
 			g.do[emptied](g)
 			otherStore(t, g.url)
 		},
-	}, look: func(*ground) map[string]string {
+	}, contents: func(*storage) map[string]string {
 		if len(column(t, admin, "SELECT datname FROM pg_database WHERE datname = $1", name)) == 0 {
 			return nil
 		}
@@ -92,16 +92,16 @@ func postgresGround(t *testing.T) *ground {
 	}}
 }
 
-func mariaGround(t *testing.T) *ground {
+func mariaStorage(t *testing.T) *storage {
 	server := testserver.SharedMariaDB(t)
 	name := server.NewDB(t)
 	admin := server.Open(t, "")
 	drop := func() { execs(t, admin, "DROP DATABASE "+name) }
 	tables := "SELECT table_name FROM information_schema.tables WHERE table_schema = '" + name + "'"
-	return &ground{url: server.URL(name), server: true, do: map[string]func(*ground){
-		removed: func(*ground) { drop() },
-		emptied: func(*ground) { drop(); execs(t, admin, "CREATE DATABASE "+name) },
-		restored: func(*ground) {
+	return &storage{url: server.URL(name), server: true, do: map[string]func(*storage){
+		removed: func(*storage) { drop() },
+		emptied: func(*storage) { drop(); execs(t, admin, "CREATE DATABASE "+name) },
+		restored: func(*storage) {
 			names := column(t, admin, tables)
 			execs(t, admin, "CREATE DATABASE "+name+"_copy")
 			for _, table := range names {
@@ -115,7 +115,7 @@ func mariaGround(t *testing.T) *ground {
 			}
 			execs(t, admin, "DROP DATABASE "+name+"_copy")
 		},
-		exchanged: func(g *ground) {
+		exchanged: func(g *storage) {
 			g.do[emptied](g)
 			// The connections are not ended by this. Those that stay are compared after a while
 			// alone: see TestConnectionsAreComparedWithTheStoreTheyWereMadeFor.
@@ -124,7 +124,7 @@ func mariaGround(t *testing.T) *ground {
 			}
 			otherStore(t, g.url)
 		},
-	}, look: func(*ground) map[string]string {
+	}, contents: func(*storage) map[string]string {
 		if len(column(t, admin, "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?", name)) == 0 {
 			return nil
 		}

@@ -15,17 +15,17 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A ground is what a store stands on: a file, a directory or a database that someone does something
-// to while the store is open.
-type ground struct {
+// A storage is the file, directory or database of a store, to which someone does something while the
+// store is open.
+type storage struct {
 	url string
 	at  string // the file or directory; "" on servers
-	// do does something of the cases to the ground.
-	do map[string]func(g *ground)
-	// look returns all that is at the place, to see that nothing is made or written there.
-	look   func(g *ground) map[string]string
-	back   func() // undoes renamed
-	server bool
+	// do does what one of the cases says.
+	do map[string]func(g *storage)
+	// contents returns all that is at the place, to see that nothing is made or written there.
+	contents func(g *storage) map[string]string
+	back     func() // undoes renamed
+	server   bool
 }
 
 const (
@@ -45,7 +45,7 @@ const (
 // goesOn are the cases in which the store found at Reset is the one that was opened.
 var goesOn = map[string]bool{restored: true, renamedBack: true, lostLog: true, restarted: true}
 
-// verbs are calls that must not succeed when the ground has moved.
+// verbs are calls that must not succeed when the storage has moved.
 func verbs(s *persistence.Store, task *Task) map[string]func(ctx context.Context) error {
 	id := task.PersistentID()
 	return map[string]func(ctx context.Context) error{
@@ -74,9 +74,9 @@ func verbs(s *persistence.Store, task *Task) map[string]func(ctx context.Context
 	}
 }
 
-// testGround does what the case says to the ground of an open store, calls first the verb and then
+// testMoved does what the case says to the storage of an open store, calls first the verb and then
 // all of them, and then Reset.
-func testGround(t *testing.T, g *ground, does, first string) {
+func testMoved(t *testing.T, g *storage, does, first string) {
 	ctx := t.Context()
 	s := open(t, g.url, nil)
 	tasks := []*Task{{Name: "a", State: "NEW", Files: map[string]*File{"f": {Path: "/a"}}}, {Name: "b", State: "READY"}}
@@ -87,7 +87,7 @@ func testGround(t *testing.T, g *ground, does, first string) {
 	check(t, calls["load"](ctx))
 
 	g.do[does](g)
-	before := g.look(g)
+	before := g.contents(g)
 	if g.server && goesOn[does] || does == lostLog && (first == "load" || first == "list") {
 		check(t, calls[first](ctx)) // nothing has moved, or nothing that a read needs
 	} else if err := calls[first](ctx); err == nil {
@@ -121,7 +121,7 @@ func testGround(t *testing.T, g *ground, does, first string) {
 				t.Errorf("%s is uncertain after Reset: %v", name, err)
 			}
 		}
-		if diff := cmp.Diff(before, g.look(g)); diff != "" {
+		if diff := cmp.Diff(before, g.contents(g)); diff != "" {
 			t.Errorf("something was made or written (-before +after):\n%s", diff)
 		}
 		return
@@ -150,8 +150,8 @@ func testGround(t *testing.T, g *ground, does, first string) {
 	}
 }
 
-// saysWhatHappened checks an error of a store whose ground has moved.
-func saysWhatHappened(t *testing.T, g *ground, name string, err error) {
+// saysWhatHappened checks an error of a store whose storage has moved.
+func saysWhatHappened(t *testing.T, g *storage, name string, err error) {
 	t.Helper()
 	text := err.Error()
 	if !g.server && !strings.Contains(text, filepath.Base(g.at)) {
@@ -170,7 +170,7 @@ func TestTheFileOfASQLiteStoreIsRemovedOrReplaced(t *testing.T) {
 		for _, first := range firstVerbs {
 			t.Run(does+", then "+first, func(t *testing.T) {
 				t.Parallel()
-				testGround(t, fileGround(t, "sqlite"), does, first)
+				testMoved(t, fileStorage(t, "sqlite"), does, first)
 			})
 		}
 	}
@@ -182,21 +182,21 @@ func TestTheDirectoryOfAStoreIsRemovedOrReplaced(t *testing.T) {
 		for _, first := range firstVerbs {
 			t.Run(does+", then "+first, func(t *testing.T) {
 				t.Parallel()
-				testGround(t, fileGround(t, "file"), does, first)
+				testMoved(t, fileStorage(t, "file"), does, first)
 			})
 		}
 	}
 	for _, first := range []string{"save", "claim", "set a pair", "ping"} { // reads need no identity
 		t.Run(lostIdentity+", then "+first, func(t *testing.T) {
 			t.Parallel()
-			testGround(t, fileGround(t, "file"), lostIdentity, first)
+			testMoved(t, fileStorage(t, "file"), lostIdentity, first)
 		})
 	}
 }
 
-// fileGround makes the ground of a store in a file or in a directory, with a copy of it and another
+// fileStorage makes the storage of a store in a file or in a directory, with a copy of it and another
 // store beside it.
-func fileGround(t *testing.T, scheme string) *ground {
+func fileStorage(t *testing.T, scheme string) *storage {
 	t.Helper()
 	ctx, dir := t.Context(), t.TempDir()
 	at, other, backup := filepath.Join(dir, "store.db"), filepath.Join(dir, "other.db"), filepath.Join(dir, "backup.db")
@@ -217,10 +217,10 @@ func fileGround(t *testing.T, scheme string) *ground {
 		must[stdsql.Result](t)(db.ExecContext(ctx, "VACUUM INTO ?", to))
 		check(t, db.Close())
 	}
-	return &ground{
+	return &storage{
 		url: scheme + "://" + at, at: at,
 		back: func() { check(t, os.Rename(filepath.Join(dir, "away"), at)) },
-		look: func(*ground) map[string]string {
+		contents: func(*storage) map[string]string {
 			files := map[string]string{}
 			for _, path := range []string{at, backup, other} {
 				check(t, filepath.WalkDir(path, func(path string, d os.DirEntry, err error) error {
@@ -235,11 +235,11 @@ func fileGround(t *testing.T, scheme string) *ground {
 			}
 			return files
 		},
-		do: map[string]func(*ground){
-			removed:     func(*ground) { check(t, os.RemoveAll(at)) },
-			renamed:     func(*ground) { check(t, os.Rename(at, filepath.Join(dir, "away"))) },
-			renamedBack: func(g *ground) { g.do[renamed](g) },
-			emptied: func(g *ground) {
+		do: map[string]func(*storage){
+			removed:     func(*storage) { check(t, os.RemoveAll(at)) },
+			renamed:     func(*storage) { check(t, os.Rename(at, filepath.Join(dir, "away"))) },
+			renamedBack: func(g *storage) { g.do[renamed](g) },
+			emptied: func(g *storage) {
 				g.do[renamed](g)
 				if scheme == "sqlite" {
 					check(t, os.WriteFile(at, nil, 0o600))
@@ -247,17 +247,17 @@ func fileGround(t *testing.T, scheme string) *ground {
 					check(t, os.Mkdir(at, 0o700))
 				}
 			},
-			restored: func(g *ground) {
+			restored: func(g *storage) {
 				copyTo(backup)
 				g.do[renamed](g)
 				check(t, os.Rename(backup, at))
 			},
-			exchanged: func(g *ground) {
+			exchanged: func(g *storage) {
 				g.do[renamed](g)
 				check(t, os.Rename(other, at))
 			},
-			lostLog:      func(*ground) { check(t, os.Remove(at+"-wal")) },
-			lostIdentity: func(*ground) { check(t, os.Remove(filepath.Join(at, ".brine.meta"))) },
+			lostLog:      func(*storage) { check(t, os.Remove(at+"-wal")) },
+			lostIdentity: func(*storage) { check(t, os.Remove(filepath.Join(at, ".brine.meta"))) },
 		},
 	}
 }

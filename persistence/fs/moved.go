@@ -6,30 +6,21 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 
-	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/moved"
 )
 
-// placeEvery is the least time between two looks at the path by calls that read. A look takes 1.3
-// to 3 µs, so that reads that follow each other as fast as they can spend 3 % on it at most.
-const placeEvery = 100 * time.Microsecond
-
-// A movedError says that the open directory is no longer at the path, or no longer the store that
-// was opened. All calls return it until the directory is opened anew.
-type movedError struct{ error }
-
-// move remembers that the directory is no longer the store that was opened, and returns the error
-// of all calls from now on.
+// move notes that the directory is no longer at the path, or no longer the store that was opened,
+// and returns the error of all calls until it is opened anew.
 func (d *directory) move(format string, args ...any) error {
-	d.moved.CompareAndSwap(nil, &movedError{fmt.Errorf("directory %s "+format, append([]any{d.path}, args...)...)})
-	return d.moved.Load()
+	return d.watch.Set(fmt.Errorf("directory %s "+format, append([]any{d.path}, args...)...))
 }
 
-// stays returns an error if the directory at the path is another one than the open one, or gone.
-func (d *directory) stays() error {
-	if moved := d.moved.Load(); moved != nil {
-		return moved
+// checkPlace returns an error if the directory at the path is another one than the open one, or
+// there is none.
+func (d *directory) checkPlace() error {
+	if err := d.watch.Err(); err != nil {
+		return err
 	}
 	const open = "while the store was open, and nobody would find what is written: put the store's directory in place and call Reset"
 	now, err := os.Stat(d.path)
@@ -51,24 +42,21 @@ func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(e
 // or replaced keeps nobody out. It is looked for by the path of the directory, which must be the
 // open one too.
 func (d *directory) locks(h *handle, exclusive bool) (bool, error) {
-	if moved := d.moved.Load(); moved != nil {
-		return false, moved
+	if err := d.watch.Err(); err != nil {
+		return false, err
 	}
-	if !exclusive {
-		now, last := int64(time.Since(d.since)), d.looked.Load()
-		if now-last < int64(placeEvery) || !d.looked.CompareAndSwap(last, now) {
-			return true, nil
-		}
+	if !exclusive && !d.watch.Due() {
+		return true, nil
 	}
 	if h.gate == nil { // the directory itself is locked
-		return true, d.stays()
+		return true, d.checkPlace()
 	}
 	now, err := os.Stat(d.lockPath)
 	if err == nil && os.SameFile(h.info, now) {
 		return true, nil
 	}
-	if moved := d.stays(); moved != nil {
-		return false, moved
+	if away := d.checkPlace(); away != nil {
+		return false, away
 	}
 	return err != nil && !gone(err), nil
 }
@@ -99,18 +87,8 @@ func (d *directory) compareMeta(m *meta, identity string) error {
 	return nil
 }
 
-// committed returns the error of a commit that ended with err. What went into a directory that
-// nobody finds is committed, and may be lost all the same.
-func (l *lock) committed(err error) error {
-	moved := l.stays()
-	switch {
-	case moved == nil:
-		return err
-	case err == nil || errors.Is(err, driver.ErrUncertain):
-		return fmt.Errorf("%w: %w", driver.ErrUncertain, moved)
-	}
-	return moved
-}
+// committed returns the error of a commit that ended with err.
+func (l *lock) committed(err error) error { return moved.Outcome(err, l.checkPlace()) }
 
 // storeIdentity returns the identity that Init has found; "": there is none, or no Init yet.
 func (b *Backend) storeIdentity() string {
