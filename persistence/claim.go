@@ -146,7 +146,7 @@ func (s *Store) newClaim(rec *driver.Record) *Claim {
 
 // claimer returns the backend if it supports claims.
 func (s *Store) claimer() (driver.Claimer, error) {
-	b, ok := s.backend.(driver.Claimer)
+	b, ok := ability[driver.Claimer](&s.conn)
 	if !ok {
 		return nil, fmt.Errorf("claims in this backend: %w", errors.ErrUnsupported)
 	}
@@ -198,7 +198,7 @@ func (c *Claim) load(ctx context.Context, want reflect.Type) (any, error) {
 	c.rec = nil
 	c.mu.Unlock()
 	if rec != nil {
-		if err := c.s.call(ctx, func(driver.Backend) error { return nil }); err != nil {
+		if err := c.s.prepare(ctx); err != nil { // closed, or paused
 			return nil, err
 		}
 		ld := &loader{c: &c.s.conn, want: want}

@@ -134,7 +134,7 @@ func (c *collector) putAway(ids []ID) error {
 		}
 		return nil
 	}
-	if err := c.s.prepareQuarantine(c.ctx); err != nil {
+	if err := c.s.quarantine.prepare(c.ctx); err != nil {
 		return err
 	}
 	for range maxAttempts {

@@ -174,7 +174,7 @@ func (s *Store) gapsWithRecords(ctx context.Context, gaps []driver.Gap) ([]drive
 
 // anyInGap reports whether there is a record in a gap.
 func (s *Store) anyInGap(ctx context.Context, gap driver.Gap) (found bool, err error) {
-	if f, ok := s.backend.(driver.GapFinder); ok && !slices.Contains(s.missing, driver.ColType) {
+	if f, ok := ability[driver.GapFinder](&s.conn); ok && !slices.Contains(s.missing, driver.ColType) {
 		err = s.call(ctx, func(driver.Backend) error {
 			found, err = f.InGap(ctx, gap)
 			return err

@@ -53,7 +53,7 @@ func (sv *saver) commit() error {
 	if err != nil {
 		if errors.Is(err, ErrUncertain) {
 			for _, it := range dirty {
-				it.remember(sv.s.ident, sv.s.ids.Unique())
+				sv.c.remember(it, sv.s.ids.Unique())
 			}
 		}
 		return sv.explain(err)

@@ -11,8 +11,8 @@ import (
 
 // A conn gives access to the records of one namespace. Every read, every write, every number
 // taken from the counter and every change to what objects know of their records goes through
-// its methods; nothing else enters the gate. A [Store] is a conn that commits each call at
-// once.
+// its methods; nothing else enters the gate or has the backend, but start, which opens it, and
+// life.go, which closes it. A [Store] is a conn that commits each call at once.
 type conn struct {
 	s         *Store
 	namespace driver.Namespace
@@ -47,6 +47,19 @@ func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 		c.prepared.Store(true)
 	}
 	return fn(c.s.backend)
+}
+
+// ability returns the backend as a T, one of the optional interfaces of package driver; false: it
+// is none. Its methods are called inside call or write, like those of every backend.
+func ability[T any](c *conn) (T, bool) {
+	b, ok := c.s.backend.(T)
+	return b, ok
+}
+
+// prepare makes the namespace ready for use, if it is not yet: calls that concern two namespaces
+// go through the conn of one.
+func (c *conn) prepare(ctx context.Context) error {
+	return c.call(ctx, func(driver.Backend) error { return nil })
 }
 
 // A neverMadeError says that a store opened for reading only lacks a namespace: it was never made,
@@ -174,6 +187,11 @@ func (c *conn) entry(ident *identity) *entry { return ident.in(c.s.ident) }
 func (c *conn) learn(ident *identity, id ID, rev int64, d digest, refs []ID) {
 	ident.mu.Lock()
 	defer ident.mu.Unlock()
+	c.learnLocked(ident, id, rev, d, refs)
+}
+
+// learnLocked is learn with ident.mu locked.
+func (c *conn) learnLocked(ident *identity, id ID, rev int64, d digest, refs []ID) {
 	ident.learn(c.entry(ident), id, rev, d, refs)
 }
 
@@ -181,7 +199,7 @@ func (c *conn) learn(ident *identity, id ID, rev int64, d digest, refs []ID) {
 // which saves two round trips on a server, unless the last read that shared hint needed a
 // second Get. If fn reads again, read calls it once more, from its beginning, in a transaction.
 func (c *conn) read(ctx context.Context, hint *readHint, fn func(driver.Reader) error) error {
-	if _, ok := c.s.backend.(driver.SingleReader); !ok {
+	if _, ok := ability[driver.SingleReader](c); !ok {
 		return c.view(ctx, fn)
 	}
 	if hint.readsOn.Load() {

@@ -60,7 +60,7 @@ func (cp *copying) makeIndexes() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	k, ok := cp.dst.backend.(driver.Indexer)
+	k, ok := ability[driver.Indexer](&cp.dst.conn)
 	if !ok {
 		return fmt.Errorf("the %v in the destination: %w", missing[0], errors.ErrUnsupported)
 	}

@@ -131,7 +131,7 @@ func (s *Store) openIndexes(ctx context.Context, catalog *driver.Catalog, reinde
 }
 
 func (s *Store) makeIndexes(ctx context.Context, catalog *driver.Catalog, missing []Index, reindexed bool) error {
-	k, ok := s.backend.(driver.Indexer)
+	k, ok := ability[driver.Indexer](&s.conn)
 	if !ok {
 		at := slices.IndexFunc(missing, func(x Index) bool { return x.Unique })
 		if at < 0 {
@@ -155,7 +155,7 @@ func (s *Store) makeIndexes(ctx context.Context, catalog *driver.Catalog, missin
 			}
 		}
 	}
-	return s.call(ctx, func(driver.Backend) error { return k.MakeIndexes(ctx, missing) })
+	return s.call(ctx, func(driver.Backend) error { return k.MakeIndexes(ctx, missing) }) // which tells what is missing with ReadOnly
 }
 
 // complete returns an error if a column of a unique index is incomplete: the values that it lacks

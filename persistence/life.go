@@ -20,7 +20,7 @@ func (s *Store) preFork() error {
 	if !s.gate.pause() {
 		return nil
 	}
-	if b, ok := s.backend.(driver.Suspender); ok {
+	if b, ok := ability[driver.Suspender](&s.conn); ok {
 		return b.Suspend()
 	}
 	return nil
@@ -45,7 +45,7 @@ func (s *Store) PostFork() error {
 func (s *Store) postFork() error {
 	var err error
 	if s.gate.isPaused() {
-		if b, ok := s.backend.(driver.Suspender); ok {
+		if b, ok := ability[driver.Suspender](&s.conn); ok {
 			err = b.Resume()
 		}
 	}

@@ -78,7 +78,7 @@ func (m *migration) run() error {
 
 // noPairs reports whether the backend keeps no pairs.
 func (m *migration) noPairs() bool {
-	err := m.s.kv.c.call(m.ctx, func(driver.Backend) error { return nil })
+	err := m.s.kv.c.prepare(m.ctx)
 	return errors.Is(err, errors.ErrUnsupported)
 }
 

@@ -56,25 +56,25 @@ func (sv *saver) renew(cause error, skip int) (bool, error) {
 	err := sv.c.readOnce(sv.ctx, func(r driver.Reader) error {
 		recs, err := r.Get(sv.ctx, made, 0)
 		for _, rec := range recs {
-			items[rec.ID].forgetPending(sv.s.ident)
+			sv.c.forgetPending(items[rec.ID])
 		}
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	items[re.ID].forgetPending(sv.s.ident)
+	sv.c.forgetPending(items[re.ID])
 	return true, sv.s.numbers.skip(sv.ctx, skip)
 }
 
 // forgetPending makes the object's next save take a new ID.
-func (it *item) forgetPending(store storeID) {
+func (c *conn) forgetPending(it *item) {
 	if it.ident == nil {
 		return
 	}
 	it.ident.mu.Lock()
 	defer it.ident.mu.Unlock()
-	if b := it.ident.in(store); b.pending == it.id && b.writer == nil {
+	if b := c.entry(it.ident); b.pending == it.id && b.writer == nil {
 		b.pending = ""
 	}
 }

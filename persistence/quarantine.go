@@ -104,7 +104,7 @@ func (s *Store) QuarantineKeys(ctx context.Context, reason string, keys ...strin
 
 // salvager returns the backend as one that can move what it cannot read.
 func (s *Store) salvager() (driver.Salvager, error) {
-	b, ok := s.backend.(driver.Salvager)
+	b, ok := ability[driver.Salvager](&s.conn)
 	if !ok {
 		return nil, fmt.Errorf("quarantine in this backend: %w", errors.ErrUnsupported)
 	}
@@ -170,7 +170,7 @@ func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error
 		return nil, err
 	}
 	// The pairs tell the backend where they are, even if there is none.
-	if err := s.kv.c.call(ctx, func(driver.Backend) error { return nil }); err != nil && !unprepared(err) {
+	if err := s.kv.c.prepare(ctx); err != nil && !unprepared(err) {
 		return nil, err
 	}
 	var all []putAway
@@ -213,7 +213,7 @@ func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAw
 		if err != nil || len(all) == 0 {
 			return err
 		}
-		if err := s.prepareQuarantine(ctx); err != nil {
+		if err := s.quarantine.prepare(ctx); err != nil {
 			return err
 		}
 		ms, err := puttingAway(all, reason)
@@ -230,11 +230,6 @@ func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAw
 // changedMeanwhile reports whether an error of putting away says that it may be tried again.
 func changedMeanwhile(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
-}
-
-// prepareQuarantine makes the quarantine, if there is none yet.
-func (s *Store) prepareQuarantine(ctx context.Context) error {
-	return s.quarantine.call(ctx, func(driver.Backend) error { return nil })
 }
 
 // puttingAway returns the mutations that put away what was read.
@@ -355,7 +350,7 @@ func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
 		return q, err
 	}
 	if p.namespace() == driver.Pairs {
-		if err := s.kv.c.call(context.Background(), func(driver.Backend) error { return nil }); err != nil {
+		if err := s.kv.c.prepare(context.Background()); err != nil {
 			q.Err = err
 			return q, nil //nolint:nilerr // it is told of this record
 		}

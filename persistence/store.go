@@ -228,7 +228,7 @@ func (s *Store) URL() url.URL { return s.url }
 
 // Stats returns statistics of the connections, or the zero Stats if the backend keeps none.
 func (s *Store) Stats() Stats {
-	if b, ok := s.backend.(driver.Statser); ok {
+	if b, ok := ability[driver.Statser](&s.conn); ok {
 		return b.Stats()
 	}
 	return Stats{}

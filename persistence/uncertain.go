@@ -17,13 +17,13 @@ type attempt struct {
 
 // remember records what an uncertain save tried to write of an object. unique says that the
 // store never makes an ID twice.
-func (it *item) remember(store storeID, unique bool) {
+func (c *conn) remember(it *item, unique bool) {
 	if it.ident == nil {
 		return
 	}
 	it.ident.mu.Lock()
 	defer it.ident.mu.Unlock()
-	it.ident.in(store).tried = &attempt{
+	c.entry(it.ident).tried = &attempt{
 		id: it.id, created: unique && it.made && it.op == driver.Create, digest: it.digest, refs: it.refs}
 }
 
@@ -66,10 +66,10 @@ func (c *conn) resolveUncertain(ctx context.Context, items []*item) (committed [
 		if b.tried == tried[i] {
 			switch {
 			case there && d == b.tried.digest:
-				it.ident.learn(b, rec.ID, rec.Revision, d, b.tried.refs)
+				c.learnLocked(it.ident, rec.ID, rec.Revision, d, b.tried.refs)
 				committed = append(committed, it)
 			case there && b.tried.created: // this save created it, and someone has changed it since
-				it.ident.learn(b, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
+				c.learnLocked(it.ident, rec.ID, min(rec.Revision, 1), b.tried.digest, b.tried.refs)
 			default:
 				b.tried = nil
 			}

@@ -48,7 +48,7 @@ func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
 			return &driver.RecordError{ID: id, Err: err}
 		}
 		if p.namespace() == driver.Pairs || p.Stray {
-			if err := s.kv.c.call(ctx, func(driver.Backend) error { return nil }); err != nil && (!p.Stray || !unprepared(err)) {
+			if err := s.kv.c.prepare(ctx); err != nil && (!p.Stray || !unprepared(err)) {
 				return err
 			}
 		}

@@ -160,7 +160,7 @@ func (sv *saver) identify(it *item) error {
 		it.op, it.made = driver.Create, true
 		it.id = pending
 		for taken := sv.created.has(it.id); it.id == "" || taken; taken = sv.created.has(it.id) {
-			it.forgetPending(sv.s.ident)
+			sv.c.forgetPending(it)
 			id, err := sv.c.newID(sv.ctx, it)
 			if err != nil {
 				return err
