@@ -113,9 +113,9 @@ func TestDamagedRecordIsNoNoise(t *testing.T) {
 			}
 		})
 	}
-	var told driver.Told
+	var logged driver.Logged
 	for i := range 3 {
-		if told.First("a") != (i == 0) {
+		if logged.First("a") != (i == 0) {
 			t.Error("told twice")
 		}
 	}

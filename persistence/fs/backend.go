@@ -44,10 +44,10 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 // It is safe for concurrent use, and so is its directory for any number of
 // Backends in any number of processes on one machine.
 type Backend struct {
-	path string // absolute
-	opts driver.OpenOptions
-	log  *slog.Logger
-	told driver.Told // damaged records that were logged
+	path   string // absolute
+	opts   driver.OpenOptions
+	log    *slog.Logger
+	logged driver.Logged // damaged records that were logged
 
 	// Tests change these before the first call.
 	window    int                     // how many IDs a scan holds

@@ -287,7 +287,7 @@ func (b *Backend) releaseExpired(ctx context.Context, s schemas, at time.Time) (
 		h, data, err := l.readRecord(e.Name)
 		switch {
 		case unreadable(err):
-			if b.told.First("end " + e.Name) {
+			if b.logged.First("end " + e.Name) {
 				b.log.Warn("the claim of a damaged record cannot be ended, and the record stays as it is", "directory", b.path, "file", e.Name, "error", err)
 			}
 			x.Remove(e.Name)

@@ -130,7 +130,7 @@ func (l *lock) commitMany(ctx context.Context, changes []change) error {
 		return fmt.Errorf("%w: %w", driver.ErrUncertain, err)
 	}
 	if err := l.finish(l.folder, &t, false); err != nil {
-		if l.b.told.First("finish " + err.Error()) {
+		if l.b.logged.First("finish " + err.Error()) {
 			l.b.log.Warn("a commit is durable, but its files are not all in place: the next call puts them there; if this is logged again after a restart, the directory cannot be written",
 				"directory", l.b.path, "error", err)
 		}

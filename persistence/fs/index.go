@@ -143,7 +143,7 @@ func (l *lock) readEntry(x *index, name string) error {
 
 // unclaimable logs, once, why a record cannot be claimed.
 func (l *lock) unclaimable(name string, err error) {
-	if l.b.told.First("claim " + name) {
+	if l.b.logged.First("claim " + name) {
 		l.b.log.Warn("a damaged record cannot be claimed, and stays as it is", "directory", l.b.path, "file", name, "error", err)
 	}
 }

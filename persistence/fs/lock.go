@@ -195,7 +195,7 @@ func (b *Backend) relock(ctx context.Context, d *directory) error {
 	if err := d.compare(b.storeIdentity()); err != nil {
 		return err
 	}
-	if b.told.First("lock") {
+	if b.logged.First("lock") {
 		b.log.Warn("the lock file of a directory was removed or replaced while it was in use, which keeps nobody out: the new one is locked from now on; it must stay",
 			"directory", b.path, "file", lockName)
 	}

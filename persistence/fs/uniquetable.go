@@ -107,7 +107,7 @@ func (l *lock) closeTable() {
 	if l.b.step("seal") != nil {
 		return
 	}
-	if err := t.Seal(now); err != nil && l.b.told.First("unique table") {
+	if err := t.Seal(now); err != nil && l.b.logged.First("unique table") {
 		l.b.log.Warn("the table of unique values could not be written, and is made anew", "directory", l.b.path, "error", err)
 	}
 }

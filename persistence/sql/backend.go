@@ -30,7 +30,7 @@ type Backend struct {
 	retryFor time.Duration // how long a call is tried again
 	engine   engine
 	counters *counters
-	told     driver.Told // damaged records that were logged
+	logged   driver.Logged // damaged records that were logged
 
 	calls   sync.WaitGroup      // calls that have begun and not ended
 	opening *semaphore.Weighted // of weight 1: held by the call that opens the pools

@@ -141,7 +141,7 @@ func (cl *claiming) skip(err error) error {
 		return err
 	}
 	cl.skipped = true
-	if cl.b.told.First(err.Error()) {
+	if cl.b.logged.First(err.Error()) {
 		cl.b.options.Logger.Warn("a damaged record cannot be claimed, and stays as it is", "table", cl.l.name, "error", err)
 	}
 	return nil

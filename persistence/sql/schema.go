@@ -207,7 +207,7 @@ func (b *Backend) unreadable(tab *Table) bool {
 	if !tab.Unreadable || !b.options.ReadOnly {
 		return false
 	}
-	if log := b.options.Logger; log != nil && b.told.First("unreadable "+tab.Name) {
+	if log := b.options.Logger; log != nil && b.logged.First("unreadable "+tab.Name) {
 		log.Warn("a table of the store may not be read by this user, and is taken for absent: grant SELECT on it",
 			"database", b.dialect.Location(), "table", tab.Name)
 	}

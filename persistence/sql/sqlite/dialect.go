@@ -20,7 +20,7 @@ import (
 type dialect struct {
 	settings
 	logger *slog.Logger
-	told   driver.Told   // what was logged
+	logged driver.Logged // what was logged
 	last   *fileIdentity // of the last Open; nil: none yet. Open is called by one goroutine at a time
 
 	forReading bool // as OpenOptions.ReadOnly says

@@ -206,7 +206,7 @@ func (d *dialect) openReadOnly(ctx context.Context, why error) (*sql.Pools, erro
 			return nil, err
 		}
 		if err = probe(ctx, reader); err == nil {
-			if (!d.forReading || mode != modes[0]) && d.told.First(mode) { // not again after each Reset
+			if (!d.forReading || mode != modes[0]) && d.logged.First(mode) { // not again after each Reset
 				d.logger.Warn("a SQLite database is opened for reading only, and every write will fail: to write, this user needs the right to write the file and its folder",
 					"path", d.path, "as", mode, "why", why)
 			}
