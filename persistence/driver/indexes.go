@@ -2,13 +2,10 @@ package driver
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -209,52 +206,6 @@ func FitsIndex(v any) bool {
 	}
 	return true
 }
-
-// IndexKey returns the values of a unique index in one text, such that equal texts are equal
-// values; false: one of them is NULL. It is for backends that keep such indexes themselves.
-func IndexKey(values []any) (key string, ok bool) {
-	var b []byte
-	for _, v := range values {
-		switch v := v.(type) {
-		case nil:
-			return "", false
-		case string:
-			b = binary.AppendUvarint(append(b, 's'), uint64(len(v)))
-			b = append(b, v...)
-		case []byte:
-			b = binary.AppendUvarint(append(b, 'b'), uint64(len(v)))
-			b = append(b, v...)
-		case int64:
-			b = binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v))
-		case float64:
-			b = binary.BigEndian.AppendUint64(append(b, 'f'), math.Float64bits(v))
-		case bool:
-			b = append(b, 'o', byte(rank(v)))
-		case time.Time:
-			b = binary.BigEndian.AppendUint64(append(b, 't'), uint64(v.UnixMicro()))
-		}
-	}
-	return string(b), true
-}
-
-// A UniqueError is the [ErrUnique] of a write: another record has the values that a unique index
-// allows once.
-type UniqueError struct {
-	Columns []string // of the index
-	// Holder is the record that has the values, which may be one of those being written; "" if none
-	// is found any more.
-	Holder ID
-}
-
-func (e *UniqueError) Error() string {
-	if e.Holder == "" {
-		return fmt.Sprintf("the values in the unique index over %s are taken", quotedList(e.Columns))
-	}
-	return fmt.Sprintf("record %q has the same values in the unique index over %s", e.Holder, quotedList(e.Columns))
-}
-
-// Unwrap returns ErrUnique.
-func (e *UniqueError) Unwrap() error { return ErrUnique }
 
 // ErrCollide returns the error of a unique index that two records keep from being made.
 func ErrCollide(x Index, a, b ID) error {

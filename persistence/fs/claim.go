@@ -183,8 +183,8 @@ func (cl *claimer) refuses(ctx context.Context, name string, before, after *head
 	}) {
 		return false, nil
 	}
-	j := judge{lock: cl.lock, before: func(f file) *change { return cl.made[f.name] }}
-	err := j.unique(ctx, []change{{file: file{cl.folder, name}, header: *after}})
+	u := uniqueCheck{lock: cl.lock, before: func(f file) *change { return cl.made[f.name] }}
+	err := u.unique(ctx, []change{{file: file{cl.folder, name}, header: *after}})
 	if re, ok := errors.AsType[*driver.RecordError](err); ok && errors.Is(err, driver.ErrUnique) {
 		if cl.Refused != nil {
 			cl.Refused(re.ID, re.Err)

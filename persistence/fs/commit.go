@@ -108,7 +108,7 @@ func flushFolders(files []file) error {
 }
 
 func (l *lock) commitMany(ctx context.Context, changes []change) error {
-	var t todo
+	var t redo
 	var temps temporaries
 	if err := l.prepare(ctx, changes, &t, &temps); err != nil {
 		l.discard(temps.files)
@@ -139,7 +139,7 @@ func (l *lock) commitMany(ctx context.Context, changes []change) error {
 }
 
 // prepare writes all that a commit needs, and flushes it.
-func (l *lock) prepare(ctx context.Context, changes []change, t *todo, temps *temporaries) error {
+func (l *lock) prepare(ctx context.Context, changes []change, t *redo, temps *temporaries) error {
 	together := canFlushAll && len(changes) > flushEach
 	var buf []byte
 	for i := range changes {
@@ -189,7 +189,7 @@ func (l *lock) prepare(ctx context.Context, changes []change, t *todo, temps *te
 }
 
 // finish carries out a list that is in place in a folder and flushed, again or for the first time.
-func (l *lock) finish(in *folder, t *todo, again bool) error {
+func (l *lock) finish(in *folder, t *redo, again bool) error {
 	if err := l.finishRenames(t, again); err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (l *lock) finish(in *folder, t *todo, again bool) error {
 	return nil
 }
 
-func (l *lock) finishRenames(t *todo, again bool) error {
+func (l *lock) finishRenames(t *redo, again bool) error {
 	var temps temporaries
 	for _, r := range t.renames {
 		temp := temps.next(r.folder)
@@ -262,7 +262,7 @@ func (f *folder) unfinished() (bool, error) {
 // itself or, where the writer was an older version of this package, the folder of a namespace. The
 // lock is exclusive.
 func (l *lock) recover(in *folder) error {
-	t, err := l.readTodo(in)
+	t, err := l.readRedo(in)
 	if err != nil {
 		return err
 	}

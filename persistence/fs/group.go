@@ -38,8 +38,8 @@ func (t *batch) plan(ctx context.Context, l *lock, before *overlay) error {
 	if err := p.check(ctx); err != nil {
 		return err
 	}
-	j := judge{lock: l, before: before.get}
-	if err := j.unique(ctx, p.changes); err != nil {
+	u := uniqueCheck{lock: l, before: before.get}
+	if err := u.unique(ctx, p.changes); err != nil {
 		return err
 	}
 	t.revs, t.changes = p.revs, p.changes

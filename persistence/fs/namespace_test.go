@@ -190,7 +190,7 @@ func TestTheRemovalOfACommitFileIsFlushedWhereItNamesOtherFolders(t *testing.T) 
 			}
 			return nil
 		}
-		err := l.finish(l.folder, &todo{removes: gone}, true)
+		err := l.finish(l.folder, &redo{removes: gone}, true)
 		l.file, b.hook = whole, nil
 		if errors.Is(err, os.ErrClosed) != c.want || !c.want && err != nil {
 			t.Errorf("folder %q: %v", c.f.prefix, err)

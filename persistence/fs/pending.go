@@ -91,7 +91,7 @@ func (l *lock) marks() (map[*folder]mark, error) {
 // replacements adds what the commit whose mark is in a folder still has to do. A temporary that is
 // gone has been renamed already.
 func (l *lock) replacements(in *folder, all map[*folder]map[string]string) error {
-	t, err := l.readTodo(in)
+	t, err := l.readRedo(in)
 	if err != nil {
 		return fmt.Errorf("reading what a writer that crashed had begun: %w", err)
 	}
@@ -122,8 +122,8 @@ func (l *lock) replacements(in *folder, all map[*folder]map[string]string) error
 	return nil
 }
 
-// readTodo reads the list of a commit in a folder.
-func (l *lock) readTodo(in *folder) (*todo, error) {
+// readRedo reads the list of a commit in a folder.
+func (l *lock) readRedo(in *folder) (*redo, error) {
 	b, err := in.readOwn(commitName)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (l *lock) readTodo(in *folder) (*todo, error) {
 	if in == l.folder {
 		resolve = l.resolve
 	}
-	t, err := decodeTodo(b, resolve)
+	t, err := decodeRedo(b, resolve)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s in %s: %w", driver.ErrCorrupt, commitName, in.path, err)
 	}

@@ -213,20 +213,20 @@ func TestReadOnlyReadsThroughTheCommitOfANamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	todo, err := decodeTodo(list, func(name string) (file, error) { return d.resolve(name) })
+	redo, err := decodeRedo(list, func(name string) (file, error) { return d.resolve(name) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(todo.renames) != 2 || len(todo.removes) != 1 {
-		t.Fatalf("the list is %v", todo)
+	if len(redo.renames) != 2 || len(redo.removes) != 1 {
+		t.Fatalf("the list is %v", redo)
 	}
-	for i := range todo.renames {
-		todo.renames[i].folder = d.folder // without the prefix of the namespace
+	for i := range redo.renames {
+		redo.renames[i].folder = d.folder // without the prefix of the namespace
 	}
-	for i := range todo.removes {
-		todo.removes[i].folder = d.folder
+	for i := range redo.removes {
+		redo.removes[i].folder = d.folder
 	}
-	writeList(t, filepath.Join(pairsDir(dir), commitName), todo)
+	writeList(t, filepath.Join(pairsDir(dir), commitName), redo)
 	if err := os.Remove(filepath.Join(dir, commitName)); err != nil {
 		t.Fatal(err)
 	}
@@ -300,11 +300,11 @@ func TestReadOnlySeesWholeCommits(t *testing.T) {
 }
 
 // writeList writes a list of what is left of a commit.
-func writeList(t testing.TB, path string, todo *todo) {
+func writeList(t testing.TB, path string, redo *redo) {
 	t.Helper()
 	e := frame.NewEncoder()
 	defer e.Free()
-	list, err := e.Frame(commitMark, todo.encode)
+	list, err := e.Frame(commitMark, redo.encode)
 	if err == nil {
 		err = os.WriteFile(path, list, 0o600)
 	}

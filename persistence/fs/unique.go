@@ -4,24 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
 
 var _ driver.Indexer = (*Backend)(nil)
 
-// A judge says whether changes leave two records with the same values in a unique index. What it
-// lets pass is in the table before it is in the directory.
-type judge struct {
+// A uniqueCheck says whether changes leave two records with the same values in a unique index. What
+// it lets pass is in the table before it is in the directory.
+type uniqueCheck struct {
 	*lock
 	before func(f file) *change // what those before it in the same commit have changed; nil: nothing
 }
 
 // unique returns an error if changes, all made, collide with each other or with what stays. mine
 // are the changes by the names of their files.
-func (j *judge) unique(ctx context.Context, changes []change) error {
-	if len(j.b.uniques) == 0 {
+func (u *uniqueCheck) unique(ctx context.Context, changes []change) error {
+	if len(u.b.uniques) == 0 {
 		return nil
 	}
 	mine := make(map[string]*change, len(changes))
@@ -29,21 +28,21 @@ func (j *judge) unique(ctx context.Context, changes []change) error {
 	var takes []take
 	for i := range changes {
 		c := &changes[i]
-		if c.folder != j.folder {
+		if c.folder != u.folder {
 			continue
 		}
 		mine[c.name] = c
 		if c.remove || c.header.id == "" {
 			continue
 		}
-		for k, x := range j.b.uniques {
+		for k, x := range u.b.uniques {
 			key, ok := c.header.key(x)
 			if !ok {
 				continue
 			}
 			whole := fmt.Sprint(k, " ", key)
 			if other := takers[whole]; other != nil {
-				return clash(x, c.header.id, other.header.id)
+				return driver.ErrHeld(x, c.header.id, other.header.id)
 			}
 			takers[whole] = c
 			takes = append(takes, take{x, key, c})
@@ -52,7 +51,7 @@ func (j *judge) unique(ctx context.Context, changes []change) error {
 	if len(takes) == 0 {
 		return nil
 	}
-	t, err := j.uniqueTable(ctx, len(takes))
+	t, err := u.uniqueTable(ctx, len(takes))
 	if err != nil {
 		return err
 	}
@@ -60,12 +59,12 @@ func (j *judge) unique(ctx context.Context, changes []change) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		holder, err := j.holder(t, &takes[i], mine)
+		holder, err := u.holder(t, &takes[i], mine)
 		if err != nil {
 			return err
 		}
 		if holder != "" {
-			return clash(takes[i].index, takes[i].header.id, holder)
+			return driver.ErrHeld(takes[i].index, takes[i].header.id, holder)
 		}
 	}
 	for _, take := range takes {
@@ -83,18 +82,14 @@ type take struct {
 	*change
 }
 
-func clash(x driver.Index, id, holder driver.ID) error {
-	return &driver.RecordError{ID: id, Err: &driver.UniqueError{Columns: slices.Clone(x.Columns), Holder: holder}}
-}
-
 // holder returns who has a key and keeps it; "": nobody.
-func (j *judge) holder(t *uniqueTable, take *take, mine map[string]*change) (holder driver.ID, err error) {
+func (u *uniqueCheck) holder(t *uniqueTable, take *take, mine map[string]*change) (holder driver.ID, err error) {
 	findErr := t.Find(hashOf(take.index, take.key), func(name string) bool {
 		if mine[name] != nil {
-			return true // it is judged by what it becomes
+			return true // what it becomes counts
 		}
 		var h header
-		if h, err = j.headerOf(name); err != nil {
+		if h, err = u.headerOf(name); err != nil {
 			return errors.Is(err, errAbsent) || unreadable(err)
 		}
 		if key, ok := h.key(take.index); ok && key == take.key && fileName(h.id) == name {
@@ -109,20 +104,20 @@ func (j *judge) holder(t *uniqueTable, take *take, mine map[string]*change) (hol
 }
 
 // headerOf returns the header of the record in a file, as those before in the same commit leave it.
-func (j *judge) headerOf(name string) (header, error) {
+func (u *uniqueCheck) headerOf(name string) (header, error) {
 	if !isRecordName(name) {
 		return header{}, errAbsent
 	}
-	f := file{j.folder, name}
-	if j.before != nil {
-		if c := j.before(f); c != nil {
+	f := file{u.folder, name}
+	if u.before != nil {
+		if c := u.before(f); c != nil {
 			if c.remove || c.header.id == "" {
 				return header{}, errAbsent
 			}
 			return c.header, nil
 		}
 	}
-	return j.readHeader(name, true)
+	return u.readHeader(name, true)
 }
 
 // MakeIndexes reads the headers of all records. Only unique indexes do anything: a search reads all

@@ -251,27 +251,18 @@ func (l *lock) eachHeader(ctx context.Context, fn func(name string, h *header) e
 
 // key returns the key of a record in a unique index; false: the index does not concern it.
 func (h *header) key(x driver.Index) (string, bool) {
-	values := make([]any, len(x.Columns))
-	for i, name := range x.Columns {
-		values[i] = h.value(name)
-	}
-	return driver.IndexKey(values)
+	rec := h.record()
+	return x.Key(&rec, h.field)
 }
 
-// value returns the value of a column.
+// value returns the value of a column of an index.
 func (h *header) value(name string) any {
-	switch name {
-	case driver.ColType:
-		return h.typ
-	case driver.ColState:
-		return h.state
-	case driver.ColRevision:
-		return h.revision
-	case driver.ColCreated:
-		return h.created
-	case driver.ColModified:
-		return h.modified
-	}
+	rec := h.record()
+	return driver.IndexValue(&rec, name, h.field)
+}
+
+// field returns the value of an extra field.
+func (h *header) field(name string) any {
 	for i := range h.fields {
 		if strings.EqualFold(h.fields[i].name, name) {
 			return h.fields[i].value

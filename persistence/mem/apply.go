@@ -65,7 +65,7 @@ func (b *Backend) apply(ctx context.Context, objects *columns, ms []driver.Mutat
 	exists := existsAfter(ms, old[driver.Objects], objects.CompareIDs)
 	d.batch++
 	after, revs := maps.Clone(old), make([]int64, len(ms))
-	judge := d.judge()
+	check := d.uniqueCheck()
 	for i := range ms {
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -89,11 +89,11 @@ func (b *Backend) apply(ctx context.Context, objects *columns, ms []driver.Mutat
 		if after[ns], revs[i], err = cols.apply(w, after[ns], m, was); err != nil {
 			return nil, err
 		}
-		if judge != nil && ns == driver.Objects {
-			judge.change(was, after[ns].get(m.Rec.ID, cols.CompareIDs))
+		if check != nil && ns == driver.Objects {
+			check.change(was, after[ns].get(m.Rec.ID, cols.CompareIDs))
 		}
 	}
-	if err := judge.settle(); err != nil {
+	if err := check.settle(); err != nil {
 		return nil, err
 	}
 	d.state.Store(&after)

@@ -43,7 +43,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 	var claimed []driver.Record
 	err := b.change(ctx, func(cols *columns, w *writer, root *node) (*node, error) {
 		claimed = nil
-		at, judge := now(), b.data.judge()
+		at, check := now(), b.data.uniqueCheck()
 		r := &reader{root: root, cols: cols}
 		all := &driver.Query{Where: q.Where, Order: q.Order, Parts: driver.Info}
 		if c.Edit != nil {
@@ -56,7 +56,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 			if rec.Claim.Owner != "" && rec.Claim.Until.After(at) {
 				continue
 			}
-			stored, err := cols.claimed(root.get(rec.ID, cols.CompareIDs), &rec, &c, judge)
+			stored, err := cols.claimed(root.get(rec.ID, cols.CompareIDs), &rec, &c, check)
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +70,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 				break
 			}
 		}
-		return root, judge.settle()
+		return root, check.settle()
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (b *Backend) Claim(ctx context.Context, q *driver.Query, c driver.Claiming)
 
 // claimed returns what is stored in place of was, after Edit has been given rec; nil: it is left
 // alone.
-func (c *columns) claimed(was, rec *driver.Record, how *driver.Claiming, j *judge) (*driver.Record, error) {
+func (c *columns) claimed(was, rec *driver.Record, how *driver.Claiming, check *uniqueCheck) (*driver.Record, error) {
 	stored := *was
 	if stored.Revision++; how.Edit != nil {
 		if how.Edit(rec) != nil {
@@ -93,7 +93,7 @@ func (c *columns) claimed(was, rec *driver.Record, how *driver.Claiming, j *judg
 		edited.ColumnSet = was.ColumnSet
 		stored = *edited
 	}
-	if refused := j.try(was, &stored); refused != nil {
+	if refused := check.try(was, &stored); refused != nil {
 		if how.Refused != nil {
 			how.Refused(stored.ID, refused)
 		}

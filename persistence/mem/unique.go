@@ -23,36 +23,22 @@ func (t *table) key(x driver.Index, rec *driver.Record) (string, bool) {
 	if rec == nil {
 		return "", false
 	}
-	values := make([]any, len(x.Columns))
-	for i, name := range x.Columns {
-		values[i] = t.value(rec, name)
-	}
-	return driver.IndexKey(values)
+	return x.Key(rec, t.field(rec))
 }
 
-// value returns the value of a column of a stored record.
-func (t *table) value(rec *driver.Record, name string) any {
-	switch name {
-	case driver.ColType:
-		return rec.Type
-	case driver.ColState:
-		return rec.State
-	case driver.ColRevision:
-		return rec.Revision
-	case driver.ColCreated:
-		return rec.Created
-	case driver.ColModified:
-		return rec.Modified
+// field returns a function that returns the value of an extra field of a stored record.
+func (t *table) field(rec *driver.Record) func(name string) any {
+	return func(name string) any {
+		if at := t.place(name); at >= 0 && at < len(rec.Fields) {
+			return rec.Fields[at]
+		}
+		return nil
 	}
-	if at := t.place(name); at >= 0 && at < len(rec.Fields) {
-		return rec.Fields[at]
-	}
-	return nil
 }
 
-// A judge collects what a batch does to the unique indexes, and says in the end whether two records
-// have the same values. nil has nothing to judge.
-type judge struct {
+// A uniqueCheck collects what a batch does to the unique indexes, and says in the end whether two
+// records have the same values. nil has nothing to check.
+type uniqueCheck struct {
 	table  *table
 	leaves []map[string]driver.ID // of each index: keys that a record no longer has
 	takes  []map[string]driver.ID // keys that a record has now
@@ -65,99 +51,94 @@ type taken struct {
 	key   string
 }
 
-// judge returns a judge for one batch, or nil where there is no unique index.
-func (d *data) judge() *judge {
+// uniqueCheck returns one for a batch, or nil where there is no unique index.
+func (d *data) uniqueCheck() *uniqueCheck {
 	t := d.tables[driver.Objects]
 	if t == nil || len(t.uniques) == 0 {
 		return nil
 	}
-	j := &judge{table: t}
+	u := &uniqueCheck{table: t}
 	for range t.uniques {
-		j.leaves = append(j.leaves, make(map[string]driver.ID))
-		j.takes = append(j.takes, make(map[string]driver.ID))
+		u.leaves = append(u.leaves, make(map[string]driver.ID))
+		u.takes = append(u.takes, make(map[string]driver.ID))
 	}
-	return j
+	return u
 }
 
 // change notes that a record becomes another one. Either may be nil.
-func (j *judge) change(was, is *driver.Record) {
-	for i, u := range j.table.uniques {
-		old, had := j.table.key(u.Index, was)
-		key, has := j.table.key(u.Index, is)
+func (c *uniqueCheck) change(was, is *driver.Record) {
+	for i, u := range c.table.uniques {
+		old, had := c.table.key(u.Index, was)
+		key, has := c.table.key(u.Index, is)
 		if had && has && old == key {
 			continue
 		}
 		if had {
-			j.leaves[i][old] = was.ID
+			c.leaves[i][old] = was.ID
 		}
 		if !has {
 			continue
 		}
-		if other, ok := j.takes[i][key]; ok && j.clash == nil {
-			j.clash = clash(u, is.ID, other)
+		if other, ok := c.takes[i][key]; ok && c.clash == nil {
+			c.clash = driver.ErrHeld(u.Index, is.ID, other)
 		}
-		j.takes[i][key] = is.ID
-		j.order = append(j.order, taken{i, key})
+		c.takes[i][key] = is.ID
+		c.order = append(c.order, taken{i, key})
 	}
-}
-
-// clash returns the error of a record whose values another one has.
-func clash(u *unique, id, holder driver.ID) error {
-	return &driver.RecordError{ID: id, Err: &driver.UniqueError{Columns: slices.Clone(u.Columns), Holder: holder}}
 }
 
 // try is change for one record after the other: it notes nothing, and returns the
 // [*driver.UniqueError], if the record takes what another one has by now.
-func (j *judge) try(was, is *driver.Record) error {
-	if j == nil {
+func (c *uniqueCheck) try(was, is *driver.Record) error {
+	if c == nil {
 		return nil
 	}
-	for i, u := range j.table.uniques {
-		old, had := j.table.key(u.Index, was)
-		key, has := j.table.key(u.Index, is)
+	for i, u := range c.table.uniques {
+		old, had := c.table.key(u.Index, was)
+		key, has := c.table.key(u.Index, is)
 		if !has || had && old == key {
 			continue
 		}
-		holder, held := j.takes[i][key]
+		holder, held := c.takes[i][key]
 		if !held {
-			holder, held = j.keeps(i, key)
+			holder, held = c.keeps(i, key)
 		}
 		if held {
 			return &driver.UniqueError{Columns: slices.Clone(u.Columns), Holder: holder}
 		}
 	}
-	j.change(was, is)
+	c.change(was, is)
 	return nil
 }
 
 // keeps returns who has a key of an index and does not leave it.
-func (j *judge) keeps(index int, key string) (holder driver.ID, held bool) {
-	if _, left := j.leaves[index][key]; left {
+func (c *uniqueCheck) keeps(index int, key string) (holder driver.ID, held bool) {
+	if _, left := c.leaves[index][key]; left {
 		return "", false
 	}
-	holder, held = j.table.uniques[index].holders[key]
+	holder, held = c.table.uniques[index].holders[key]
 	return holder, held
 }
 
 // settle returns the error of the first record that takes what another one keeps, or else brings
 // the indexes up to date.
-func (j *judge) settle() error {
-	if j == nil {
+func (c *uniqueCheck) settle() error {
+	if c == nil {
 		return nil
 	}
-	if j.clash != nil {
-		return j.clash
+	if c.clash != nil {
+		return c.clash
 	}
-	for _, t := range j.order {
-		if holder, held := j.keeps(t.index, t.key); held {
-			return clash(j.table.uniques[t.index], j.takes[t.index][t.key], holder)
+	for _, t := range c.order {
+		if holder, held := c.keeps(t.index, t.key); held {
+			return driver.ErrHeld(c.table.uniques[t.index].Index, c.takes[t.index][t.key], holder)
 		}
 	}
-	for i, u := range j.table.uniques {
-		for key := range j.leaves[i] {
+	for i, u := range c.table.uniques {
+		for key := range c.leaves[i] {
 			delete(u.holders, key)
 		}
-		for key, id := range j.takes[i] {
+		for key, id := range c.takes[i] {
 			u.holders[key] = id
 		}
 	}
@@ -211,7 +192,7 @@ func (b *Backend) index(ctx context.Context, t *table, x driver.Index) (*unique,
 			err = ctx.Err()
 		}
 		for _, name := range x.Columns {
-			if !driver.FitsIndex(t.value(rec, name)) {
+			if !driver.FitsIndex(driver.IndexValue(rec, name, t.field(rec))) {
 				err = driver.ErrTooLongForIndex(x, name, rec.ID)
 			}
 		}

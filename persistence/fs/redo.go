@@ -8,8 +8,8 @@ import (
 	"github.com/brine-go/brine/persistence/fs/internal/frame"
 )
 
-// A todo is what is left of a commit once all is written.
-type todo struct {
+// A redo is what is left of a commit once all is written.
+type redo struct {
 	renames []rename // each from the next temporary of its folder
 	removes []file
 }
@@ -21,7 +21,7 @@ type rename struct {
 }
 
 // files returns the files that will change.
-func (t *todo) files() []file {
+func (t *redo) files() []file {
 	files := slices.Clone(t.removes)
 	for _, r := range t.renames {
 		files = append(files, r.file)
@@ -29,7 +29,7 @@ func (t *todo) files() []file {
 	return files
 }
 
-func (t *todo) encode(e *frame.Encoder) {
+func (t *redo) encode(e *frame.Encoder) {
 	e.MapLen(2)
 	e.Text("renames")
 	e.ArrayLen(len(t.renames))
@@ -52,8 +52,8 @@ func (t *todo) encode(e *frame.Encoder) {
 	}
 }
 
-// decodeTodo reads a list, whose names resolve turns into files.
-func decodeTodo(b []byte, resolve func(string) (file, error)) (*todo, error) {
+// decodeRedo reads a list, whose names resolve turns into files.
+func decodeRedo(b []byte, resolve func(string) (file, error)) (*redo, error) {
 	body, err := frame.Open(commitMark, b)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func decodeTodo(b []byte, resolve func(string) (file, error)) (*todo, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &todo{}
+	t := &redo{}
 	for range n {
 		key, err := d.Text()
 		if err != nil {
@@ -78,7 +78,7 @@ func decodeTodo(b []byte, resolve func(string) (file, error)) (*todo, error) {
 }
 
 // decode reads one entry of a list.
-func (t *todo) decode(d *frame.Decoder, key string, resolve func(string) (file, error)) error {
+func (t *redo) decode(d *frame.Decoder, key string, resolve func(string) (file, error)) error {
 	n, err := d.ArrayLen()
 	if err != nil {
 		return err
