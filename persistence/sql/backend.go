@@ -25,7 +25,7 @@ var (
 // everything (private memory) an Apply inside a View's function waits for ever: until ctx ends.
 type Backend struct {
 	dialect  Dialect
-	traits   *Traits
+	traits   *traits
 	options  driver.OpenOptions
 	retryFor time.Duration // how long a call is tried again
 	engine   engine
@@ -40,6 +40,7 @@ type Backend struct {
 	open   *open   // nil: not open, or suspended
 	tables *tables // never nil
 	limit  int     // connections at once, of the pools that are or were open
+	files  bool    // the database that is or was open is in files, which may be moved
 
 	dropped string // a column of the schema of the objects that this Backend has dropped
 
@@ -52,24 +53,24 @@ type Backend struct {
 // OpenEmbedded returns the Backend of the table o.Table in a database that runs inside this
 // process. It does no I/O: the database is opened by Init. Where another process has locked the
 // database, a call is tried again for the time of retryFor.
-func OpenEmbedded(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backend {
-	b := newBackend(d, o, retryFor)
+func OpenEmbedded(d Dialect, t EmbeddedTraits, o driver.OpenOptions, retryFor time.Duration) *Backend {
+	b := newBackend(d, &t, &ServerTraits{}, o, retryFor)
 	b.engine = embedded{b}
 	return b
 }
 
 // OpenServer is OpenEmbedded for a database on a server. A call is tried again also where a
 // connection is lost.
-func OpenServer(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backend {
-	b := newBackend(d, o, retryFor)
+func OpenServer(d Dialect, t *ServerTraits, o driver.OpenOptions, retryFor time.Duration) *Backend {
+	b := newBackend(d, &EmbeddedTraits{}, t, o, retryFor)
 	b.engine = server{b}
 	return b
 }
 
-func newBackend(d Dialect, o driver.OpenOptions, retryFor time.Duration) *Backend {
+func newBackend(d Dialect, e *EmbeddedTraits, s *ServerTraits, o driver.OpenOptions, retryFor time.Duration) *Backend {
 	o.NoCreate = o.NoCreate || o.ReadOnly
 	return &Backend{
-		dialect: d, traits: d.Traits(), options: o, retryFor: retryFor,
+		dialect: d, traits: &traits{d.Traits(), e, s, d.Express}, options: o, retryFor: retryFor,
 		counters: &counters{}, opening: semaphore.NewWeighted(1), tables: &tables{},
 	}
 }
@@ -153,7 +154,7 @@ func (b *Backend) connect(ctx context.Context) (*open, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open, b.limit = o, 0
+	b.open, b.limit, b.files = o, 0, o.CheckFiles != nil
 	for _, p := range o.pools() {
 		b.limit += p.keep.Size
 	}
@@ -234,12 +235,12 @@ func (b *Backend) Suspend() error {
 // process has locked it is left for the next call.
 func (b *Backend) Resume() error {
 	b.mu.Lock()
-	closed, resumed := b.closed, b.open != nil
+	closed, resume := b.closed, b.open == nil && b.files
 	b.mu.Unlock()
 	switch {
 	case closed:
 		return driver.ErrClosed
-	case resumed || b.engine.remote() || b.opened() == nil:
+	case !resume || b.opened() == nil:
 		return nil
 	}
 	if _, err := b.connect(context.Background()); err != nil && b.classify(err) != Busy {

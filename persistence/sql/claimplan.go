@@ -79,7 +79,7 @@ func (cl *claiming) newPlan() (*claimPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cl.b.traits.LastInsertID != nil || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0 {
+	if !cl.b.traits.Returning || cl.Edit != nil || changes || len(segments) > 1 || len(filters) > 0 {
 		return &claimPlan{steps: true, order: cl.order}, nil
 	}
 	s := l.selection(driver.Info|cl.Parts, cl.order...)

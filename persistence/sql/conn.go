@@ -18,7 +18,7 @@ const maxStatements = 96
 // A conn is one connection of its own, with the statements prepared on it.
 type conn struct {
 	*sqlx.Conn
-	traits *Traits
+	traits *traits
 	idle   map[string]*sqlx.Stmt // by text, those not in use
 	pinned bool                  // closing it would lose the data
 	shared bool                  // see Pools.Ready
@@ -40,7 +40,7 @@ type remote struct {
 	mark  int64 // bytes written before it
 }
 
-func newConn(sc *sqlx.Conn, t *Traits) *conn {
+func newConn(sc *sqlx.Conn, t *traits) *conn {
 	now := time.Now()
 	return &conn{Conn: sc, traits: t, idle: map[string]*sqlx.Stmt{}, born: now, used: now}
 }
@@ -114,16 +114,25 @@ func (c *conn) settle(text string, s *sqlx.Stmt, err error) {
 	c.keep(text, s)
 }
 
-// execRevision is exec for an UPDATE that tells the new revision (see Traits.LastInsertID).
-func (c *conn) execRevision(ctx context.Context, text string, args []any) (n, revision int64, err error) {
+// changing runs an UPDATE of one row, and returns the integer that it has assigned to the column
+// returned, which is Reported where there is no RETURNING.
+func (c *conn) changing(ctx context.Context, text string, args []any, returned *column) (value int64, found bool, err error) {
+	if c.traits.Returning {
+		var got cell
+		if found, err = c.one(ctx, text+" RETURNING "+returned.quoted, args, &got); found && err == nil {
+			value, err = got.integer(0)
+		}
+		return value, found, err
+	}
 	res, err := c.run(ctx, text, args)
 	if err != nil {
-		return 0, 0, err
+		return 0, false, err
 	}
-	if n, err = res.RowsAffected(); err == nil && n > 0 {
-		revision, err = res.LastInsertId()
+	n, err := res.RowsAffected()
+	if err == nil && n > 0 {
+		value, err = res.LastInsertId()
 	}
-	return n, revision, err
+	return value, n > 0, err
 }
 
 // send runs a statement without preparing it.

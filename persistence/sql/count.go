@@ -63,8 +63,8 @@ func (r *reader) CountBy(ctx context.Context, q *driver.Query, column string) ([
 		return oneByOne()
 	}
 	keys := col.expr
-	if group := r.l.traits.GroupKey; group != nil && col.long {
-		keys += ", " + group(col.expr)
+	if col.long {
+		keys += ", " + r.l.traits.express(GroupKey, col.expr)
 	}
 	text := "SELECT " + col.expr + ", count(*) FROM " + r.l.table + where.conjunction() + " GROUP BY " + keys
 	var value cell

@@ -19,8 +19,6 @@ var _ engine = embedded{}
 // embeddedPause is how long the pauses between tries become: locks are short here.
 const embeddedPause = 4 * time.Millisecond
 
-func (e embedded) remote() bool { return false }
-
 func (e embedded) open(p *Pools) *open {
 	o := &open{Pools: p}
 	lend := func(db *sqlx.DB, size int) *pool {
@@ -94,7 +92,7 @@ func (e embedded) scan(ctx context.Context, r *reader, q *driver.Query, yield fu
 // A fileSource makes connections to an embedded database.
 type fileSource struct {
 	db     *sqlx.DB
-	traits *Traits
+	traits *traits
 	pinned bool
 }
 

@@ -14,8 +14,6 @@ import (
 // An engine runs statements on databases of one kind: [embedded] in this process, or those of a
 // [server].
 type engine interface {
-	// remote reports whether the database is on a server.
-	remote() bool
 	// open makes pools of the connections to a database that the dialect has opened.
 	open(p *Pools) *open
 	// apply makes a batch, which is durable when it returns.

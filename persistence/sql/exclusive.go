@@ -20,15 +20,10 @@ func (b *Backend) ApplyExclusive(ctx context.Context, since driver.Mark, fn func
 		return "", err
 	}
 	defer b.leave()
-	begin := b.traits.BeginWrite
-	if b.engine.remote() {
-		if begin = nil; b.traits.BeginExclusive != nil {
-			begin = b.traits.BeginExclusive(ts.quoted())
-		}
-		if begin == nil {
-			return "", fmt.Errorf("%s: keeping others from writing: %w", b.dialect.Location(), errors.ErrUnsupported)
-		}
+	if b.traits.BeginExclusive == nil {
+		return "", fmt.Errorf("%s: keeping others from writing: %w", b.dialect.Location(), errors.ErrUnsupported)
 	}
+	begin := b.traits.BeginExclusive(ts.quoted())
 	e := &exclusive{batch: &batch{b: b, tables: ts}, o: o, since: since, fn: fn}
 	t := e.batch
 	for range 3 { // as for an Apply

@@ -179,7 +179,7 @@ func (in *initializer) shorten(ctx context.Context, c *conn, l *layout, col *Col
 	quoted := quote(in.traits, col.Name)
 	long := fmt.Sprintf("octet_length(%s) > %d", quoted, driver.MaxIndexedBytesLen)
 	if known.Kind == driver.Text {
-		long = fmt.Sprintf("%s(%s) > %d", in.traits.charLength(), quoted, driver.MaxIndexedTextLen)
+		long = fmt.Sprintf("%s > %d", in.traits.express(CharLength, quoted), driver.MaxIndexedTextLen)
 	}
 	var id cell
 	found, err := c.one(ctx, "SELECT "+l.id.quoted+" FROM "+l.table+" WHERE "+long+" ORDER BY "+l.id.quoted+" LIMIT 1", nil, &id)

@@ -61,7 +61,7 @@ type column struct {
 // A layout is the object table as Init found or made it. It does not change.
 type layout struct {
 	schema   driver.Schema
-	traits   *Traits
+	traits   *traits
 	table    string // quoted
 	name     string // as the catalogue spells it
 	columns  map[string]*column
@@ -87,10 +87,9 @@ type layout struct {
 	fills         int64          // the number of the set of columns that this handle fills
 	unrecorded    bool           // the set is not in the catalog, for Init was not to write: the first write records it
 
-	told     []*column // library columns but id and data, those of claims, extra fields
-	own      []*column // id, data and the library columns that there are
-	written  []*column // what an INSERT sets, in order: own, then the extra fields that there are
-	returned string    // " RETURNING revision", or nothing
+	infoColumns []*column // library columns but id and data, those of claims, extra fields
+	own         []*column // id, data and the library columns that there are
+	written     []*column // what an INSERT sets, in order: own, then the extra fields that there are
 
 	assignments                        string // of the values that an UPDATE binds, and of the next revision
 	edited                             string // the same without the number of the set of columns
@@ -106,10 +105,10 @@ type layout struct {
 	claims  claimPlans
 }
 
-func quote(t *Traits, name string) string { return string(t.Quote) + name + string(t.Quote) }
+func quote(t *traits, name string) string { return string(t.Quote) + name + string(t.Quote) }
 
 // newLayout reads the layout off the catalogue entry of a table.
-func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
+func newLayout(t *traits, s driver.Schema, tab *Table) (*layout, error) {
 	l := &layout{schema: s, traits: t, name: tab.Name, table: quote(t, tab.Name), columns: map[string]*column{}}
 	add := func(name string, kind driver.Kind, zero any) *column {
 		c := tab.column(name)
@@ -119,7 +118,7 @@ func newLayout(t *Traits, s driver.Schema, tab *Table) (*layout, error) {
 		col := &column{name: name, quoted: quote(t, c.Name), kind: kind, nullable: c.Nullable, zero: zero, field: -1}
 		col.expr, col.long, col.keyed = col.quoted, c.IndexPart != "", tab.keyed(t, s, name)
 		if !c.Binary && (kind == driver.Text || name == driver.ColID && !s.IntegerIDs) {
-			col.expr = t.Binary(col.quoted)
+			col.expr = t.express(Binary, col.quoted)
 		}
 		l.columns[name] = col
 		return col
@@ -227,7 +226,7 @@ func (t *Table) indexedSomewhere(name string) bool {
 }
 
 // keyed reports whether an index is of the column and then of the ID.
-func (t *Table) keyed(traits *Traits, s driver.Schema, name string) bool {
+func (t *Table) keyed(traits *traits, s driver.Schema, name string) bool {
 	return slices.ContainsFunc(t.Indexes, func(x Index) bool {
 		if x.Partial || len(x.Columns) == 0 || !strings.EqualFold(x.Columns[0], name) {
 			return false
@@ -245,7 +244,7 @@ func (l *layout) statements() {
 	present := func(cs ...*column) []*column {
 		return slices.DeleteFunc(slices.Clone(cs), func(c *column) bool { return c == nil })
 	}
-	l.told = present(slices.Concat([]*column{l.typ, l.state, l.revision, l.size, l.created, l.modified,
+	l.infoColumns = present(slices.Concat([]*column{l.typ, l.state, l.revision, l.size, l.created, l.modified,
 		l.claimOwner, l.claimUntil, l.claimToken}, l.fields)...)
 	l.own = present(l.id, l.data, l.state, l.typ, l.revision, l.size, l.created, l.modified)
 	l.written = slices.Concat(l.own, present(l.fields...))
@@ -253,8 +252,11 @@ func (l *layout) statements() {
 	for _, n := range t.insertShapes() {
 		l.inserts[n] = l.insert(n)
 	}
-	if l.revision != nil {
-		l.returned = " RETURNING " + l.revision.quoted
+	// reported is the assignment of a revision that stays as it is, to be reported where there is
+	// no RETURNING.
+	reported := ""
+	if l.revision != nil && !t.Returning {
+		reported = ", " + l.revision.quoted + " = " + t.express(Reported, l.revision.quoted)
 	}
 
 	var set, put []string
@@ -263,8 +265,8 @@ func (l *layout) statements() {
 		case l.id, l.created:
 		case l.revision:
 			next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, c.quoted)
-			if t.LastInsertID != nil {
-				next = t.LastInsertID(next)
+			if !t.Returning {
+				next = t.express(Reported, next)
 			}
 			set, put = append(set, c.quoted+" = "+next), append(put, c.quoted+" = "+next)
 		default:
@@ -288,13 +290,10 @@ func (l *layout) statements() {
 		l.updateIf, l.deleteIf = l.update+ifRev, l.delete+ifRev
 	}
 	if fields := l.written[len(l.own):]; len(fields) > 0 {
-		texts := assign(fields)
-		if l.revision != nil && t.LastInsertID != nil {
-			texts = append(texts, l.revision.quoted+" = "+t.LastInsertID(l.revision.quoted))
-		}
-		l.setFields = "UPDATE " + l.table + " SET " + strings.Join(texts, ", ") + where
+		set := "UPDATE " + l.table + " SET " + strings.Join(assign(fields), ", ")
+		l.setFields = set + reported + where
 		if l.columnSet != nil {
-			l.setColumns = "UPDATE " + l.table + " SET " + strings.Join(slices.Insert(texts, len(fields), l.columnSet.quoted+" = ?"), ", ") + where
+			l.setColumns = set + ", " + l.columnSet.quoted + " = ?" + reported + where
 		}
 		if l.revision != nil {
 			ifRev := " AND " + l.revision.quoted + " = ?"
@@ -302,13 +301,9 @@ func (l *layout) statements() {
 		}
 	}
 	if l.claimable() == nil {
-		same := ""
-		if t.LastInsertID != nil {
-			same = ", " + l.revision.quoted + " = " + t.LastInsertID(l.revision.quoted)
-		}
-		l.release = "UPDATE " + l.table + " SET " + l.unclaim() + same + where
+		l.release = "UPDATE " + l.table + " SET " + l.unclaim() + reported + where
 	}
-	if t.LastInsertID == nil {
+	if t.Returning {
 		l.put = l.inserts[1] + " ON CONFLICT (" + l.id.quoted + ") DO UPDATE SET " + strings.Join(put, ", ")
 	}
 }

@@ -46,17 +46,11 @@ func (b *Backend) Extend(ctx context.Context, id driver.ID, token int64, lease t
 func (l *layout) extend(ctx context.Context, c *conn, now clause, lease time.Duration, key any, token int64) (until int64, extended bool, err error) {
 	end := now
 	end.add(" + ?", lease.Microseconds())
-	if l.traits.LastInsertID != nil {
-		end.text = l.traits.LastInsertID(end.text)
+	if !l.traits.Returning {
+		end.text = l.traits.express(Reported, end.text)
 	}
 	text := "UPDATE " + l.table + " SET " + l.claimUntil.quoted + " = " + end.text + " WHERE " + l.id.expr + " = ? AND " + l.claimToken.quoted + " = ?"
-	args := append(end.args, key, token)
-	if l.traits.LastInsertID != nil {
-		n, until, err := c.execRevision(ctx, text, args)
-		return until, n > 0, err
-	}
-	extended, err = c.one(ctx, text+" RETURNING "+l.claimUntil.quoted, args, &until)
-	return until, extended, err
+	return c.changing(ctx, text, append(end.args, key, token), l.claimUntil)
 }
 
 // ReleaseExpired implements [driver.Claimer]. Claims that someone is just about to extend, or to

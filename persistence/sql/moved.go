@@ -128,8 +128,8 @@ func (b *Backend) reopen(ctx context.Context) (*open, error) {
 		return nil, err
 	}
 	o := b.openPools(pools)
-	if b.engine.remote() {
-		return o, nil // each connection is compared when it is made
+	if o.CheckFiles == nil && !o.Preview {
+		return o, nil // on a server each connection is compared when it is made
 	}
 	err = b.view(ctx, o, func(c *conn) error { return b.compare(ctx, o, c) })
 	if err == nil && o.Preview && b.options.ReadOnly {

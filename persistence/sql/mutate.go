@@ -151,19 +151,11 @@ func (t *batch) returning(ctx context.Context, c *conn, text string, args []any,
 	if l.revision == nil {
 		return changed(c.exec(ctx, text, args...))
 	}
-	if l.traits.LastInsertID != nil {
-		n, rev, err := c.execRevision(ctx, text, args)
-		t.revs[i] = rev
-		return changed(n, err)
-	}
-	var rev cell
-	found, err := c.one(ctx, text+l.returned, args, &rev)
+	rev, found, err := c.changing(ctx, text, args, l.revision)
 	if err == nil && !found {
 		err = errFailed
 	}
-	if err == nil {
-		t.revs[i], err = rev.integer(0)
-	}
+	t.revs[i] = rev
 	return err
 }
 

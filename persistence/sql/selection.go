@@ -27,14 +27,14 @@ func (l *layout) selection(parts driver.Parts, extra ...*column) *selection {
 
 // wanted is selection of what a query wants, without cells.
 func (l *layout) wanted(q *driver.Query, extra ...*column) *selection {
-	s := &selection{l: l, parts: q.Parts, columns: append(make([]*column, 0, 1+len(l.told)+len(extra)), l.id)}
+	s := &selection{l: l, parts: q.Parts, columns: append(make([]*column, 0, 1+len(l.infoColumns)+len(extra)), l.id)}
 	switch {
 	case q.Parts&driver.Data != 0:
 		s.columns = append(s.columns, l.data)
 	case q.Parts&driver.Head != 0:
 		s.columns = append(s.columns, l.head)
 	}
-	for _, c := range l.told {
+	for _, c := range l.infoColumns {
 		if c == l.size && q.Parts&driver.Info != 0 && (q.Columns == nil || slices.Contains(q.Columns, driver.ColSize)) || c != l.size && q.Wants(c.name) {
 			s.columns = append(s.columns, c)
 		}

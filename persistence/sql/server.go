@@ -18,8 +18,6 @@ var _ engine = server{}
 // serverPause is how long the pauses between tries become.
 const serverPause = 64 * time.Millisecond
 
-func (e server) remote() bool { return true }
-
 func (e server) open(p *Pools) *open {
 	source, keep := newServerSource(p, e.b.traits)
 	pool := newPool(source, keep, e.b.counters)

@@ -20,7 +20,7 @@ const quiet = time.Second
 // A serverSource makes connections to a server.
 type serverSource struct {
 	db       *sqlx.DB
-	traits   *Traits
+	traits   *traits
 	borrowed bool
 	setup    []string
 	ready    func(ctx context.Context, c *sqlx.Conn) (shared bool, err error)
@@ -29,7 +29,7 @@ type serverSource struct {
 }
 
 // newServerSource returns a source, and how its connections are kept.
-func newServerSource(p *Pools, t *Traits) (*serverSource, driver.Pool) {
+func newServerSource(p *Pools, t *traits) (*serverSource, driver.Pool) {
 	s := &serverSource{db: p.Writer, traits: t, borrowed: p.Borrowed, setup: p.Setup, ready: p.Ready, keep: p.Keep}
 	if p.Borrowed {
 		// The caller has to get one too.

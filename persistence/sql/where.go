@@ -180,7 +180,7 @@ func (l *layout) operand(col *column, op driver.CmpOp, values []any) clause {
 // textTest translates a condition on a part of a text.
 func (l *layout) textTest(col *column, expr clause, op driver.CmpOp, part string) clause {
 	if col == l.id && l.schema.IntegerIDs {
-		expr.text = l.traits.AsText(expr.text)
+		expr.text = l.traits.express(AsText, expr.text)
 	}
 	switch {
 	case part == "" && col.nullable && col.zero == nil:
@@ -188,9 +188,9 @@ func (l *layout) textTest(col *column, expr clause, op driver.CmpOp, part string
 	case part == "":
 		return clause{text: "1 = 1"}
 	case op == driver.Contains:
-		return clause{text: l.traits.Contains(expr.text), args: append(expr.args, part)}
+		return clause{text: l.traits.express(Contains, expr.text), args: append(expr.args, part)}
 	case op == driver.HasSuffix:
-		text, args := l.traits.HasSuffix(expr.text, part)
+		text, args := l.traits.hasSuffix(expr.text, part)
 		return clause{text: text, args: append(expr.args, args...)}
 	}
 	return hasPrefix(expr, part)
@@ -209,8 +209,8 @@ func hasPrefix(expr clause, prefix string) clause {
 	)
 }
 
-// LikeSuffix is [Expressions.HasSuffix] where LIKE compares as = does.
-func LikeSuffix(expr, suffix string) (cond string, args []any) {
+// likeSuffix is Traits.HasSuffix where LIKE compares as = does.
+func likeSuffix(expr, suffix string) (cond string, args []any) {
 	return expr + " LIKE ? ESCAPE '!'", []any{"%" + likeEscaper.Replace(suffix)}
 }
 

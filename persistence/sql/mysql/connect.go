@@ -72,8 +72,8 @@ func (d *dialect) probe(ctx context.Context, c *sqlx.Conn) error {
 	}
 	d.server.Store(s)
 	d.traits.MaxValue = s.packet
-	if d.traits.SkipLocked = "FOR UPDATE SKIP LOCKED"; !skipsLocked(s.version) {
-		d.traits.SkipLocked = "FOR UPDATE"
+	if d.ofServer.SkipLocked = "FOR UPDATE SKIP LOCKED"; !skipsLocked(s.version) {
+		d.ofServer.SkipLocked = "FOR UPDATE"
 	}
 	return nil
 }

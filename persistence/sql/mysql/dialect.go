@@ -22,6 +22,7 @@ import (
 // dialect is what the engine has to know of MySQL and MariaDB.
 type dialect struct {
 	traits   sql.Traits
+	ofServer sql.ServerTraits
 	location string // "": known when the server has been asked
 	open     func() *sqlx.DB
 	pool     driver.Pool
@@ -49,51 +50,33 @@ func beginExclusive(tables []string) []string {
 
 func newTraits() sql.Traits {
 	return sql.Traits{
-		Compact:  []string{"OPTIMIZE TABLE %s"},
-		Name:     "mysql",
-		Quote:    '`',
-		BindType: sqlx.QUESTION,
-		TransactionTraits: sql.TransactionTraits{
-			BeginWrite: beginWrite, // until the server has been asked
-			BeginRead:  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-			// As set by examine.
-			BeginExclusive: beginExclusive,
-			ExclusiveOnce:  true,
-		},
-		TableTraits: sql.TableTraits{
-			TableOptions:    " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-			IndexesOfTables: true,
-			KeysInIndexes:   []sql.ColumnType{sql.IntegerID, sql.TextID}, // every index of InnoDB has the primary key
-		},
-		StatementTraits: sql.StatementTraits{
-			// Longer lists are slower, and looked up without the index in the end.
-			GetShapes:    []int{1, 8, 64, 512, 2048, 10000},
-			LastInsertID: func(expr string) string { return "LAST_INSERT_ID(" + expr + ")" },
-		},
-		Expressions: sql.Expressions{
-			AsText: func(expr string) string { return "CAST(" + expr + " AS BINARY)" },
-			// Not COLLATE: the one that compares by bytes has two names, and fits one character
-			// set.
-			Binary:     func(expr string) string { return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)" },
-			CharLength: "char_length",
-			// Where groups are made by sorting, only the first max_sort_length bytes of a value
-			// count.
-			Contains:  func(expr string) string { return "instr(" + expr + ", ?) > 0" },
-			HasSuffix: sql.LikeSuffix,
-			GroupKey:  func(expr string) string { return "sha2(" + expr + ", 256)" },
-		},
-		Limits: sql.Limits{
-			MaxParams: 65535,
-			MaxValue:  16 << 20, // until the server has been asked
-		},
-		ServerTraits: sql.ServerTraits{
-			ResetChecks: true,
-			InitLock:    "SELECT GET_LOCK('brine_init', 1)",
-			InitUnlock:  "SELECT RELEASE_LOCK('brine_init')",
-			Now:         "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-			SkipLocked:  "FOR UPDATE SKIP LOCKED", // until the server has been asked
-			LockRows:    lockRows,
-		},
+		Name:           "mysql",
+		Quote:          '`',
+		BindType:       sqlx.QUESTION,
+		BeginWrite:     beginWrite, // until the server has been asked, as for BeginExclusive: see examine
+		BeginRead:      "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+		BeginExclusive: beginExclusive,
+
+		TableOptions:    " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+		IndexesOfTables: true,
+		KeysInIndexes:   []sql.ColumnType{sql.IntegerID, sql.TextID}, // every index of InnoDB has the primary key
+
+		GetShapes: []int{1, 8, 64, 512, 2048, 10000}, // longer lists are slower, and looked up without the index in the end
+		MaxParams: 65535,
+		MaxValue:  16 << 20, // until the server has been asked
+		Compact:   []string{"OPTIMIZE TABLE %s"},
+	}
+}
+
+func newServerTraits() sql.ServerTraits {
+	return sql.ServerTraits{
+		Now:           "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+		SkipLocked:    "FOR UPDATE SKIP LOCKED", // until the server has been asked
+		LockRows:      lockRows,
+		InitLock:      "SELECT GET_LOCK('brine_init', 1)",
+		InitUnlock:    "SELECT RELEASE_LOCK('brine_init')",
+		ExclusiveOnce: true,
+		ResetChecks:   true,
 	}
 }
 
@@ -139,6 +122,27 @@ func (d *dialect) Type(t sql.ColumnType) string {
 		return "TINYINT(1)"
 	}
 	return "BIGINT"
+}
+
+// Express implements [sql.Dialect].
+func (d *dialect) Express(f sql.Function, expr string) string {
+	switch f {
+	case sql.AsText:
+		return "CAST(" + expr + " AS BINARY)"
+	case sql.Binary:
+		// Not COLLATE: the one that compares by bytes has two names, and fits one character set.
+		return "CAST(CONVERT(" + expr + " USING utf8mb4) AS BINARY)"
+	case sql.Contains:
+		return "instr(" + expr + ", ?) > 0"
+	case sql.CharLength:
+		return "char_length(" + expr + ")"
+	case sql.GroupKey:
+		// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
+		return "sha2(" + expr + ", 256)"
+	case sql.Reported:
+		return "LAST_INSERT_ID(" + expr + ")"
+	}
+	return expr
 }
 
 // classes are the errors of the server that mean something to the engine.

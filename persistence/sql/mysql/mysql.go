@@ -74,8 +74,8 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	d := &dialect{traits: newTraits(), location: s.location(), pool: s.pool, open: func() *sqlx.DB { return sqlx.NewDb(stdsql.OpenDB(c), "mysql") }}
-	return sql.OpenServer(d, o, retryFor), nil
+	d := &dialect{traits: newTraits(), ofServer: newServerTraits(), location: s.location(), pool: s.pool, open: func() *sqlx.DB { return sqlx.NewDb(stdsql.OpenDB(c), "mysql") }}
+	return sql.OpenServer(d, &d.ofServer, o, retryFor), nil
 }
 
 // New returns the Backend of the table o.Table ("" means "store") in a database that the caller has
@@ -91,6 +91,6 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dialect{traits: newTraits(), pool: pool, borrowed: true, readOnly: o.ReadOnly, open: func() *sqlx.DB { return db }}
-	return sql.OpenServer(d, o, retryFor), nil
+	d := &dialect{traits: newTraits(), ofServer: newServerTraits(), pool: pool, borrowed: true, readOnly: o.ReadOnly, open: func() *sqlx.DB { return db }}
+	return sql.OpenServer(d, &d.ofServer, o, retryFor), nil
 }

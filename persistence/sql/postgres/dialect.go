@@ -21,7 +21,6 @@ import (
 
 // dialect is what the engine has to know of PostgreSQL.
 type dialect struct {
-	traits   *sql.Traits
 	location string
 	schema   string
 	choosy   bool // a server that cannot be written is the wrong one
@@ -38,46 +37,38 @@ var _ sql.Dialect = (*dialect)(nil)
 // maxValue is below the 1 GB that a message to the server may have.
 const maxValue = 1<<30 - 1<<20
 
+const beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
 var traits = sql.Traits{
-	Compact:  []string{"VACUUM (ANALYZE) %s"},
-	Name:     "postgres",
-	Quote:    '"',
-	BindType: sqlx.DOLLAR,
-	TransactionTraits: sql.TransactionTraits{
-		BeginWrite: []string{"BEGIN ISOLATION LEVEL READ COMMITTED"},
-		BeginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-		// The lock is that of the objects alone. Writers that come meanwhile queue up, so it waits
-		// no longer than a second at a time for those that are there.
-		BeginExclusive: func(tables []string) []string {
-			return []string{"BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL lock_timeout = '1s'; LOCK TABLE " + tables[0] + " IN EXCLUSIVE MODE"}
-		},
+	Name:       "postgres",
+	Quote:      '"',
+	BindType:   sqlx.DOLLAR,
+	BeginWrite: []string{beginWrite},
+	BeginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	// The lock is that of the objects alone. Writers that come meanwhile queue up, so it waits no
+	// longer than a second at a time for those that are there.
+	BeginExclusive: func(tables []string) []string {
+		return []string{beginWrite, "SET LOCAL lock_timeout = '1s'; LOCK TABLE " + tables[0] + " IN EXCLUSIVE MODE"}
 	},
-	TableTraits: sql.TableTraits{PartialIndexes: true},
-	StatementTraits: sql.StatementTraits{
-		Array: func(keys any) any { return pq.Array(keys) },
-		// With the text in sight the planner finds plans that look so much cheaper than one for any
-		// text that it makes a new one each time.
-		HiddenText:   "(SELECT CAST(? AS TEXT))",
-		InsertShapes: []int{1, 8, 64, 512},
-	},
-	Expressions: sql.Expressions{
-		AsText:    func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
-		Contains:  func(expr string) string { return "strpos(" + expr + ", ?) > 0" },
-		HasSuffix: sql.LikeSuffix,
-		Binary:    func(expr string) string { return "CAST(" + expr + ` AS TEXT) COLLATE "C"` },
-	},
-	Limits: sql.Limits{MaxParams: 65535, MaxValue: maxValue},
-	ServerTraits: sql.ServerTraits{
-		CancelTells: true,
-		Stale:       stalePlan,
-		Advice:      advice,
-		InitLock:    "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
-		Now:         "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
-		SkipLocked:  "FOR UPDATE SKIP LOCKED",
-	},
+	PartialIndexes: true,
+	Returning:      true,
+	InsertShapes:   []int{1, 8, 64, 512},
+	MaxParams:      65535,
+	MaxValue:       maxValue,
+	Compact:        []string{"VACUUM (ANALYZE) %s"},
 }
 
-func (d *dialect) Traits() *sql.Traits { return d.traits }
+var serverTraits = sql.ServerTraits{
+	Array:       func(keys any) any { return pq.Array(keys) },
+	Now:         "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
+	SkipLocked:  "FOR UPDATE SKIP LOCKED",
+	InitLock:    "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock(7020893141217768302)", // a number of Brine's
+	CancelTells: true,
+	Stale:       stalePlan,
+	Advice:      advice,
+}
+
+func (d *dialect) Traits() *sql.Traits { return &traits }
 
 func (d *dialect) Location() string { return d.location }
 
@@ -95,6 +86,23 @@ func (d *dialect) Type(t sql.ColumnType) string {
 		return "BOOLEAN"
 	}
 	return "BIGINT"
+}
+
+// Express implements [sql.Dialect].
+func (d *dialect) Express(f sql.Function, expr string) string {
+	switch f {
+	case sql.AsText, sql.Binary:
+		return "CAST(" + expr + ` AS TEXT) COLLATE "C"`
+	case sql.Contains:
+		return "strpos(" + expr + ", ?) > 0"
+	case sql.CharLength:
+		return "length(" + expr + ")"
+	case sql.Unseen:
+		// If the planner sees the text, it finds plans that seem so much cheaper than one for any
+		// text that it makes a new one each time.
+		return "(SELECT CAST(" + expr + " AS TEXT))"
+	}
+	return expr
 }
 
 // classes are the SQLSTATEs that mean something to the engine; two letters stand for a whole class.

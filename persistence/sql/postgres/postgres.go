@@ -87,8 +87,8 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 		return nil, err
 	}
 	return sql.OpenServer(&dialect{
-		traits: ss.traits(), location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, sessions: ss, connector: c,
-	}, o, retryFor), nil
+		location: s.location(), schema: s.schema, choosy: s.choosy(), pool: s.pool, sessions: ss, connector: c,
+	}, ss.traits(), o, retryFor), nil
 }
 
 // New returns the Backend of the table o.Table ("" means "store") in a database that the caller has
@@ -106,6 +106,6 @@ func New(db *sqlx.DB, o driver.OpenOptions) (driver.Backend, error) {
 	}
 	ss := &sessions{location: "postgres:(a caller's connections)", logger: o.Logger, readOnly: o.ReadOnly}
 	t := ss.traits()
-	t.FreshBytes, t.CancelTells = false, false
-	return sql.OpenServer(&dialect{traits: t, location: ss.location, pool: pool, sessions: ss, db: db}, o, retryFor), nil
+	t.CancelTells = false
+	return sql.OpenServer(&dialect{location: ss.location, pool: pool, sessions: ss, db: db}, t, o, retryFor), nil
 }

@@ -89,9 +89,9 @@ type sessions struct {
 	hasty   atomic.Bool // a connection was lost before its settings were made
 }
 
-// traits returns those of the dialect for these sessions.
-func (s *sessions) traits() *sql.Traits {
-	t := traits
+// traits returns those of servers for these sessions.
+func (s *sessions) traits() *sql.ServerTraits {
+	t := serverTraits
 	t.SharedBegin = s.begun()
 	return &t
 }

@@ -28,34 +28,31 @@ type dialect struct {
 
 var _ sql.Dialect = (*dialect)(nil)
 
+var beginWrite = []string{"BEGIN IMMEDIATE"}
+
 var traits = sql.Traits{
-	Compact:  []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"},
-	Name:     "sqlite",
-	Quote:    '"',
-	BindType: sqlx.QUESTION,
-	TransactionTraits: sql.TransactionTraits{
-		BeginWrite: []string{"BEGIN IMMEDIATE"},
-		BeginRead:  "BEGIN",
+	Name:           "sqlite",
+	Quote:          '"',
+	BindType:       sqlx.QUESTION,
+	BeginWrite:     beginWrite,
+	BeginRead:      "BEGIN",
+	BeginExclusive: func([]string) []string { return beginWrite }, // there is one writer in any case
+	KeysInIndexes:  []sql.ColumnType{sql.IntegerID},               // the rowid
+	PartialIndexes: true,
+	Returning:      true,
+	HasSuffix: func(expr, suffix string) (string, []any) { // LIKE ignores the case of letters
+		return "substr(" + expr + ", ?) = ?", []any{-utf8.RuneCountInString(suffix), suffix}
 	},
-	TableTraits: sql.TableTraits{
-		KeysInIndexes:  []sql.ColumnType{sql.IntegerID}, // the rowid
-		PartialIndexes: true,
-	},
-	Expressions: sql.Expressions{
-		AsText:   func(expr string) string { return "CAST(" + expr + " AS TEXT) COLLATE BINARY" },
-		Binary:   func(expr string) string { return expr + " COLLATE BINARY" },
-		Contains: func(expr string) string { return "instr(" + expr + ", ?) > 0" },
-		HasSuffix: func(expr, suffix string) (string, []any) { // LIKE ignores the case of letters
-			return "substr(" + expr + ", ?) = ?", []any{-utf8.RuneCountInString(suffix), suffix}
-		},
-	},
-	Limits: sql.Limits{MaxParams: 32766, MaxValue: 1_000_000_000},
-	EmbeddedTraits: sql.EmbeddedTraits{
-		FreshBytes: true, DenseRun: 16, AnyText: true,
-		Changes:      "SELECT data_version, total_changes() FROM pragma_data_version",
-		BulkWrites:   fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", bulkPages),
-		SingleWrites: fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walPages),
-	},
+	MaxParams: 32766,
+	MaxValue:  1_000_000_000,
+	Compact:   []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"},
+}
+
+var embeddedTraits = sql.EmbeddedTraits{
+	FreshBytes: true, DenseRun: 16, AnyText: true,
+	Changes:      "SELECT data_version, total_changes() FROM pragma_data_version",
+	BulkWrites:   fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", bulkPages),
+	SingleWrites: fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walPages),
 }
 
 func (d *dialect) Traits() *sql.Traits { return &traits }
@@ -83,6 +80,21 @@ func (d *dialect) Type(t sql.ColumnType) string {
 		return "BOOLEAN"
 	}
 	return "BIGINT"
+}
+
+// Express implements [sql.Dialect].
+func (d *dialect) Express(f sql.Function, expr string) string {
+	switch f {
+	case sql.AsText:
+		return "CAST(" + expr + " AS TEXT) COLLATE BINARY"
+	case sql.Binary:
+		return expr + " COLLATE BINARY"
+	case sql.Contains:
+		return "instr(" + expr + ", ?) > 0"
+	case sql.CharLength:
+		return "length(" + expr + ")"
+	}
+	return expr
 }
 
 // Inspect implements [sql.Dialect].

@@ -56,7 +56,7 @@ func Open(_ context.Context, u url.URL, o driver.OpenOptions) (driver.Backend, e
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenEmbedded(&dialect{settings: *s, logger: o.Logger, forReading: o.ReadOnly}, o, s.busyTimeout), nil
+	return sql.OpenEmbedded(&dialect{settings: *s, logger: o.Logger, forReading: o.ReadOnly}, embeddedTraits, o, s.busyTimeout), nil
 }
 
 // settings are what a URL says.
