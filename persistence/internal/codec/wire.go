@@ -181,29 +181,54 @@ var familyNames = [...]string{"an invalid code", "nil", "a bool", "an integer", 
 
 func (f family) String() string { return familyNames[f] }
 
-func familyOf(c byte) family {
-	switch {
-	case c < codeFixMap, c >= codeNegFix, c >= codeUint8 && c <= codeInt64:
-		return famInt
-	case c < codeFixArray, c == codeMap16, c == codeMap32:
-		return famMap
-	case c < codeFixStr, c == codeArray16, c == codeArray32:
-		return famArray
-	case c < codeNil, c >= codeStr8 && c <= codeStr32:
-		return famStr
-	case c == codeNil:
-		return famNil
-	case c == codeFalse, c == codeTrue:
-		return famBool
-	case c >= codeBin8 && c <= codeBin32:
-		return famBin
-	case c == codeFloat32, c == codeFloat64:
-		return famFloat
-	case c >= codeExt8 && c <= codeExt32, c >= codeFixExt1 && c <= codeFixExt16:
-		return famExt
-	}
-	return famInvalid
+// A code is what the first byte of a value tells of its head.
+type code struct {
+	fam  family
+	head uint8 // bytes of the head
+	size uint8 // bytes of the number after the first byte
+	n    int8  // the number, if the first byte holds it
 }
+
+// codes are all that there are. What is not in the list is an invalid code.
+var codes = func() (codes [256]code) {
+	for c := range codes {
+		switch {
+		case c < codeFixMap, c >= codeNegFix:
+			codes[c] = code{famInt, 1, 0, int8(c)}
+		case c < codeFixArray:
+			codes[c] = code{famMap, 1, 0, int8(c & 0x0f)}
+		case c < codeFixStr:
+			codes[c] = code{famArray, 1, 0, int8(c & 0x0f)}
+		case c < codeNil:
+			codes[c] = code{famStr, 1, 0, int8(c & 0x1f)}
+		default:
+			codes[c].head = 1
+		}
+	}
+	codes[codeNil].fam, codes[codeFalse].fam = famNil, famBool
+	codes[codeTrue] = code{famBool, 1, 0, 1}
+	codes[codeFloat32], codes[codeFloat64] = code{famFloat, 5, 4, 0}, code{famFloat, 9, 8, 0}
+	for i := range 4 { // numbers of 1, 2, 4 and 8 bytes
+		size := uint8(1) << i
+		codes[codeUint8+i] = code{famInt, 1 + size, size, 0}
+		codes[codeInt8+i] = code{famInt, 1 + size, size, 0}
+		if i < 3 {
+			codes[codeStr8+i] = code{famStr, 1 + size, size, 0}
+			codes[codeBin8+i] = code{famBin, 1 + size, size, 0}
+			codes[codeExt8+i] = code{famExt, 2 + size, size, 0} // the type of an extension follows
+		}
+		if i < 2 {
+			codes[codeArray16+i] = code{famArray, 1 + 2*size, 2 * size, 0}
+			codes[codeMap16+i] = code{famMap, 1 + 2*size, 2 * size, 0}
+		}
+	}
+	for i := range 5 {
+		codes[codeFixExt1+i] = code{famExt, 2, 0, 1 << i}
+	}
+	return codes
+}()
+
+func familyOf(c byte) family { return codes[c].fam }
 
 // token is the head of one msgpack value.
 type token struct {
@@ -247,51 +272,15 @@ func readToken(b []byte) token {
 	if len(b) == 0 {
 		return token{}
 	}
-	c := b[0]
-	t := token{fam: familyOf(c), code: c, head: 1}
-	switch {
-	case c < codeFixMap:
-		t.n = uint64(c)
+	c := &codes[b[0]]
+	t := token{fam: c.fam, neg: c.n < 0, code: b[0], n: uint64(int64(c.n)), head: int(c.head)}
+	if c.head == 1 {
 		return t
-	case c >= codeNegFix:
-		t.n, t.neg = uint64(int64(int8(c))), true
-		return t
-	case c < codeFixStr:
-		t.n = uint64(c & 0x0f)
-		return t
-	case c < codeNil:
-		t.n = uint64(c & 0x1f)
-		return t
-	}
-	size, ext := 0, false // of the number after the code; whether an extension's type follows
-	switch c {
-	case codeTrue:
-		t.n = 1
-	case codeBin8, codeStr8, codeUint8, codeInt8:
-		size = 1
-	case codeBin16, codeStr16, codeArray16, codeMap16, codeUint16, codeInt16:
-		size = 2
-	case codeBin32, codeStr32, codeArray32, codeMap32, codeUint32, codeInt32, codeFloat32:
-		size = 4
-	case codeUint64, codeInt64, codeFloat64:
-		size = 8
-	case codeExt8:
-		size, ext = 1, true
-	case codeExt16:
-		size, ext = 2, true
-	case codeExt32:
-		size, ext = 4, true
-	case codeFixExt1, codeFixExt1 + 1, codeFixExt4, codeFixExt8, codeFixExt16:
-		t.n, ext = 1<<(c-codeFixExt1), true
-	}
-	t.head += size
-	if ext {
-		t.head++
 	}
 	if len(b) < t.head {
 		return token{}
 	}
-	switch size {
+	switch c.size {
 	case 1:
 		t.n = uint64(b[1])
 	case 2:
@@ -301,18 +290,12 @@ func readToken(b []byte) token {
 	case 8:
 		t.n = binary.BigEndian.Uint64(b[1:])
 	}
-	switch c {
-	case codeInt8:
-		t.n = uint64(int64(int8(t.n)))
-	case codeInt16:
-		t.n = uint64(int64(int16(t.n)))
-	case codeInt32:
-		t.n = uint64(int64(int32(t.n)))
+	if t.code >= codeInt8 && t.code <= codeInt64 {
+		unused := 64 - 8*c.size
+		n := int64(t.n<<unused) >> unused
+		t.n, t.neg = uint64(n), n < 0
 	}
-	if c >= codeInt8 && c <= codeInt64 {
-		t.neg = int64(t.n) < 0
-	}
-	if ext {
+	if t.fam == famExt {
 		t.ext = b[t.head-1]
 	}
 	return t
