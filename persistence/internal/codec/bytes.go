@@ -30,7 +30,7 @@ func decBytes(d *decoder, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
-	b, err := d.content(famBin, 0, "bytes")
+	b, err := d.bin()
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func buildByteArray(pl *plan) {
 	n := pl.typ.Len()
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
-		b, err := d.content(famBin, 0, "bytes")
+		b, err := d.bin()
 		if err != nil {
 			return err
 		}
@@ -54,4 +54,14 @@ func buildByteArray(pl *plan) {
 		copy(unsafe.Slice((*byte)(p), n), b)
 		return nil
 	}
+}
+
+// bin reads bytes and returns them where they are.
+func (d *decoder) bin() ([]byte, error) {
+	if b := d.buf[d.pos:]; len(b) >= 2 && b[0] == codeBin8 && int(b[1]) <= len(b)-2 {
+		n := 2 + int(b[1])
+		d.pos += n
+		return b[2:n], nil
+	}
+	return d.content(famBin, 0, "bytes")
 }

@@ -18,6 +18,8 @@ type Codec struct {
 	decoders sync.Pool // of *decoder
 	encoders sync.Pool // of *Encoder
 	gen      atomic.Uint64
+	lately   typeNames
+	anyMaps  atomic.Pointer[plan] // see anyMap
 }
 
 // A Config tells a Codec the types of the package above.

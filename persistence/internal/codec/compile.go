@@ -78,8 +78,14 @@ func (cp *compiler) plan(t reflect.Type) *plan {
 	return pl
 }
 
+// maxZero is the size up to which zero values of reflect are no memory of their own.
+const maxZero = 1024
+
 func (cp *compiler) newPlan(t reflect.Type) *plan {
 	pl := &plan{typ: t, size: t.Size(), ptr: reflect.Zero(reflect.PointerTo(t)).Interface()}
+	if pl.size <= maxZero {
+		pl.zero = reflect.Zero(t).Interface()
+	}
 	pl.body = pl
 	pl.version, pl.versionErr = versionOf(t)
 	cp.order = append(cp.order, pl)

@@ -10,20 +10,24 @@ import (
 
 // A decoder reads the body of one record.
 type decoder struct {
-	c        *Codec
+	c    *Codec
+	typ  unsafe.Pointer // a pointer type, that of what Decode filled last; nil at first
+	plan *plan          // of what it points to
+
 	buf      []byte
 	pos      int
 	maxDepth int
 	opts     DecodeOptions
 	eager    []driver.ID
-	hint     int     // where in eager the next ID is likely to be
-	version  byte    // of the record's format
-	noZone   int     // names of locations that could not be loaded
-	unknown  bool    // there are fields that the types of the program lack
-	differs  bool    // see Outcome
-	old      bool    // see Outcome
-	keep     *keeper // nil in the first pass
-	exact    int     // above 0: one value does not stand for a slice of one
+	hint     int      // where in eager the next ID is likely to be
+	version  byte     // of the record's format
+	noZone   int      // names of locations that could not be loaded
+	unknown  bool     // there are fields that the types of the program lack
+	differs  bool     // see Outcome
+	old      bool     // see Outcome
+	keep     *keeper  // nil in the first pass
+	exact    int      // above 0: one value does not stand for a slice of one
+	keys     []string // a stack: of each open map with string keys, the present key
 
 	root    reflect.Type
 	path    []seg
@@ -61,16 +65,19 @@ type DecodeOptions struct {
 // reference whose target does not fit, is driver.ErrType; what exceeds the limits is
 // driver.ErrTooLarge. All name the path. After an error dst holds what was decoded until then.
 func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) (Outcome, error) {
-	t := reflect.TypeOf(dst)
-	if t == nil || t.Kind() != reflect.Pointer || (*eface)(unsafe.Pointer(&dst)).data == nil {
-		return Outcome{}, fmt.Errorf("decode into %T: want a pointer that is not nil", dst)
-	}
-	p := (*eface)(unsafe.Pointer(&dst)).data
-	pl := c.planOf(t.Elem())
+	typ, p := (*eface)(unsafe.Pointer(&dst)).typ, (*eface)(unsafe.Pointer(&dst)).data
 	d, _ := c.decoders.Get().(*decoder)
 	if d == nil {
 		d = &decoder{c: c}
 	}
+	if typ != d.typ || p == nil {
+		t := reflect.TypeOf(dst)
+		if t == nil || t.Kind() != reflect.Pointer || p == nil {
+			return Outcome{}, fmt.Errorf("decode into %T: want a pointer that is not nil", dst)
+		}
+		d.typ, d.plan = typ, c.planOf(t.Elem())
+	}
+	pl := d.plan
 	if h.Version < pl.version {
 		var err error
 		if h, err = c.upgrade(h, pl, opts.Limits); err != nil {
@@ -126,7 +133,7 @@ func (d *decoder) body(pl *plan, p unsafe.Pointer) error {
 func (d *decoder) again() {
 	clear(d.path)
 	clear(d.made)
-	d.path, d.made, d.skipped, d.late = d.path[:0], d.made[:0], d.skipped[:0], nil
+	d.path, d.keys, d.made, d.skipped, d.late = d.path[:0], d.keys[:0], d.made[:0], d.skipped[:0], nil
 	d.pos, d.hint, d.noZone, d.exact = 0, 0, 0, 0
 }
 
@@ -134,18 +141,23 @@ func (d *decoder) again() {
 func (d *decoder) release() {
 	clear(d.path)
 	clear(d.made)
-	*d = decoder{c: d.c, path: d.path[:0], made: d.made[:0], skipped: d.skipped[:0]}
-	if cap(d.path) <= 1<<12 && cap(d.made) <= 1<<16 && cap(d.skipped) <= 1<<12 {
+	clear(d.keys)
+	*d = decoder{c: d.c, typ: d.typ, plan: d.plan, path: d.path[:0], keys: d.keys[:0], made: d.made[:0], skipped: d.skipped[:0]}
+	if cap(d.path) <= 1<<12 && cap(d.keys) <= 1<<12 && cap(d.made) <= 1<<16 && cap(d.skipped) <= 1<<12 {
 		d.c.decoders.Put(d)
 	}
 }
 
 func (d *decoder) enter(pl *plan) error {
 	if len(d.path) >= d.maxDepth {
-		return d.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", d.maxDepth)
+		return d.tooDeep()
 	}
 	d.path = append(d.path, seg{pl: pl, i: -1})
 	return nil
+}
+
+func (d *decoder) tooDeep() error {
+	return d.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", d.maxDepth)
 }
 
 func (d *decoder) leave() { d.path = d.path[:len(d.path)-1] }
@@ -163,6 +175,12 @@ func (d *decoder) left() int { return len(d.buf) - d.pos }
 
 // arrayLen reads the head of an array. Its elements are certain to have a byte each.
 func (d *decoder) arrayLen() (int, error) {
+	if d.pos < len(d.buf) {
+		if c := d.buf[d.pos]; c&0xf0 == codeFixArray && int(c&0x0f) < d.left() {
+			d.pos++
+			return int(c & 0x0f), nil
+		}
+	}
 	t := readToken(d.buf[d.pos:])
 	if t.fam != famArray {
 		return 0, d.mismatch("an array")
@@ -208,6 +226,23 @@ func (d *decoder) content(fam family, ext byte, want string) ([]byte, error) {
 	start := d.pos + t.head
 	d.pos = start + int(t.n)
 	return d.buf[start:d.pos], nil
+}
+
+// string reads a string into p.
+func (d *decoder) string(p *string) error {
+	if b := d.buf[d.pos:]; len(b) > 0 {
+		if n := int(b[0]) - codeFixStr; 0 <= n && n < min(32, len(b)) {
+			*p = string(b[1 : 1+n])
+			d.pos += 1 + n
+			return nil
+		}
+	}
+	s, err := d.str()
+	if err != nil {
+		return err
+	}
+	*p = string(s)
+	return nil
 }
 
 // str reads a string and returns its content where it lies.

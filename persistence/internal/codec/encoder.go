@@ -16,6 +16,8 @@ import (
 type Encoder struct {
 	c        *Codec
 	r        Resolver
+	typ      unsafe.Pointer // a type of pointers to structs, that of what was encoded last; nil at first
+	plan     *plan          // of the struct
 	maxBytes int
 	maxDepth int
 
@@ -137,16 +139,20 @@ func (e *Encoder) Encode(obj any, kept *Kept) (Encoded, error) {
 
 // target returns the plan of obj's record, and where in memory the value is.
 func (e *Encoder) target(obj any) (*plan, unsafe.Pointer, error) {
+	typ, p := (*eface)(unsafe.Pointer(&obj)).typ, (*eface)(unsafe.Pointer(&obj)).data
 	if obj == nil {
 		return nil, nil, fmt.Errorf("nil: %w", driver.ErrUnstorable)
 	}
+	if typ == e.typ && p != nil {
+		return e.plan, p, nil
+	}
 	t := reflect.TypeOf(obj)
 	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
-		p := (*eface)(unsafe.Pointer(&obj)).data
 		if p == nil {
 			return nil, nil, fmt.Errorf("nil %v: %w", t, driver.ErrUnstorable)
 		}
-		return e.c.planOf(t.Elem()), p, nil
+		e.typ, e.plan = typ, e.c.planOf(t.Elem())
+		return e.plan, p, nil
 	}
 	pl := e.c.planOf(t)
 	if pl.persistable {

@@ -53,7 +53,7 @@ func (w *entryWriter) keyBytes(i int) []byte {
 func (w *entryWriter) at(i int) { w.e.path[w.depth].key = w.key(i) }
 
 func (pl *plan) encEntries(e *Encoder, p unsafe.Pointer) error {
-	m := reflect.NewAt(pl.typ, p).Elem()
+	m := pl.value(p)
 	n := m.Len()
 	if e.isolated && pl.key.shared {
 		e.buf = appendMapLen(e.buf, n) // looking further would take exponential time
@@ -173,17 +173,17 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 	return arena, arena[from:len(arena):len(arena)], deep, nil
 }
 
-func (pl *plan) decEntries(d *decoder, p unsafe.Pointer, n, start int) error {
+func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 	m := reflect.MakeMapWithSize(pl.typ, d.mapRoom(n))
-	reflect.NewAt(pl.typ, p).Elem().Set(m)
-	d.record(*(*unsafe.Pointer)(p), &pl.base.mapTag, start)
+	ptr := m.UnsafePointer()
+	d.record(ptr, &pl.base.mapTag, start)
 	if n == 0 {
-		return nil // its values may be large: no room for one that does not come
+		return ptr, nil // its values may be large: no room for one that does not come
 	}
 	k, v := reflect.New(pl.key.typ).Elem(), reflect.New(pl.elem.typ).Elem()
 	kp, vp := k.Addr().UnsafePointer(), v.Addr().UnsafePointer()
 	depth := len(d.path) - 1
-	d.path[depth].m = *(*unsafe.Pointer)(p)
+	d.path[depth].m = ptr
 	var last, key span // of the encoded keys
 	for i := range n {
 		k.SetZero()
@@ -191,22 +191,22 @@ func (pl *plan) decEntries(d *decoder, p unsafe.Pointer, n, start int) error {
 		d.path[depth].key = nil
 		last, key.from = key, d.pos
 		if err := pl.key.dec(d, kp); err != nil {
-			return err
+			return ptr, err
 		}
 		key.to = d.pos
 		d.path[depth].key = kp
 		if !k.Comparable() {
-			return d.corrupt("a key of type %v, which cannot be one", pl.key.typ)
+			return ptr, d.corrupt("a key of type %v, which cannot be one", pl.key.typ)
 		}
 		if err := pl.elem.dec(d, vp); err != nil {
-			return err
+			return ptr, err
 		}
 		if m.SetMapIndex(k, v); m.Len() != i+1 {
-			return d.twice(last, key)
+			return ptr, d.twice(last, key)
 		}
 	}
-	d.path[depth].key = nil
-	return nil
+	d.path[depth].key, d.path[depth].m = nil, nil
+	return ptr, nil
 }
 
 // twice reports that an entry has the key of one before. Keys are sorted by their bytes: those that

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"cmp"
+	"encoding/binary"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,14 +14,34 @@ import (
 
 // field is one stored field of a struct type, its own or one promoted from an embedded struct.
 type field struct {
-	name string // as stored
-	key  string // name as msgpack string
-	pl   *plan
-	op   op
-	omit bool      // leave it out when empty
-	zero bool      // leave it out when zero in every bit
-	off  uintptr   // after the last step of via, or in the struct itself
-	via  []viaStep // embedded pointers on the way
+	name  string // as stored
+	key   string // name as msgpack string
+	start uint64 // the first 8 bytes of key
+	mask  uint64 // those bits of start that key has
+	pl    *plan
+	op    op
+	omit  bool      // leave it out when empty
+	zero  bool      // leave it out when zero in every bit
+	off   uintptr   // after the last step of via, or in the struct itself
+	via   []viaStep // embedded pointers on the way
+}
+
+// wordOf returns the first 8 bytes of a key as a number, and a mask of the bits that it has.
+func wordOf(key string) (start, mask uint64) {
+	for i := range min(8, len(key)) {
+		start |= uint64(key[i]) << (8 * i)
+		mask |= 0xff << (8 * i)
+	}
+	return start, mask
+}
+
+// named reports whether b begins with the encoded name of the field. Names are compared most of all:
+// those of up to 7 bytes with one instruction.
+func (f *field) named(b []byte) bool {
+	if len(b) < 8 {
+		return hasPrefix(b, f.key)
+	}
+	return binary.LittleEndian.Uint64(b)&f.mask == f.start && (len(f.key) <= 8 || hasPrefix(b[8:], f.key[8:]))
 }
 
 // viaStep is an embedded pointer that a promoted field is reached through.
@@ -55,7 +76,7 @@ func (f *field) make(p unsafe.Pointer) unsafe.Pointer {
 // stored reports whether the field belongs into the encoding of the struct at p, and where it is.
 func (f *field) stored(p unsafe.Pointer) (unsafe.Pointer, bool) {
 	q := f.at(p)
-	if q == nil || f.omit && f.pl.empty(q) || f.zero && reflect.NewAt(f.pl.typ, q).Elem().IsZero() {
+	if q == nil || f.omit && f.pl.empty(q) || f.zero && f.pl.value(q).IsZero() {
 		return nil, false
 	}
 	return q, true
@@ -64,7 +85,19 @@ func (f *field) stored(p unsafe.Pointer) (unsafe.Pointer, bool) {
 // empty reports whether omitempty leaves the value at p out: false, 0, nil, an empty string,
 // slice or map, an array without elements, and a struct that is zero in every bit that is kept.
 func (pl *plan) empty(p unsafe.Pointer) bool {
-	v := reflect.NewAt(pl.typ, p).Elem()
+	switch pl.op {
+	case opString:
+		return *(*string)(p) == ""
+	case opBool, opInt8, opUint8:
+		return *(*uint8)(p) == 0
+	case opInt16, opUint16:
+		return *(*uint16)(p) == 0
+	case opInt32, opUint32:
+		return *(*uint32)(p) == 0
+	case opInt64, opUint64:
+		return *(*uint64)(p) == 0
+	}
+	v := pl.value(p)
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map, reflect.Array:
 		return v.Len() == 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"sync/atomic"
 
 	"github.com/brine-go/brine/persistence/driver"
 )
@@ -71,7 +72,7 @@ func (c *Codec) Parse(data []byte, lim Limits) (Header, error) {
 	case data[0] != headStart[0]:
 		return corrupt("not a record of this kind")
 	}
-	h := r.header(byte(format))
+	h := r.header(byte(format), &c.lately)
 	if r.bad || h.Type == "" || r.pos >= end {
 		return corrupt("header is malformed")
 	}
@@ -91,17 +92,37 @@ func (c *Codec) ParseHead(data []byte) (h Header, ok bool) {
 	if r.bad || format < versionFirst || format > versionNewest {
 		return Header{}, false
 	}
-	h = r.header(byte(format))
+	h = r.header(byte(format), &c.lately)
 	return h, !r.bad && h.Type != ""
 }
 
 // header reads what follows the version of the format.
-func (r *headReader) header(format byte) Header {
-	h := Header{format: format, Type: string(r.str(math.MaxUint16))}
+func (r *headReader) header(format byte, names *typeNames) Header {
+	h := Header{format: format, Type: names.name(r.str(math.MaxUint16))}
 	h.Version = int(r.number(math.MaxInt32))
 	h.Eager = r.ids()
 	h.Lazy = r.ids()
 	return h
+}
+
+// typeNames are names of types that records had. A few are remembered, so that the headers of a
+// program's records share them; it does not matter which.
+type typeNames [64]atomic.Pointer[string]
+
+func (n *typeNames) name(b []byte) string {
+	if len(b) == 0 || len(b) > maxNameLen {
+		return string(b)
+	}
+	slot := &n[(len(b)+7*int(b[0])+31*int(b[len(b)-1]))%len(n)]
+	switch known := slot.Load(); {
+	case known == nil:
+		name := string(b)
+		slot.Store(&name)
+		return name
+	case *known == string(b):
+		return *known
+	}
+	return string(b)
 }
 
 // headReader reads the canonical values of a header.
@@ -111,8 +132,14 @@ type headReader struct {
 	bad bool
 }
 
-// str reads a string of at most limit bytes, and returns it where it lies.
+// str reads a string of at most limit bytes, which is 31 or more, and returns it where it lies.
 func (r *headReader) str(limit uint64) []byte {
+	if b := r.b[r.pos:]; len(b) > 0 {
+		if n := int(b[0]) - codeFixStr; 0 <= n && n < min(32, len(b)) {
+			r.pos += 1 + n
+			return b[1 : 1+n]
+		}
+	}
 	t := readToken(r.b[r.pos:])
 	if t.fam != famStr || t.n > limit || t.n > uint64(len(r.b)-r.pos-t.head) || t.head != strHead(t.n) {
 		r.bad = true

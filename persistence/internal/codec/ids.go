@@ -72,17 +72,16 @@ func (r *headReader) ids() []driver.ID {
 	}
 	// All are there: now they may take memory.
 	list := make([]driver.ID, 0, t.n)
-	block, from := "", start
-	for pos := start; pos < r.pos; {
-		t := readToken(r.b[pos:])
-		next := pos + t.head + int(t.n)
-		if next > from+len(block) {
+	block, from, end := "", start, r.pos
+	for r.pos = start; r.pos < end; {
+		pos := r.pos
+		id := r.str(driver.MaxIDLen)
+		if r.pos > from+len(block) {
 			from = pos
-			to := min(r.pos, pos+idBlock)
-			block = string(r.b[from:max(to, next)])
+			to := min(end, pos+idBlock)
+			block = string(r.b[from:max(to, r.pos)])
 		}
-		list = append(list, driver.ID(block[pos+t.head-from:next-from]))
-		pos = next
+		list = append(list, driver.ID(block[r.pos-len(id)-from:r.pos-from]))
 	}
 	return list
 }

@@ -25,7 +25,7 @@ func buildInterface(pl *plan) {
 		return
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
-		return e.boxed(p, reflect.NewAt(pl.typ, p).Elem().Interface())
+		return e.boxed(p, pl.value(p).Interface())
 	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
 		v, err := d.boxed(p, pl.typ)
@@ -33,7 +33,7 @@ func buildInterface(pl *plan) {
 			return err
 		}
 		if rv := reflect.ValueOf(v); rv.Type().Implements(pl.typ) {
-			reflect.NewAt(pl.typ, p).Elem().Set(rv)
+			pl.value(p).Set(rv)
 			return nil
 		}
 		return d.fail(driver.ErrType, "a %T, which is no %v", v, pl.typ)
@@ -73,6 +73,14 @@ func (d *decoder) boxed(p unsafe.Pointer, iface reflect.Type) (any, error) {
 	return v, err
 }
 
+// inMap reads a value in a map, which has no address.
+func (d *decoder) inMap() (any, error) {
+	if d.keep == nil {
+		return d.dynamic(anyType)
+	}
+	return d.boxed(unsafe.Pointer(new(any)), anyType)
+}
+
 func (e *Encoder) dynamic(v any) error {
 	switch v := v.(type) {
 	case nil:
@@ -94,7 +102,7 @@ func (e *Encoder) dynamic(v any) error {
 		}
 	case map[string]any:
 		if v != nil {
-			return e.c.planOf(anyMapType).enc(e, unsafe.Pointer(&v))
+			return e.c.anyMap().enc(e, unsafe.Pointer(&v))
 		}
 	}
 	pl := e.c.planOf(reflect.TypeOf(v))
@@ -137,6 +145,10 @@ func (e *Encoder) dynamic(v any) error {
 
 // dynamic reads what is stored in an interface of type iface.
 func (d *decoder) dynamic(iface reflect.Type) (any, error) {
+	if d.pos < len(d.buf) && d.buf[d.pos] < codeFixMap {
+		d.pos++
+		return int(d.buf[d.pos-1]), nil
+	}
 	t := readToken(d.buf[d.pos:])
 	switch t.fam {
 	case famNil:
@@ -155,8 +167,9 @@ func (d *decoder) dynamic(iface reflect.Type) (any, error) {
 			return f, err
 		}
 	case famStr:
-		s, err := d.str()
-		return string(s), err
+		var s string
+		err := d.string(&s)
+		return s, err
 	case famBin:
 		var b []byte
 		err := decBytes(d, unsafe.Pointer(&b))
@@ -177,10 +190,19 @@ func (d *decoder) dynamic(iface reflect.Type) (any, error) {
 	return nil, d.mismatch("a value of type " + iface.String())
 }
 
+// anyMap returns the plan of map[string]any.
+func (c *Codec) anyMap() *plan {
+	pl := c.anyMaps.Load()
+	if pl == nil {
+		pl = c.planOf(anyMapType)
+		c.anyMaps.Store(pl)
+	}
+	return pl
+}
+
 func (d *decoder) anyMap() (any, error) {
-	var m map[string]any
-	err := d.c.planOf(anyMapType).dec(d, unsafe.Pointer(&m))
-	return m, err
+	m, err := d.mapping(d.c.anyMap())
+	return *(*map[string]any)(unsafe.Pointer(&m)), err
 }
 
 // typed reads a value stored with the name of its type.
@@ -209,9 +231,18 @@ func (d *decoder) typed(t token) (any, error) {
 	if pl.kind == kindArray && d.left() <= pl.typ.Len() {
 		return nil, d.corrupt("%v in %d bytes", pl.typ, d.left())
 	}
-	v := reflect.New(pl.typ)
-	if err := pl.dec(d, v.UnsafePointer()); err != nil {
+	p := reflect.New(pl.typ).UnsafePointer()
+	if err := pl.dec(d, p); err != nil {
 		return nil, err
 	}
-	return v.Elem().Interface(), nil
+	return pl.interfaceOf(p), nil
+}
+
+// interfaceOf returns the value of the variable at p, which nobody else has, in an interface.
+func (pl *plan) interfaceOf(p unsafe.Pointer) any {
+	// An interface holds either the value, if that is one pointer, or the address of it.
+	if (*eface)(unsafe.Pointer(&pl.zero)).data == nil {
+		return pl.value(p).Interface()
+	}
+	return pack(pl.zero, p) // no copy is needed
 }

@@ -14,6 +14,7 @@ import (
 
 func buildMap(pl *plan) {
 	enc, dec := pl.mapCodec()
+	pl.decMap = dec
 	id := &pl.base.mapTag
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		ptr := *(*unsafe.Pointer)(p)
@@ -35,34 +36,42 @@ func buildMap(pl *plan) {
 		return nil
 	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
-		if d.nilNext() {
-			return nil
-		}
-		start := d.pos
-		if q, err := d.shared(pl, id); q != nil || err != nil {
-			*(*unsafe.Pointer)(p) = q
-			return err
-		}
-		if err := d.enter(pl); err != nil {
-			return err
-		}
-		n, err := d.mapLen()
-		if err != nil {
-			return err
-		}
-		if err := dec(d, p, n, start); err != nil {
-			return err
-		}
-		d.leave()
-		d.recorded(id, start)
-		return nil
+		m, err := d.mapping(pl)
+		*(*unsafe.Pointer)(p) = m
+		return err
 	}
+}
+
+// mapping reads a map and returns it: nil for a nil and, in part, after an error.
+func (d *decoder) mapping(pl *plan) (unsafe.Pointer, error) {
+	if d.nilNext() {
+		return nil, nil
+	}
+	id, start := &pl.base.mapTag, d.pos
+	if m, err := d.shared(pl, id); m != nil || err != nil {
+		return m, err
+	}
+	if err := d.enter(pl); err != nil {
+		return nil, err
+	}
+	n, err := d.mapLen()
+	if err != nil {
+		return nil, err
+	}
+	m, err := pl.decMap(d, n, start)
+	if err != nil {
+		return m, err
+	}
+	d.leave()
+	d.recorded(id, start)
+	return m, nil
 }
 
 type (
 	mapEncoder func(e *Encoder, p unsafe.Pointer) error
-	// A mapDecoder makes the map at p, records it for the offset start, and reads n entries.
-	mapDecoder func(d *decoder, p unsafe.Pointer, n, start int) error
+	// A mapDecoder makes a map, records it for the offset start, and reads n entries. It returns
+	// the map with an error too.
+	mapDecoder func(d *decoder, n, start int) (unsafe.Pointer, error)
 )
 
 // mapCodec chooses how the entries are handled: maps of strings to common types as what they are,
@@ -71,17 +80,17 @@ func (pl *plan) mapCodec() (mapEncoder, mapDecoder) {
 	if pl.key.typ == reflect.TypeFor[string]() && pl.key.op == opString {
 		switch pl.elem.typ {
 		case reflect.TypeFor[string]():
-			return stringMap(pl, func(e *Encoder, v string) error { return e.scalar(opString, unsafe.Pointer(&v)) })
+			return encStrings(func(e *Encoder, v string) error { return e.scalar(opString, unsafe.Pointer(&v)) }), decStrings(pl, decScalar[string](opString))
 		case reflect.TypeFor[int]():
-			return stringMap(pl, func(e *Encoder, v int) error { e.buf = appendInt(e.buf, int64(v)); return nil })
+			return encStrings(func(e *Encoder, v int) error { e.buf = appendInt(e.buf, int64(v)); return nil }), decStrings(pl, decScalar[int](pl.elem.op))
 		case reflect.TypeFor[int64]():
-			return stringMap(pl, func(e *Encoder, v int64) error { e.buf = appendInt(e.buf, v); return nil })
+			return encStrings(func(e *Encoder, v int64) error { e.buf = appendInt(e.buf, v); return nil }), decStrings(pl, decScalar[int64](opInt64))
 		case reflect.TypeFor[bool]():
-			return stringMap(pl, func(e *Encoder, v bool) error { e.buf = appendBool(e.buf, v); return nil })
+			return encStrings(func(e *Encoder, v bool) error { e.buf = appendBool(e.buf, v); return nil }), decStrings(pl, decScalar[bool](opBool))
 		case reflect.TypeFor[float64]():
-			return stringMap(pl, func(e *Encoder, v float64) error { return e.scalar(opFloat64, unsafe.Pointer(&v)) })
+			return encStrings(func(e *Encoder, v float64) error { return e.scalar(opFloat64, unsafe.Pointer(&v)) }), decStrings(pl, decScalar[float64](opFloat64))
 		case anyType:
-			return stringMap(pl, (*Encoder).inMap)
+			return encStrings((*Encoder).inMap), decStrings(pl, (*decoder).inMap)
 		}
 	}
 	return pl.encEntries, pl.decEntries
@@ -95,8 +104,8 @@ func compareKeys(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-func stringMap[V any](pl *plan, value func(*Encoder, V) error) (mapEncoder, mapDecoder) {
-	enc := func(e *Encoder, p unsafe.Pointer) error {
+func encStrings[V any](value func(*Encoder, V) error) mapEncoder {
+	return func(e *Encoder, p unsafe.Pointer) error {
 		m := *(*map[string]V)(p)
 		first, depth := len(e.keys), len(e.path)-1
 		for k := range m {
@@ -122,42 +131,45 @@ func stringMap[V any](pl *plan, value func(*Encoder, V) error) (mapEncoder, mapD
 		e.keys = e.keys[:first]
 		return nil
 	}
-	dec := func(d *decoder, p unsafe.Pointer, n, start int) error {
+}
+
+func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {
+	return func(d *decoder, n, start int) (unsafe.Pointer, error) {
 		m := make(map[string]V, d.mapRoom(n))
-		*(*map[string]V)(p) = m
-		d.record(*(*unsafe.Pointer)(p), &pl.base.mapTag, start)
-		depth := len(d.path) - 1
-		d.path[depth].m = *(*unsafe.Pointer)(p)
-		var kv struct {
-			key  string
-			elem V
-		}
-		d.path[depth].key = unsafe.Pointer(&kv.key)
+		ptr := *(*unsafe.Pointer)(unsafe.Pointer(&m))
+		d.record(ptr, &pl.base.mapTag, start)
+		open, depth := len(d.keys), len(d.path)-1
+		d.keys = append(d.keys, "")
+		d.path[depth].m = ptr
 		for i := range n {
-			s, err := d.str()
+			d.path[depth].key = nil
+			var key string
+			if err := d.string(&key); err != nil {
+				return ptr, err
+			}
+			d.keys[open] = key
+			d.path[depth].key = unsafe.Pointer(&d.keys[open])
+			v, err := value(d)
 			if err != nil {
-				d.path[depth].key = nil
-				return err
+				return ptr, err
 			}
-			kv.key = string(s)
-			var zero V
-			kv.elem = zero
-			if pl.elem.op != opNone {
-				err = d.scalar(pl.elem.op, unsafe.Pointer(&kv.elem))
-			} else {
-				err = pl.elem.dec(d, unsafe.Pointer(&kv.elem))
-			}
-			if err != nil {
-				return err
-			}
-			if m[kv.key] = kv.elem; len(m) != i+1 {
-				return d.corrupt("a key that stands twice")
+			if m[key] = v; len(m) != i+1 {
+				return ptr, d.corrupt("a key that stands twice")
 			}
 		}
-		d.path[depth].key = nil
-		return nil
+		d.path[depth].key, d.path[depth].m = nil, nil
+		d.keys[open] = ""
+		d.keys = d.keys[:open]
+		return ptr, nil
 	}
-	return enc, dec
+}
+
+// decScalar returns what reads a value in a map.
+func decScalar[V any](o op) func(*decoder) (V, error) {
+	return func(d *decoder) (v V, err error) {
+		err = d.scalar(o, unsafe.Pointer(&v))
+		return v, err
+	}
 }
 
 // mapRoom returns for how many of n entries room is made at once: for as many as what is left of

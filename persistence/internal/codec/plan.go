@@ -83,9 +83,11 @@ type plan struct {
 	aliases    []alias     // of kindStruct
 	unknown    *field      // of kindStruct: the variable that keeps fields which the type lacks, or nil
 	base       *plan       // of a map type: the plan of the unnamed one
+	decMap     mapDecoder  // of a map type
 	form       *storedForm // of kindStored
 	promoted   kind        // of the promoted marshaler that older records of the type used
 	ptr        any         // a nil pointer to the type, to build interfaces from
+	zero       any         // a value of the type, for the same; nil if that is large
 
 	ptrTag, mapTag byte // their addresses name what a shared pointer points to
 
@@ -106,6 +108,11 @@ type eface struct {
 func pack(proto any, p unsafe.Pointer) any {
 	(*eface)(unsafe.Pointer(&proto)).data = p
 	return proto
+}
+
+// value returns the variable at p, which is of the plan's type. It is reflect.NewAt, but quicker.
+func (pl *plan) value(p unsafe.Pointer) reflect.Value {
+	return reflect.ValueOf(pack(pl.ptr, p)).Elem()
 }
 
 var (

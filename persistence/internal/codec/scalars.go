@@ -67,12 +67,7 @@ func (e *Encoder) scalar(o op, p unsafe.Pointer) error {
 func (d *decoder) scalar(o op, p unsafe.Pointer) error {
 	switch o {
 	case opString:
-		s, err := d.str()
-		if err != nil {
-			return err
-		}
-		*(*string)(p) = string(s)
-		return nil
+		return d.string((*string)(p))
 	case opBool:
 		if d.pos < len(d.buf) {
 			if c := d.buf[d.pos]; c == codeTrue || c == codeFalse {
@@ -220,6 +215,11 @@ func (d *decoder) outOfRange(t token, what string, bits int) error {
 
 // float64 reads the bits of a number that a float64 holds without loss.
 func (d *decoder) float64(p *uint64) error {
+	if d.pos+9 <= len(d.buf) && d.buf[d.pos] == codeFloat64 {
+		*p = binary.BigEndian.Uint64(d.buf[d.pos+1:])
+		d.pos += 9
+		return nil
+	}
 	t := readToken(d.buf[d.pos:])
 	if t.fam == famArray && d.unwrap() {
 		t = readToken(d.buf[d.pos:])

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"reflect"
 	"unsafe"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -87,10 +86,13 @@ func (d *decoder) elements(pl *plan, p unsafe.Pointer, from, to int) error {
 		d.path[depth].i = i
 		q := unsafe.Add(p, uintptr(i)*elem.size)
 		var err error
-		if elem.op != opNone {
-			err = d.scalar(elem.op, q)
-		} else {
+		switch elem.op {
+		case opNone:
 			err = elem.dec(d, q)
+		case opString:
+			err = d.string((*string)(q))
+		default:
+			err = d.scalar(elem.op, q)
 		}
 		if err != nil {
 			return err
@@ -143,7 +145,7 @@ func (d *decoder) slice(pl *plan, p unsafe.Pointer) error {
 	return nil
 }
 
-// grow makes the slice at p n elements long; new ones are zero.
+// grow makes the slice at p, which is nil or not empty, n elements long; new ones are zero.
 func grow(pl *plan, p unsafe.Pointer, n int) {
 	switch pl.elem.op {
 	case opString:
@@ -157,11 +159,15 @@ func grow(pl *plan, p unsafe.Pointer, n int) {
 			return
 		}
 	}
-	v := reflect.NewAt(pl.typ, p).Elem()
-	if v.IsNil() {
-		v.Set(reflect.MakeSlice(pl.typ, n, n))
+	if n == 0 {
+		*(*[]struct{})(p) = []struct{}{}
 		return
 	}
+	v := pl.value(p)
+	first := v.IsNil()
 	v.Grow(n - v.Len())
 	v.SetLen(n)
+	if first {
+		v.SetCap(n)
+	}
 }

@@ -15,6 +15,7 @@ func (cp *compiler) buildStruct(pl *plan) {
 		f := cand.field
 		f.pl = cp.plan(cand.typ)
 		f.op = f.pl.op
+		f.start, f.mask = wordOf(f.key)
 		pl.fields = append(pl.fields, f)
 		pl.optional = pl.optional || f.omit || f.zero || f.via != nil
 	}
@@ -165,8 +166,7 @@ func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
 	return nil
 }
 
-// structure reads a struct. Names come in their order, so that one walk over both matches them, and
-// each at most once.
+// structure reads a struct.
 func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 	if d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 {
 		d.unwrap()
@@ -178,48 +178,64 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 	if err != nil {
 		return err
 	}
+	first, depth, fields := d.pos, len(d.path)-1, pl.fields
+	// Most often the record has the fields that the type has, up to its end.
+	i := 0
+	for ; i < n && i < len(fields); i++ {
+		f := &fields[i]
+		if !f.named(d.buf[d.pos:]) {
+			break
+		}
+		d.pos += len(f.key)
+		d.path[depth].i = i
+		if err := d.field(f, p); err != nil {
+			return err
+		}
+	}
+	if i < n || i < len(fields) {
+		names := fieldNames{first: first, count: n, next: i}
+		if i > 0 {
+			names.prev = fields[i-1].key
+		}
+		if err := d.otherFields(pl, p, &names, n-i); err != nil {
+			return err
+		}
+	}
+	d.leave()
+	return nil
+}
+
+// field reads the value of a field of the struct at p.
+func (d *decoder) field(f *field, p unsafe.Pointer) error {
+	var q unsafe.Pointer
+	if f.via == nil {
+		q = unsafe.Add(p, f.off)
+	} else {
+		q = f.make(p)
+	}
+	switch f.op {
+	case opNone:
+		return f.pl.dec(d, q)
+	case opString:
+		return d.string((*string)(q))
+	}
+	return d.scalar(f.op, q)
+}
+
+// otherFields reads n more fields of a struct whose fields are not all those that the type has.
+// Names come in their order, so that one walk over both matches them, and each at most once.
+func (d *decoder) otherFields(pl *plan, p unsafe.Pointer, at *fieldNames, n int) error {
 	depth := len(d.path) - 1
-	fields := pl.fields
-	first := d.pos
-	next, prev := 0, "" // the next field that may come; the encoded name that came last
 	for range n {
-		var f *field
-		if next < len(fields) {
-			f = &fields[next]
-		}
-		if f == nil || !hasPrefix(d.buf[d.pos:], f.key) {
-			names := fieldNames{first: first, count: n, next: &next, prev: &prev}
-			if f, err = d.unusualName(pl, p, names); err != nil {
-				return err
-			}
-			if f == nil {
-				continue
-			}
-		} else {
-			d.pos += len(f.key)
-			prev = f.key
-			d.path[depth].i = next
-			next++
-		}
-		var q unsafe.Pointer
-		if f.via == nil {
-			q = unsafe.Add(p, f.off)
-		} else {
-			q = f.make(p)
-		}
-		if f.op != opNone {
-			err = d.scalar(f.op, q)
-		} else {
-			err = f.pl.dec(d, q)
+		f, err := d.name(pl, p, at, depth)
+		if err == nil && f != nil {
+			err = d.field(f, p)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if next < len(fields) {
-		d.absent(fields[next:])
-	}
-	d.leave()
+	d.absent(pl.fields[at.next:])
 	return nil
 }
 
@@ -237,16 +253,25 @@ func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:l
 
 // fieldNames is where the reading of a struct's names is.
 type fieldNames struct {
-	first, count int     // where the names begin, and their number
-	next         *int    // the next field that may come
-	prev         *string // the encoded name that came last
+	first, count int    // where the names begin, and their number
+	next         int    // the next field that may come
+	prev         string // the encoded name that came last
 }
 
-// unusualName reads a name that is not that of the next field, of the struct at p. It returns the
-// field whose value comes next, or nil where the type has none and the value was skipped.
-func (d *decoder) unusualName(pl *plan, p unsafe.Pointer, at fieldNames) (*field, error) {
+// name reads the next name of the struct at p. It returns the field whose value comes next, or nil
+// where the type has none and the value was skipped.
+func (d *decoder) name(pl *plan, p unsafe.Pointer, at *fieldNames, depth int) (*field, error) {
+	const near = 8 // fields left out that are passed over without a look at the name
+	for i := at.next; i < min(at.next+near, len(pl.fields)); i++ {
+		if f := &pl.fields[i]; f.named(d.buf[d.pos:]) {
+			d.absent(pl.fields[at.next:i])
+			d.pos += len(f.key)
+			d.path[depth].i = i
+			at.next, at.prev = i+1, f.key
+			return f, nil
+		}
+	}
 	start := d.pos
-	depth := len(d.path) - 1
 	d.path[depth].i = -1
 	name, err := d.str()
 	if err != nil {
@@ -256,19 +281,19 @@ func (d *decoder) unusualName(pl *plan, p unsafe.Pointer, at fieldNames) (*field
 		return nil, d.corrupt("a field name that is not in its shortest form")
 	}
 	key := unsafe.String(&d.buf[start], d.pos-start)
-	if *at.prev != "" && key <= *at.prev {
+	if at.prev != "" && key <= at.prev {
 		return nil, d.corrupt("field %q out of order, or twice", shorten(string(name)))
 	}
-	*at.prev = key
-	i := *at.next
+	at.prev = key
+	i := at.next
 	for i < len(pl.fields) && pl.fields[i].key < key {
 		i++
 	}
-	d.absent(pl.fields[*at.next:i])
-	*at.next = i
+	d.absent(pl.fields[at.next:i])
+	at.next = i
 	if i < len(pl.fields) && pl.fields[i].key == key {
 		d.path[depth].i = i
-		*at.next = i + 1
+		at.next = i + 1
 		return &pl.fields[i], nil
 	}
 	if i := pl.aliasOf(key); i >= 0 {
@@ -302,7 +327,7 @@ func (pl *plan) aliasOf(key string) int {
 
 // superseded reports whether the struct holds field i under its own name too, or under an alias
 // that comes before key.
-func (d *decoder) superseded(pl *plan, i int, key string, at fieldNames) bool {
+func (d *decoder) superseded(pl *plan, i int, key string, at *fieldNames) bool {
 	better := []string{pl.fields[i].key}
 	for _, a := range pl.aliases {
 		if a.key == key {

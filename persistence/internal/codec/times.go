@@ -86,6 +86,13 @@ func decTime(d *decoder, p unsafe.Pointer) error {
 }
 
 func (d *decoder) timestamp() (time.Time, error) {
+	if b := d.buf[d.pos:]; len(b) >= 10 && b[0] == codeFixExt8 && b[1] == extTime {
+		v := binary.BigEndian.Uint64(b[2:])
+		if sec, nsec := int64(v&(1<<34-1)), int64(v>>34); nsec <= 999_999_999 {
+			d.pos += 10
+			return time.Unix(sec, nsec).UTC(), nil
+		}
+	}
 	b, err := d.content(famExt, extTime, "a timestamp")
 	if err != nil {
 		return time.Time{}, err

@@ -1,6 +1,12 @@
 package codec
 
-import "testing"
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+)
 
 // TestHeadsOfAllCodes compares what readToken reads with the specification of msgpack.
 func TestHeadsOfAllCodes(t *testing.T) {
@@ -83,5 +89,154 @@ func TestHeadsOfAllCodes(t *testing.T) {
 	}
 	if seen != 256 {
 		t.Errorf("%d codes", seen)
+	}
+}
+
+func TestNamesOfFieldsAreComparedWhole(t *testing.T) {
+	t.Parallel()
+	for size := range 70 {
+		f := field{key: string(appendStr(nil, string(bytes.Repeat([]byte("n"), size))))}
+		f.start, f.mask = wordOf(f.key)
+		for _, more := range []string{"", "\xc0", "followed by more than a word"} {
+			b := append([]byte(f.key), more...)
+			if !f.named(b) {
+				t.Errorf("a name of %d bytes is not found before %q", size, more)
+			}
+			for i := range f.key {
+				b[i] ^= 1
+				if f.named(b) {
+					t.Errorf("a name of %d bytes with another byte %d is taken for it", size, i)
+				}
+				b[i] ^= 1
+			}
+		}
+		for short := range f.key {
+			if f.named([]byte(f.key[:short])) {
+				t.Errorf("%d bytes of a name of %d are taken for it", short, size)
+			}
+		}
+	}
+}
+
+func TestNamesOfTypesAreRememberedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	var names typeNames
+	for range 2 {
+		for i := range 500 {
+			for _, form := range []string{"main.T%d", "main.%dT", "%d"} {
+				want := fmt.Sprintf(form, i)
+				if got := names.name([]byte(want)); got != want {
+					t.Fatalf("%q for %q", got, want)
+				}
+			}
+		}
+	}
+	long := bytes.Repeat([]byte("x"), maxNameLen+1)
+	if got := names.name(long); got != string(long) {
+		t.Error("a long name is another")
+	}
+	for i := range names {
+		if s := names[i].Load(); s != nil && len(*s) > maxNameLen {
+			t.Error("a long name is remembered")
+		}
+	}
+}
+
+// TestDecodingTakesNoMemoryBesidesTheObject counts the allocations for objects that are known.
+func TestDecodingTakesNoMemoryBesidesTheObject(t *testing.T) {
+	c := newBenchCodec()
+	for _, test := range []struct {
+		name string
+		obj  any
+		want float64
+	}{
+		{"scalars", &struct {
+			A int
+			B float64
+			C bool
+		}{300, 1.5, true}, 1},
+		{"strings", &struct{ A, B string }{"one", "two"}, 3},
+		{"a slice of structs", &struct{ S []benchLimits }{make([]benchLimits, 5)}, 2},
+		{"a slice of numbers", &struct{ S []int16 }{make([]int16, 5)}, 2},
+		{"an empty slice of structs", &struct{ S []benchLimits }{[]benchLimits{}}, 1},
+		{"a map of scalars", &struct{ M map[string]int }{map[string]int{"a": 1}}, 4},      // the variable, the map, its entries, a key
+		{"a map of anything", &struct{ M map[string]any }{map[string]any{"ab": true}}, 4}, // the same
+		{"a pointer", &struct{ P *benchLimits }{&benchLimits{}}, 2},
+		{"a value in an interface", &struct{ A any }{int64(1 << 40)}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			enc, err := benchEncode(c.NewEncoder(testLimits, nil), test.obj)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := bytes.Clone(enc.Data)
+			typ := reflect.TypeOf(test.obj).Elem()
+			decode := func() {
+				h, err := c.Parse(record, testLimits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.Decode(h, reflect.New(typ).Interface(), DecodeOptions{Limits: testLimits}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The least of several: with the race detector, sync.Pool forgets some of what it is given.
+			got := math.Inf(1)
+			for range 40 {
+				got = min(got, testing.AllocsPerRun(1, decode))
+			}
+			if got > test.want {
+				t.Errorf("%v allocations, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// TestOneDecoderForManyTypes decodes into variables of changing types: a decoder remembers the last.
+func TestOneDecoderForManyTypes(t *testing.T) {
+	t.Parallel()
+	shapes, w := benchShapes()
+	c := newBenchCodec()
+	e := c.NewEncoder(testLimits, w)
+	records := make([][]byte, len(shapes))
+	for range 3 {
+		for i, s := range shapes {
+			enc, err := benchEncode(e, s.mine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if records[i] == nil {
+				records[i] = bytes.Clone(enc.Data)
+			} else if !bytes.Equal(records[i], enc.Data) {
+				t.Fatalf("%s: other bytes", s.name)
+			}
+			h, err := c.Parse(records[i], testLimits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dst := reflect.New(reflect.TypeOf(s.mine).Elem()).Interface()
+			if _, err := c.Decode(h, dst, DecodeOptions{Limits: testLimits, Target: w.target}); err != nil {
+				t.Fatal(err)
+			}
+			again, err := benchEncode(e, dst)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(records[i], again.Data) {
+				t.Fatalf("%s: what was decoded is not what was encoded", s.name)
+			}
+		}
+	}
+	for _, dst := range []any{nil, benchLimits{}, (*benchLimits)(nil), (*benchTree)(nil), 1} {
+		h, err := c.Parse(records[0], testLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Decode(h, dst, DecodeOptions{Limits: testLimits}); err == nil {
+			t.Errorf("decoded into %T", dst)
+		}
+	}
+	if _, err := e.Encode((*benchTree)(nil), nil); err == nil {
+		t.Error("a nil pointer is encoded")
 	}
 }
