@@ -15,8 +15,8 @@ import (
 	"github.com/brine-go/brine/persistence"
 )
 
-// A storage is the file, directory or database of a store, to which someone does something while the
-// store is open.
+// A storage is the file, directory or database of a store, to which someone does something while
+// the store is open.
 type storage struct {
 	url string
 	at  string // the file or directory; "" on servers
@@ -194,8 +194,8 @@ func TestTheDirectoryOfAStoreIsRemovedOrReplaced(t *testing.T) {
 	}
 }
 
-// fileStorage makes the storage of a store in a file or in a directory, with a copy of it and another
-// store beside it.
+// fileStorage makes the storage of a store in a file or in a directory, with a copy of it and
+// another store beside it.
 func fileStorage(t *testing.T, scheme string) *storage {
 	t.Helper()
 	ctx, dir := t.Context(), t.TempDir()

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -64,13 +63,6 @@ type ForeignWriter interface {
 	// ForeignWrites returns a number that is another one after a write by any other Backend on the
 	// same data; false if it cannot be known.
 	ForeignWrites(ctx context.Context) (n uint64, known bool, err error)
-}
-
-// A GapFinder is a [Cataloger] that looks for the records of a gap in a way of its own. Otherwise
-// they are scanned for.
-type GapFinder interface {
-	// InGap reports whether there is a record in the gap.
-	InGap(ctx context.Context, g Gap) (bool, error)
 }
 
 // Column returns the column of a name, in whatever letter case it is spelt, or nil.
@@ -201,103 +193,6 @@ func (c *Catalog) Clone() *Catalog {
 	return d
 }
 
-// A Gap says which records lack a column: those with the number Set whose type is among Types, or
-// any if Types is nil, and is not among Except.
-type Gap struct {
-	Set    int64
-	Types  []string
-	Except []string
-}
-
-// Gaps returns where a column for records of some types (nil means all) was not filled, by number.
-// Whether there are such records is another question.
-func (c *Catalog) Gaps(column string, types []string) []Gap {
-	var gaps []Gap
-	if c.Unknown {
-		gaps = append(gaps, Gap{Types: types})
-	}
-	key := strings.ToLower(column)
-	for _, n := range slices.Sorted(maps.Keys(c.Sets)) {
-		filled, has := c.Sets[n][key]
-		gap := Gap{Set: n, Types: types}
-		switch {
-		case has && filled == nil:
-			continue
-		case has && types == nil:
-			gap.Except = filled
-		case has:
-			gap.Types = slices.DeleteFunc(slices.Clone(types), func(t string) bool { return slices.Contains(filled, t) })
-			if len(gap.Types) == 0 {
-				continue
-			}
-		}
-		gaps = append(gaps, gap)
-	}
-	return gaps
-}
-
-// Incomplete returns, for each set, which records lack one of some columns or more.
-func (c *Catalog) Incomplete(fields []Column) []Gap {
-	bySet := make(map[int64]Gap)
-	for _, f := range fields {
-		for _, gap := range c.Gaps(f.Name, f.Types) {
-			if other, ok := bySet[gap.Set]; ok {
-				gap = gap.merge(other)
-			}
-			bySet[gap.Set] = gap
-		}
-	}
-	var gaps []Gap
-	for _, n := range slices.Sorted(maps.Keys(bySet)) {
-		gaps = append(gaps, bySet[n])
-	}
-	return gaps
-}
-
-// merge returns the gap of the records of both, which have the same set. Of Types and Except one at
-// most is not empty.
-func (g Gap) merge(other Gap) Gap {
-	if g.Types != nil && other.Types != nil {
-		return Gap{Set: g.Set, Types: sortedTypes(slices.Concat(g.Types, other.Types))}
-	}
-	if g.Types != nil {
-		g, other = other, g
-	}
-	in := func(t string) bool { return slices.Contains(other.Types, t) }
-	if other.Types == nil {
-		in = func(t string) bool { return !slices.Contains(other.Except, t) }
-	}
-	return Gap{Set: g.Set, Except: slices.DeleteFunc(slices.Clone(g.Except), in)}
-}
-
-// Listed returns the types in the type column of the records of the gap, if Types is not nil.
-func (g *Gap) Listed() []string {
-	if g.Set == 0 {
-		// A record that was there before the table had a column for the type may be of any type.
-		return slices.Concat(g.Types, []string{""})
-	}
-	return g.Types
-}
-
-// Where returns the conditions that hold for the records of the gap.
-func (g *Gap) Where() []Cond {
-	where := []Cond{{Column: ColColumnSet, Op: Eq, Values: []any{g.Set}}}
-	add := func(op CmpOp, types []string) {
-		c := Cond{Column: ColType, Op: op}
-		for _, t := range types {
-			c.Values = append(c.Values, t)
-		}
-		where = append(where, c)
-	}
-	if g.Types != nil {
-		add(In, g.Listed())
-	}
-	if len(g.Except) > 0 {
-		add(NotIn, g.Except)
-	}
-	return where
-}
-
 // Union returns the columns of both sets, each for the types of both.
 func (s ColumnSet) Union(other ColumnSet) ColumnSet {
 	all := maps.Clone(s)
@@ -328,85 +223,6 @@ func sortedTypes(types []string) []string {
 		return nil
 	}
 	return slices.Compact(slices.Sorted(slices.Values(types)))
-}
-
-// The stored form of a catalog is JSON.
-type storedCatalog struct {
-	Columns []storedColumn      `json:"columns"`
-	Sets    map[int64]ColumnSet `json:"sets"`
-	Unknown bool                `json:"unknown,omitempty"`
-	Indexes []storedIndex       `json:"indexes,omitempty"`
-}
-
-type storedColumn struct {
-	Name    string   `json:"name"`
-	Kind    string   `json:"kind"`
-	Types   []string `json:"types,omitempty"`
-	Indexed bool     `json:"indexed,omitempty"`
-}
-
-type storedIndex struct {
-	Columns []string `json:"columns"`
-	Unique  bool     `json:"unique,omitempty"`
-}
-
-// Encode returns the form in which backends store a catalog.
-func (c *Catalog) Encode() (string, error) {
-	stored := storedCatalog{Sets: c.Sets, Unknown: c.Unknown}
-	for _, col := range c.Columns {
-		stored.Columns = append(stored.Columns, storedColumn{col.Name, col.Kind.String(), col.Types, col.Indexed})
-	}
-	for _, x := range c.Indexes {
-		stored.Indexes = append(stored.Indexes, storedIndex(x))
-	}
-	b, err := json.Marshal(stored)
-	return string(b), err
-}
-
-// DecodeCatalog reads what Encode returned.
-func DecodeCatalog(text string) (*Catalog, error) {
-	var stored storedCatalog
-	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return nil, err
-	}
-	c := &Catalog{Sets: stored.Sets, Unknown: stored.Unknown}
-	for _, col := range stored.Columns {
-		kind, err := ParseKind(col.Kind)
-		if err != nil {
-			return nil, fmt.Errorf("column %q: %w", col.Name, err)
-		}
-		if !ValidName(col.Name) {
-			return nil, fmt.Errorf("%q is no name of a column", col.Name)
-		}
-		c.Columns = append(c.Columns, Column{Name: col.Name, Kind: kind, Types: col.Types, Indexed: col.Indexed})
-	}
-	for _, x := range stored.Indexes {
-		if len(x.Columns) == 0 {
-			return nil, errors.New("an index without columns")
-		}
-		for _, name := range x.Columns {
-			if _, library := indexedLibraryColumns[name]; !library && c.Column(name) == nil {
-				return nil, fmt.Errorf("an index of %q, which is no column", name)
-			}
-		}
-		c.Indexes = append(c.Indexes, Index(x))
-	}
-	for n := range c.Sets {
-		if n < 1 {
-			return nil, fmt.Errorf("a set with the number %d", n)
-		}
-	}
-	return c, nil
-}
-
-// ParseKind returns the kind of a name, as [Kind.String] gives it.
-func ParseKind(name string) (Kind, error) {
-	for k := Text; k <= Time; k++ {
-		if k.String() == name {
-			return k, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown kind %q", name)
 }
 
 // CatalogOf returns the catalog of b. It returns errors.ErrUnsupported if b is no [Cataloger] or

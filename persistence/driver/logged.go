@@ -2,8 +2,8 @@ package driver
 
 import "sync"
 
-// Logged remembers what was logged, so that it is logged once. The zero value is ready to use. It is
-// safe for concurrent use.
+// Logged remembers what was logged, so that it is logged once. The zero value is ready to use. It
+// is safe for concurrent use.
 type Logged struct {
 	mu   sync.Mutex
 	seen map[string]bool

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -225,4 +226,50 @@ func (cl *claiming) mark(ctx context.Context, c *conn) error {
 		keys = keys[:0]
 	}
 	return nil
+}
+
+// unchanged reports whether no unique index has other values of a record than before.
+func (l *layout) unchanged(was, is *driver.Record) bool {
+	for i := range l.uniques {
+		for k := range l.uniques[i].columns {
+			c := l.uniques[i].columns[k].col
+			if c == nil || c == l.created || c == l.revision {
+				continue
+			}
+			a, b := l.given(&driver.Mutation{Rec: *was}, c), l.given(&driver.Mutation{Rec: *is}, c)
+			if hashable(toSQL(a)) != hashable(toSQL(b)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// guard calls write, which stores an edited record. Where a unique index refuses it, guard undoes
+// it and returns the error to tell Claiming.Refused.
+func (cl *claiming) guard(ctx context.Context, c *conn, m *driver.Mutation, write func() error) (refused, err error) {
+	if err := run(c.short(ctx), c, "SAVEPOINT edit"); err != nil {
+		return nil, err
+	}
+	err = write()
+	if err == nil {
+		return nil, run(c.short(ctx), c, "RELEASE SAVEPOINT edit")
+	}
+	if cl.b.classify(err) != Unique {
+		return nil, err
+	}
+	if undone := run(c.short(ctx), c, "ROLLBACK TO SAVEPOINT edit", "RELEASE SAVEPOINT edit"); undone != nil {
+		return nil, errors.Join(err, undone)
+	}
+	t := &batch{b: cl.b, tables: &tables{objects: cl.l}, ms: []driver.Mutation{*m}, uniques: cl.uniques}
+	refused = t.clash(ctx, c)
+	cl.uniques = t.uniques
+	if refused == nil {
+		refused = t.violated(err)
+	}
+	re, ok := errors.AsType[*driver.RecordError](refused)
+	if !ok || !errors.Is(refused, driver.ErrUnique) {
+		return nil, errors.Join(err, refused)
+	}
+	return re.Err, nil
 }
