@@ -45,7 +45,7 @@ func TestParsePath(t *testing.T) {
 		{"a dot at the end", "A.", "no field name at byte 2"},
 		{"two dots", "A..B", "no field name at byte 2"},
 		{"a dot before an index", "A.[0]", "no field name at byte 2"},
-		{"no dot behind an index", "A[0]B", `no "." or "[" at byte 4`},
+		{"no dot after an index", "A[0]B", `no "." or "[" at byte 4`},
 		{"a digit at the start", "1A", "no field name at byte 0"},
 		{"a blank", "A B", `no "." or "[" at byte 1`},
 		{"a call", "A()", `no "." or "[" at byte 1`},

@@ -114,20 +114,20 @@ func (c *collector) sweep() error {
 		}
 		batch = append(batch, f.id)
 		if size += f.size; len(batch) >= c.step || size >= int64(c.step)*stepBytes {
-			if err := c.putAway(batch); err != nil {
+			if err := c.moveToQuarantine(batch); err != nil {
 				return err
 			}
 			batch, size = nil, 0
 		}
 	}
-	return c.putAway(batch)
+	return c.moveToQuarantine(batch)
 }
 
 // errReached: something that was put away before is reached now.
 var errReached = errors.New("something in quarantine is reached")
 
-// putAway puts the records with the IDs away, but for those that have come to be reached.
-func (c *collector) putAway(ids []ID) error {
+// moveToQuarantine puts the records with the IDs away, but for those that have come to be reached.
+func (c *collector) moveToQuarantine(ids []ID) error {
 	if c.o.DryRun || len(ids) == 0 {
 		for _, id := range ids {
 			c.report.removed(id)
@@ -139,7 +139,7 @@ func (c *collector) putAway(ids []ID) error {
 	}
 	for range maxAttempts {
 		began := time.Now()
-		away, err := c.putStoredAway(ids)
+		away, err := c.quarantineStored(ids)
 		switch {
 		case err == nil:
 			c.report.Kept += int64(len(ids) - len(away))
@@ -167,14 +167,14 @@ func (c *collector) putAway(ids []ID) error {
 	return fmt.Errorf("gave up after %d attempts: %w", maxAttempts, ErrConflict)
 }
 
-// putStoredAway reads records as they are stored and puts them away, but for those that are reached
-// now. It returns the IDs of those that it has put away.
-func (c *collector) putStoredAway(ids []ID) ([]ID, error) {
+// quarantineStored reads records as they are stored and puts them away, but for those that are
+// reached now. It returns the IDs of those that it has put away.
+func (c *collector) quarantineStored(ids []ID) ([]ID, error) {
 	all, err := c.stored(ids)
 	if err != nil {
 		return nil, err
 	}
-	ms, err := puttingAway(all, collectedReason)
+	ms, err := quarantineMutations(all, collectedReason)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (c *collector) putStoredAway(ids []ID) ([]ID, error) {
 }
 
 // stored reads records as they are stored; those that are gone it leaves out.
-func (c *collector) stored(ids []ID) ([]putAway, error) {
+func (c *collector) stored(ids []ID) ([]quarantineEntry, error) {
 	for {
 		all, err := c.s.storedRecords(c.ctx, driver.Objects, ids)
 		re, ok := errors.AsType[*driver.RecordError](err)

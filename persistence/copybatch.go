@@ -171,7 +171,7 @@ func (b *copyBatch) try() error {
 		}
 	}
 	if len(ms) > 0 && !b.o.DryRun {
-		if err := b.putAway(away); err != nil {
+		if err := b.moveToQuarantine(away); err != nil {
 			return err
 		}
 		if err := b.apply(ms); err != nil {
@@ -230,12 +230,12 @@ func (b *copyBatch) takeHolder(err error) (bool, error) {
 	return true, nil
 }
 
-// putAway puts damaged records of dst, which are to be replaced, into its quarantine.
-func (b *copyBatch) putAway(ids []ID) error {
+// moveToQuarantine puts damaged records of dst, which are to be replaced, into its quarantine.
+func (b *copyBatch) moveToQuarantine(ids []ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := b.dst.putAway(b.ctx, "it was damaged, and Copy has replaced it", func() ([]putAway, error) {
+	err := b.dst.moveToQuarantine(b.ctx, "it was damaged, and Copy has replaced it", func() ([]quarantineEntry, error) {
 		return b.dst.storedRecords(b.ctx, b.to.namespace.Storage(), ids)
 	})
 	if err != nil {

@@ -33,8 +33,8 @@ func (cp *copying) countChanged() error {
 	return err
 }
 
-// changedIn counts the records of a namespace that were written since Copy began, those of which
-// of is true, and returns how many others must have been removed, of had that there were.
+// changedIn counts the records of a namespace for which of is true and that were written since Copy
+// began. Of the had records that there were, gone must have been removed.
 func (cp *copying) changedIn(c *conn, where []driver.Cond, of func(ID) bool, had int64) (gone int64, err error) {
 	since := driver.Cond{Column: driver.ColModified, Op: driver.Ge, Values: []any{cp.begun}}
 	q := &driver.Query{

@@ -27,8 +27,8 @@ type QuarantinedRecord struct {
 	Err    error // why the record cannot be read; nil: it can, or it is a stray
 }
 
-// putAway is the value of a record in quarantine.
-type putAway struct {
+// A quarantineEntry is the value of a record in quarantine.
+type quarantineEntry struct {
 	ID     ID
 	Key    string // of a pair or stray
 	Stray  bool
@@ -39,12 +39,12 @@ type putAway struct {
 	id ID // in quarantine, of one that was read
 }
 
-const putAwayName = "brine.Quarantined"
+const quarantineEntryName = "brine.Quarantined"
 
-func init() { Register[putAway](putAwayName) }
+func init() { Register[quarantineEntry](quarantineEntryName) }
 
 // stored returns what was put away as the backend knows it.
-func (p *putAway) stored() driver.Stored {
+func (p *quarantineEntry) stored() driver.Stored {
 	switch {
 	case p.Stray:
 		return driver.Stored{Key: p.Key, Data: p.Stored}
@@ -55,7 +55,7 @@ func (p *putAway) stored() driver.Stored {
 }
 
 // namespace returns where it was.
-func (p *putAway) namespace() driver.Namespace {
+func (p *quarantineEntry) namespace() driver.Namespace {
 	if p.Key != "" && !p.Stray {
 		return driver.Pairs
 	}
@@ -63,7 +63,7 @@ func (p *putAway) namespace() driver.Namespace {
 }
 
 // mutation returns the change that takes it away or puts it back.
-func (p *putAway) mutation(op driver.Op) driver.Mutation {
+func (p *quarantineEntry) mutation(op driver.Op) driver.Mutation {
 	s := p.stored()
 	return driver.Mutation{Op: op, Namespace: p.namespace(), Rec: driver.Record{ID: s.ID, Data: s.Data}, Stray: s.Key}
 }
@@ -87,7 +87,7 @@ func (s *Store) Quarantine(ctx context.Context, reason string, ids ...ID) error 
 			return s.fail("quarantine", id, ErrNotFound)
 		}
 	}
-	err := s.putAway(ctx, reason, func() ([]putAway, error) { return s.storedRecords(ctx, driver.Objects, ids) })
+	err := s.moveToQuarantine(ctx, reason, func() ([]quarantineEntry, error) { return s.storedRecords(ctx, driver.Objects, ids) })
 	return s.fail("quarantine", "", err)
 }
 
@@ -98,7 +98,7 @@ func (s *Store) QuarantineKeys(ctx context.Context, reason string, keys ...strin
 	if err := s.mayWrite("quarantine", ""); err != nil {
 		return err
 	}
-	err := s.putAway(ctx, reason, func() ([]putAway, error) { return s.storedKeys(ctx, keys) })
+	err := s.moveToQuarantine(ctx, reason, func() ([]quarantineEntry, error) { return s.storedKeys(ctx, keys) })
 	return s.fail("quarantine", "", err)
 }
 
@@ -112,7 +112,7 @@ func (s *Store) salvager() (driver.Salvager, error) {
 }
 
 // storedRecords reads records of a namespace as they are stored.
-func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID) ([]putAway, error) {
+func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID) ([]quarantineEntry, error) {
 	b, err := s.salvager()
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID
 	for _, f := range found {
 		byID[f.ID] = f.Data
 	}
-	var all []putAway
+	var all []quarantineEntry
 	for _, id := range ids {
 		data, ok := byID[id]
 		if !ok {
@@ -139,7 +139,7 @@ func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID
 			continue // named twice
 		}
 		byID[id] = nil
-		p := putAway{ID: id, Stored: data}
+		p := quarantineEntry{ID: id, Stored: data}
 		if ns == driver.Pairs {
 			p.ID, p.Key = "", string(id)
 		}
@@ -152,7 +152,7 @@ func (s *Store) storedRecords(ctx context.Context, ns driver.Namespace, ids []ID
 }
 
 // refuseNewer returns an error for a record of a newer format.
-func (s *Store) refuseNewer(b driver.Salvager, p *putAway) error {
+func (s *Store) refuseNewer(b driver.Salvager, p *quarantineEntry) error {
 	rec, err := b.OpenStored(p.namespace(), p.stored())
 	if err == nil {
 		_, err = records.Parse(rec.Data, quarantineLimits)
@@ -164,7 +164,7 @@ func (s *Store) refuseNewer(b driver.Salvager, p *putAway) error {
 }
 
 // storedKeys reads pairs and strays as they are stored.
-func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error) {
+func (s *Store) storedKeys(ctx context.Context, keys []string) ([]quarantineEntry, error) {
 	b, err := s.salvager()
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error
 	if err := s.kv.c.prepare(ctx); err != nil && !unprepared(err) {
 		return nil, err
 	}
-	var all []putAway
+	var all []quarantineEntry
 	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
 		var strays []driver.Stored
 		err := s.call(ctx, func(driver.Backend) error {
@@ -183,7 +183,7 @@ func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error
 		if err != nil {
 			return nil, &driver.RecordError{ID: ID(key), Err: err}
 		}
-		var pairs []putAway
+		var pairs []quarantineEntry
 		if s.kv.c.prepared.Load() && checkKey(key) == nil {
 			if pairs, err = s.storedRecords(ctx, driver.Pairs, []ID{ID(key)}); err != nil && !errors.Is(err, ErrNotFound) {
 				return nil, err
@@ -195,7 +195,7 @@ func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error
 		case len(strays) > 0 && len(pairs) > 0:
 			return nil, &driver.RecordError{ID: ID(key), Err: fmt.Errorf("the key names a pair and something that belongs to nothing: %w", errors.ErrUnsupported)}
 		case len(strays) > 0:
-			all = append(all, putAway{Key: key, Stray: true, Stored: strays[0].Data})
+			all = append(all, quarantineEntry{Key: key, Stray: true, Stored: strays[0].Data})
 		default:
 			all = append(all, pairs...)
 		}
@@ -203,8 +203,8 @@ func (s *Store) storedKeys(ctx context.Context, keys []string) ([]putAway, error
 	return all, nil
 }
 
-// putAway puts away what read returns. It reads again if something has changed meanwhile.
-func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAway, error)) error {
+// moveToQuarantine puts away what read returns. It reads again if something has changed meanwhile.
+func (s *Store) moveToQuarantine(ctx context.Context, reason string, read func() ([]quarantineEntry, error)) error {
 	if !utf8.ValidString(reason) {
 		return fmt.Errorf("the reason %q is no UTF-8: %w", reason, ErrUnstorable)
 	}
@@ -216,7 +216,7 @@ func (s *Store) putAway(ctx context.Context, reason string, read func() ([]putAw
 		if err := s.quarantine.prepare(ctx); err != nil {
 			return err
 		}
-		ms, err := puttingAway(all, reason)
+		ms, err := quarantineMutations(all, reason)
 		if err == nil {
 			_, err = s.apply(ctx, ms)
 		}
@@ -232,8 +232,8 @@ func changedMeanwhile(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 }
 
-// puttingAway returns the mutations that put away what was read.
-func puttingAway(all []putAway, reason string) ([]driver.Mutation, error) {
+// quarantineMutations returns the mutations that put away what was read.
+func quarantineMutations(all []quarantineEntry, reason string) ([]driver.Mutation, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	ms := make([]driver.Mutation, 0, 2*len(all))
 	for i := range all {
@@ -249,7 +249,7 @@ func puttingAway(all []putAway, reason string) ([]driver.Mutation, error) {
 }
 
 // record returns the record of what is put away.
-func (p *putAway) record() (driver.Record, error) {
+func (p *quarantineEntry) record() (driver.Record, error) {
 	enc := records.NewEncoder(quarantineLimits, nil)
 	defer enc.Free()
 	e, err := enc.Encode(p, nil)
@@ -298,18 +298,18 @@ func (s *Store) Quarantined(ctx context.Context) iter.Seq2[QuarantinedRecord, er
 }
 
 // entries streams what was put away and has an ID in quarantine with a prefix.
-func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[*putAway, error] {
+func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[*quarantineEntry, error] {
 	type entry struct {
-		p   *putAway
+		p   *quarantineEntry
 		err error
 	}
 	q := &driver.Query{Parts: driver.Info | driver.Data}
 	if prefix != "" {
 		q.Where = []driver.Cond{{Column: driver.ColID, Op: driver.HasPrefix, Values: []any{prefix}}}
 	}
-	return func(yield func(*putAway, error) bool) {
+	return func(yield func(*quarantineEntry, error) bool) {
 		for e, err := range stream(&s.quarantine, ctx, "quarantined", dataPage, q, nil, func(rec *driver.Record) entry {
-			p, err := openPutAway(rec)
+			p, err := openQuarantineEntry(rec)
 			return entry{p, err}
 		}) {
 			if err == nil {
@@ -322,13 +322,13 @@ func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[*putAway, 
 	}
 }
 
-// openPutAway reads a record of the quarantine.
-func openPutAway(rec *driver.Record) (*putAway, error) {
+// openQuarantineEntry reads a record of the quarantine.
+func openQuarantineEntry(rec *driver.Record) (*quarantineEntry, error) {
 	h, err := records.Parse(rec.Data, quarantineLimits)
-	if err == nil && h.Type != putAwayName {
+	if err == nil && h.Type != quarantineEntryName {
 		err = fmt.Errorf("a %q in quarantine: %w", h.Type, ErrCorrupt)
 	}
-	p := &putAway{id: rec.ID}
+	p := &quarantineEntry{id: rec.ID}
 	if err == nil {
 		_, err = records.Decode(h, p, codec.DecodeOptions{Limits: quarantineLimits})
 	}
@@ -339,7 +339,7 @@ func openPutAway(rec *driver.Record) (*putAway, error) {
 }
 
 // quarantined describes what was put away.
-func (s *Store) quarantined(p *putAway) (QuarantinedRecord, error) {
+func (s *Store) quarantined(p *quarantineEntry) (QuarantinedRecord, error) {
 	q := QuarantinedRecord{Key: p.Key, Reason: p.Reason, Time: p.Time, Stored: p.Stored}
 	q.ID = p.ID
 	if p.Stray {

@@ -109,7 +109,7 @@ func NotIn(column string, vs ...any) Cond {
 	return Cond{column: column, op: driver.NotIn, values: slices.Clone(vs)}
 }
 
-// Or holds where one of conds holds, each of which may be another Or. Without conds it never holds.
+// Or holds where one of conds holds. They may be Ors themselves. Without conds it never holds.
 func Or(conds ...Cond) Cond {
 	or := Cond{op: driver.Or}
 	for _, c := range conds {

@@ -24,7 +24,7 @@ import (
 // The operators are =, !=, <, <=, >, >=, IN, !IN, PREFIX, SUFFIX, CONTAINS, IS NULL and IS NOT
 // NULL, in any letter case. A space may follow the "!". The operators with "!" also match NULL.
 // With the argument null, = means IS NULL and != means IS NOT NULL. A filter may be {"or": [...]},
-// a list of filters of which one must hold. A direction is ASC, the default, or DESC. "after" may
+// a list of filters: one of them must hold. A direction is ASC, the default, or DESC. "after" may
 // give an ID.
 //
 // An argument is a string, a number, true or false. A column of times accepts RFC 3339 texts

@@ -147,7 +147,7 @@ func TestRecordsAreSelectedAndReadInPages(t *testing.T) {
 			t.Errorf("it ended before %d", i)
 		}
 		for range s.Records(ctx, nil) {
-			break // and no lock or connection stays behind
+			break // and no lock or connection is left
 		}
 		check(t, s.Remove(ctx, ids[0]))
 	})

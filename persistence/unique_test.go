@@ -15,7 +15,7 @@ import (
 	"github.com/brine-go/brine/persistence/mem"
 )
 
-// A Seat is an object of which a place has one at most.
+// A Seat is an object; a place has one at most.
 type Seat struct {
 	persistence.Persistable
 	State string

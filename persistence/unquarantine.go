@@ -29,7 +29,7 @@ func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
 		if err != nil {
 			return err
 		}
-		latest = func(_ context.Context, id ID) (*putAway, error) {
+		latest = func(_ context.Context, id ID) (*quarantineEntry, error) {
 			if all[id] == nil {
 				return nil, errNotAway
 			}
@@ -63,8 +63,8 @@ func (s *Store) unquarantine(ctx context.Context, ids []ID) error {
 }
 
 // latest returns what was put away last under an ID or, if there is none, under a key.
-func (s *Store) latest(ctx context.Context, id ID) (*putAway, error) {
-	find := func(prefix string, is func(*putAway) bool) (last *putAway, err error) {
+func (s *Store) latest(ctx context.Context, id ID) (*quarantineEntry, error) {
+	find := func(prefix string, is func(*quarantineEntry) bool) (last *quarantineEntry, err error) {
 		for p, err := range s.entries(ctx, prefix) {
 			if err != nil && unprepared(err) && !concernsOneRecord(err) {
 				return nil, nil
@@ -78,9 +78,9 @@ func (s *Store) latest(ctx context.Context, id ID) (*putAway, error) {
 		}
 		return last, nil
 	}
-	p, err := find(quarantinePrefix(id, ""), func(p *putAway) bool { return p.ID == id && p.Key == "" })
+	p, err := find(quarantinePrefix(id, ""), func(p *quarantineEntry) bool { return p.ID == id && p.Key == "" })
 	if err == nil && p == nil && id != "" {
-		p, err = find(quarantinePrefix("", string(id)), func(p *putAway) bool { return p.Key == string(id) })
+		p, err = find(quarantinePrefix("", string(id)), func(p *quarantineEntry) bool { return p.Key == string(id) })
 	}
 	if err == nil && p == nil {
 		err = errNotAway
@@ -95,12 +95,12 @@ var errNotAway = fmt.Errorf("not in quarantine: %w", ErrNotFound)
 const onePass = 64
 
 // latestOf is latest for many IDs: those that are in quarantine.
-func (s *Store) latestOf(ctx context.Context, ids []ID) (map[ID]*putAway, error) {
+func (s *Store) latestOf(ctx context.Context, ids []ID) (map[ID]*quarantineEntry, error) {
 	wanted := make(map[ID]bool, len(ids))
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	byID, byKey := make(map[ID]*putAway, len(ids)), make(map[ID]*putAway)
+	byID, byKey := make(map[ID]*quarantineEntry, len(ids)), make(map[ID]*quarantineEntry)
 	for p, err := range s.entries(ctx, "") {
 		if err != nil && !concernsOneRecord(err) {
 			if unprepared(err) {

@@ -15,7 +15,7 @@ import (
 
 // Vet tells what this program would make of the records that q selects, or of all records and pairs
 // if q is nil, and changes none of them. Use it to try a new version of a program on a copy of the
-// data. A record of which there is nothing to say gives no Finding; others may give several.
+// data. A record without fault gives no Finding; others may give several.
 //
 // A type that is neither registered nor otherwise known to the process by then, by a Load[T] or a
 // TypeName[T], is an unknown one.

@@ -75,7 +75,7 @@ func (p *parts) parse(s string) error {
 	if strings.Contains(s, "@") && !isPathScheme(p.scheme) {
 		// It may be the end of a password with a raw '/', '?' or '#' in it, of
 		// which the rest would be printed as part of the host, path or query.
-		return errors.New(`doubtful '@': a host is written behind "//", and any other '@' as %40`)
+		return errors.New(`doubtful '@': a host is written after "//", and any other '@' as %40`)
 	}
 	s, fragment, _ := strings.Cut(s, "#")
 	rawPath, query, _ := strings.Cut(s, "?")

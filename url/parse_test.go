@@ -32,8 +32,8 @@ func TestParse(t *testing.T) {
 		{name: "the working directory", in: ".", want: fields{Scheme: "file", Path: "."}, str: "file:."},
 		{name: "a path with dots at the start", in: "../x/./y//z/", want: fields{Scheme: "file", Path: "../x/y/z"}, str: "file:../x/y/z"},
 		{name: "a bare path is literal", in: "/a b/50%/c#d?e=f%20#table=x", want: fields{Scheme: "file", Path: "/a b/50%/c#d?e=f%20#table=x"}, str: "file:///a%20b/50%25/c%23d%3Fe=f%2520%23table=x"},
-		{name: "a bare path with a colon behind a slash", in: "./a:b", want: fields{Scheme: "file", Path: "./a:b"}, str: "file:./a:b"},
-		{name: "a bare path with a colon behind a longer name", in: "./ab:c", want: fields{Scheme: "file", Path: "ab:c"}, str: "file:ab:c"},
+		{name: "a bare path with a colon after a slash", in: "./a:b", want: fields{Scheme: "file", Path: "./a:b"}, str: "file:./a:b"},
+		{name: "a bare path with a colon after a longer name", in: "./ab:c", want: fields{Scheme: "file", Path: "ab:c"}, str: "file:ab:c"},
 		{name: "a Windows path with backslashes", in: `C:\Users\me\x`, want: fields{Scheme: "file", Path: "C:/Users/me/x"}, str: "file:C:/Users/me/x"},
 		{name: "a Windows path with slashes", in: "c:/Users", want: fields{Scheme: "file", Path: "c:/Users"}, str: "file:c:/Users"},
 		{name: "the root of a drive", in: `C:\`, want: fields{Scheme: "file", Path: "C:/"}, str: "file:C:/"},
@@ -140,14 +140,14 @@ func TestParseRefuses(t *testing.T) {
 		{"a bad escape in a parameter", "mysql://h/db?password=S3CRET%zz", "malformed query"},
 		{"a semicolon in the query", "mysql://h/db?a=1;password=S3CRET", "malformed query"},
 		{"a file URL with a host", "file://u:S3CRET@h/x", "names a host"},
-		{"a relative path behind two slashes", "sqlite://x.db", "sqlite:path"},
-		{"an at sign in the path behind a host", "mysql://u:p@SS/S3CRET@h/db", "doubtful"},
+		{"a relative path after two slashes", "sqlite://x.db", "sqlite:path"},
+		{"an at sign in the path after a host", "mysql://u:p@SS/S3CRET@h/db", "doubtful"},
 		{"a password that starts like a port", "mysql://u:12/S3CRET@h/db", "doubtful"},
 		{"a password that starts like a port, with a hash", "mysql://u:12#S3CRET@h/db", "doubtful"},
 		{"a password that reads like a port and a parameter", "mysql://u:12?a=S3CRET@h/db", "doubtful"},
 		{"an at sign in a parameter", "mysql://u:p@h/db?a=S3CRET@b", "doubtful"},
 		{"a user and password without slashes", "user:S3CRET@h/db", "doubtful"},
-		{"a user and password behind a scheme without slashes", "mysql:user:S3CRET@h/db", "doubtful"},
+		{"a user and password after a scheme without slashes", "mysql:user:S3CRET@h/db", "doubtful"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

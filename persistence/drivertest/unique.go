@@ -32,7 +32,7 @@ var (
 	byPlace = driver.Index{Columns: []string{"select", "order"}, Unique: true}
 )
 
-// inIndex returns fields, of which none has an index and those of xs have short values.
+// inIndex returns fields without an index; those of xs have short values.
 func inIndex(xs ...driver.Index) []driver.Column {
 	all := slices.Clone(fields)
 	for i := range all {

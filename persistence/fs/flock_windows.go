@@ -12,7 +12,7 @@ const (
 	lockDirs = false
 )
 
-// lockedByte is where the one byte lies that is locked: far behind the file's content, which
+// lockedByte is where the one byte lies that is locked: far after the file's content, which
 // Windows would otherwise hide from the others.
 func lockedByte() *windows.Overlapped { return &windows.Overlapped{OffsetHigh: 1 << 30} }
 

@@ -111,7 +111,7 @@ func (b *Backend) exclusive(ctx context.Context) (*lock, error) {
 // acquire takes the lock of the directory and honours ctx while waiting.
 //
 // The gate is what makes it fair: who wants the lock holds the gate while waiting, a writer
-// exclusively, so that readers that come later wait until the writer has had its turn, and the
+// exclusively, so that readers that come later wait until the writer is done, and the
 // writer that has just let go of the lock does not take it again before the one that waits.
 func (b *Backend) acquire(ctx context.Context, exclusive bool) (*lock, error) {
 	if err := b.queue.acquire(ctx, exclusive); err != nil {

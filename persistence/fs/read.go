@@ -298,7 +298,7 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 	return recs, nil
 }
 
-// read reads one record, of which the file's name is known, unless it does not
+// read reads the record in the file of a name, unless it does not
 // match: then ok is false, and the data have not been read. A damaged one is a
 // RecordError.
 func (r *reader) read(id driver.ID, name string, parts driver.Parts, buf *[bufSize]byte, match func(*driver.Record) bool) (rec driver.Record, ok bool, err error) {

@@ -210,7 +210,7 @@ func (s *selection) read(id driver.ID, parts driver.Parts, buf *[bufSize]byte) (
 
 // Scan reads the directory, a range of IDs at a time, and then the file of
 // each ID. An order other than by ID makes it read every header before the first
-// record is yielded, of which it keeps the q.Limit first.
+// record is yielded, and keep the q.Limit first ones.
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
 	s := r.selection(q)
 	if len(q.Order) > 0 {

@@ -62,7 +62,7 @@ func filterColumns(fs []*filter) []*column {
 	return cols
 }
 
-// passes reports whether the row in the cells, the last of which are the filters' columns,
+// passes reports whether the row in the cells, whose last ones are the filters' columns,
 // satisfies them.
 func (s *selection) passes(fs []*filter) bool {
 	if len(fs) == 0 {

@@ -382,7 +382,7 @@ func TestConcurrentApplysHaveASerialOrder(t *testing.T) {
 
 // newRollbackStore returns a store in a file without WAL, where readers keep writers from
 // committing, and what runs statements on the same file beside it.
-func newRollbackStore(t *testing.T, patience string) (b driver.Backend, do func(statement string)) {
+func newRollbackStore(t *testing.T, timeout string) (b driver.Backend, do func(statement string)) {
 	t.Helper()
 	made, db := newStore(t, groupSchema)
 	if _, err := made.Apply(t.Context(), []driver.Mutation{mutation(driver.Create, 0, "")}); err != nil {
@@ -398,7 +398,7 @@ func newRollbackStore(t *testing.T, patience string) (b driver.Backend, do func(
 	if err := db.QueryRow("PRAGMA journal_mode = DELETE").Scan(&mode); err != nil || mode != "delete" {
 		t.Fatal(mode, err)
 	}
-	u, err := url.Parse("sqlite://" + filepath.ToSlash(path) + "?busy_timeout=" + patience)
+	u, err := url.Parse("sqlite://" + filepath.ToSlash(path) + "?busy_timeout=" + timeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -489,7 +489,7 @@ func TestACommitThatHasToWaitIsTriedAgainForAll(t *testing.T) {
 	}
 }
 
-func TestAllWhoWaitForAnotherProcessLosePatience(t *testing.T) {
+func TestTheTimeoutEndsAllThatWaitForAnotherProcess(t *testing.T) {
 	t.Parallel()
 	b, do := newRollbackStore(t, "50ms")
 	do("BEGIN IMMEDIATE")

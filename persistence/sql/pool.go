@@ -189,7 +189,7 @@ func (p *pool) takeFree() []*conn {
 	return free
 }
 
-// close closes the connections, none of which is lent out, and what they come from.
+// close closes the connections and what they come from. None may be lent out.
 func (p *pool) close() error {
 	p.mu.Lock()
 	p.closed = true

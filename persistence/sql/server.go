@@ -9,8 +9,8 @@ import (
 	"github.com/brine-go/brine/persistence/driver"
 )
 
-// server is the engine of a database on a server: a pool of connections, each of which may be lost
-// at any time, reads and writes; a statement costs a round trip, and all its rows are sent.
+// server is the engine of a database on a server: a pool of connections reads and writes, and each
+// may be lost at any time; a statement costs a round trip, and all its rows are sent.
 type server struct{ b *Backend }
 
 var _ engine = server{}

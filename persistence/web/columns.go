@@ -76,8 +76,8 @@ func (c *columnCache) get(ctx context.Context, store *persistence.Store) ([]colu
 	return columns, nil
 }
 
-// declares reports whether the store declares an extra column. It asks for records of which there
-// are none.
+// declares reports whether the store declares an extra column. It asks with a query that no record
+// matches.
 func declares(ctx context.Context, store *persistence.Store, name string) (bool, error) {
 	q := &persistence.Query{Where: []persistence.Cond{persistence.NotNull(name), persistence.Or()}, Limit: 1}
 	for _, err := range store.List(ctx, q) {

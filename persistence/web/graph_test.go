@@ -12,7 +12,7 @@ import (
 	"github.com/brine-go/brine/persistence/web"
 )
 
-// chain saves tasks each of which refers to the next, and returns their IDs.
+// chain saves tasks that refer to the next one each, and returns their IDs.
 func chain(t testing.TB, s *persistence.Store, n int) []persistence.ID {
 	t.Helper()
 	tasks := make([]*Task, n)

@@ -53,8 +53,8 @@ var (
 	pageLink = regexp.MustCompile(`^(graph|record)\?[A-Za-z0-9%&=+._~\-*]*(#n[0-9]+)?$`)
 )
 
-// sanitize makes SVG of which nothing but shapes, texts and links to the handler's own pages is
-// left, to be part of a page. Everything else is dropped; what is no SVG is an error.
+// sanitize makes SVG for a page that has nothing but shapes, texts and links to the handler's own
+// pages. Everything else is dropped; what is no SVG is an error.
 func sanitize(svg []byte) (template.HTML, error) {
 	if len(svg) > maxPicture {
 		return "", fmt.Errorf("the picture is %s large, at most %s", bytesText(int64(len(svg))), bytesText(maxPicture))

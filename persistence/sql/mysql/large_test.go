@@ -157,7 +157,7 @@ func TestLongTextsSortToTheirEnd(t *testing.T) {
 			last = []byte(same + "b")
 		}
 		if ids := scan(t, b, &driver.Query{Order: order, After: &driver.Cursor{Values: []any{last}, ID: "2"}}); strings.Join(idTexts(ids), " ") != "1" {
-			t.Errorf("by %s, behind the second: %q", column, ids)
+			t.Errorf("by %s, after the second: %q", column, ids)
 		}
 	}
 }

@@ -53,6 +53,6 @@ func TestEverySettingIsDecided(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n < 150 || decided("no_such_setting") {
-		t.Errorf("%d settings, of which one that is not there is decided: %v", n, decided("no_such_setting"))
+		t.Errorf("of %d settings, one that is not there is decided: %v", n, decided("no_such_setting"))
 	}
 }

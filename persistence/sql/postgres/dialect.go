@@ -202,7 +202,7 @@ func rowSecurity(err error) bool { return state(err) == "42501" && routine(err) 
 // noPolicies says what to do about policies that would hide rows.
 const noPolicies = "give the role BYPASSRLS, or let it own the table without FORCE ROW LEVEL SECURITY"
 
-// advice says what to do about an error of which the server does not say it.
+// advice says what to do about an error where the server does not say so.
 func advice(err error) string {
 	switch {
 	case state(err) == "25006":

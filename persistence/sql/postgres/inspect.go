@@ -12,8 +12,8 @@ import (
 )
 
 // byBytes is a SQL expression: whether collation %[1]s (an OID) compares text by its bytes. The
-// default one does as the database does, of which newer servers know more ways than older ones have
-// columns for.
+// default one does as the database does, and newer servers have columns for that which older ones
+// lack.
 const byBytes = `(%[1]s = 0 OR EXISTS (SELECT 1 FROM pg_catalog.pg_collation l WHERE l.oid = %[1]s AND (
 	l.collname IN ('C', 'POSIX', 'ucs_basic') AND l.collnamespace = 'pg_catalog'::regnamespace OR
 	l.collname = 'default' AND EXISTS (SELECT 1 FROM pg_catalog.pg_database b WHERE b.datname = current_database()

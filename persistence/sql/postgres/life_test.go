@@ -39,7 +39,7 @@ func occupy(t testing.TB, b driver.Backend, n int) {
 	all.Wait()
 }
 
-// calls are the ways to use a backend, each of which must go on after the server was away.
+// calls are the ways to use a backend. Each must go on after the server was away.
 var calls = map[string]func(ctx context.Context, b driver.Backend) error{
 	"a lone write": func(ctx context.Context, b driver.Backend) error {
 		_, err := b.Apply(ctx, []driver.Mutation{{Op: driver.Put, Rec: record("1", "new")}})

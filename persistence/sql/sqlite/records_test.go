@@ -278,7 +278,7 @@ func TestAWriterThatWaitsHonoursItsContext(t *testing.T) {
 	apply(t, b, create("1", "x"))
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestBusyTimeoutEnds(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	b, _ := open(t, fileURL(path)+"?busy_timeout=20ms", integers, driver.OpenOptions{})

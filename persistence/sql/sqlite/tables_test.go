@@ -74,7 +74,7 @@ func TestNullStatesCountAsEmpty(t *testing.T) {
 		"any prefix":        {cond(driver.HasPrefix, ""), []driver.ID{"1", "2", "3", "4"}},
 		"null":              {cond(driver.IsNull), nil},
 		"in order":          {&driver.Query{Order: byState}, []driver.ID{"2", "3", "4", "1"}},
-		"behind a cursor":   {&driver.Query{Order: byState, After: &driver.Cursor{Values: []any{""}, ID: "2"}}, []driver.ID{"3", "4", "1"}},
+		"after a cursor":    {&driver.Query{Order: byState, After: &driver.Cursor{Values: []any{""}, ID: "2"}}, []driver.ID{"3", "4", "1"}},
 	} {
 		if got := scan(t, b, tt.q); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
