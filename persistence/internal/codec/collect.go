@@ -12,21 +12,41 @@ import (
 // A keeper is what a decoder gathers of unknown fields. There is none at first: a record that turns
 // out to have such fields is decoded a second time, with one.
 type keeper struct {
+	holders
 	region region
 	found  []foundField
 	out    []UnknownField
+	inside map[place]bool
+	owners map[place]int                     // where the fields of the struct of a place begin
+	last   foundStruct
+}
+
+func newKeeper(p unsafe.Pointer) *keeper {
+	return &keeper{
+		holders: holders{known: map[unsafe.Pointer]bool{}, in: map[place]unsafe.Pointer{}},
+		region:  region{at: p}, inside: map[place]bool{}, owners: map[place]int{},
+	}
 }
 
 // A foundField is an unknown field that a decoder came to.
 type foundField struct {
-	first, second place
-	inside        *keptFields // not nil: what the struct itself holds
-	key           string
-	span          span
+	place  place
+	inside *keptFields // not nil: what the struct itself holds
+	key    string
+	span   span
 }
 
-// find notes the unknown field with the encoded name key and the value at s of the struct at p.
-func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, s span) {
+// A foundStruct is a struct with unknown fields.
+type foundStruct struct {
+	pl    *plan
+	first int // where its fields begin
+	place place
+	ok    bool // its fields can be kept by the place
+}
+
+// find notes the unknown field with the encoded name key and the value at s, of the struct at p
+// whose fields begin at first.
+func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, first int, key, name string, s span) {
 	f := foundField{key: key, span: s}
 	where := Aside
 	if pl.unknown != nil {
@@ -36,10 +56,11 @@ func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, 
 			*to = &keptFields{store: d.opts.Store}
 		}
 		f.inside, where = *to, Inside
-	}
-	if where == Aside {
-		var elem, ok bool
-		if f.first, f.second, elem, ok = d.c.placeOf(&k.region, d.path, pl); !ok || elem {
+	} else {
+		if k.last.first != first || k.last.pl != pl {
+			k.last = k.foundStruct(d, pl, first)
+		}
+		if f.place = k.last.place; !k.last.ok {
 			where = Lost
 		}
 	}
@@ -53,6 +74,27 @@ func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, key, name string, 
 	}
 }
 
+// foundStruct returns the place of the struct of pl that the decoder is in. A map that is in an
+// element of a slice has one only as long as the program keeps that map.
+func (k *keeper) foundStruct(d *decoder, pl *plan, first int) foundStruct {
+	s := foundStruct{pl: pl, first: first}
+	var ok bool
+	if s.place, ok = d.c.placeOf(&k.region, d.path[:len(d.path)-1], pl); !ok || k.region.elem {
+		return s
+	}
+	if owner, taken := k.owners[s.place]; taken && owner != first {
+		return s // it cannot be told from another one
+	}
+	k.owners[s.place], s.ok = first, true
+	for i := k.region.depth; i < len(d.path); i++ {
+		if d.path[i].pl.kind == kindStruct {
+			at, _ := d.c.placeOf(&k.region, d.path[:i], d.path[i].pl)
+			k.inside[at] = true
+		}
+	}
+	return s
+}
+
 func (k *keeper) lost() string {
 	o := Outcome{Unknown: k.out}
 	return o.lostField()
@@ -62,7 +104,7 @@ func (k *keeper) lost() string {
 // structs, or into the result. newer is the version of a record that is newer than the program.
 func (d *decoder) collect(newer int) (*Kept, error) {
 	k := d.keep
-	kept := &Kept{version: newer, store: d.opts.Store, at: map[place]*keptFields{}, lost: k.lost()}
+	kept := &Kept{version: newer, store: d.opts.Store, lost: k.lost(), at: map[place]*keptFields{}, inside: k.inside, holders: k.holders}
 	rc := newRawCollector(d)
 	for i := range k.found {
 		rc.regions = append(rc.regions, k.found[i].span)
@@ -79,14 +121,11 @@ func (d *decoder) collect(newer int) (*Kept, error) {
 		field := keptField{key: f.key, value: *v}
 		to := f.inside
 		if to == nil {
-			to = kept.at[f.first]
+			to = kept.at[f.place]
 		}
 		if to == nil {
 			to = &keptFields{store: kept.store}
-			kept.at[f.first] = to
-			if f.second.at != nil {
-				kept.at[f.second] = to
-			}
+			kept.at[f.place] = to
 		}
 		to.fields = append(to.fields, field)
 	}
@@ -96,7 +135,6 @@ func (d *decoder) collect(newer int) (*Kept, error) {
 	if len(kept.at) == 0 && kept.lost == "" && newer == 0 {
 		return nil, nil
 	}
-	kept.index()
 	return kept, nil
 }
 

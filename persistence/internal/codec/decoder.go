@@ -98,7 +98,7 @@ func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) (Outcome, error) {
 	if !d.unknown && newer == 0 {
 		return Outcome{Differs: d.differs || d.old, Old: d.old}, nil
 	}
-	d.keep = &keeper{region: region{at: p}}
+	d.keep = newKeeper(p)
 	if d.unknown {
 		reflect.NewAt(pl.typ, p).Elem().SetZero()
 		d.again()

@@ -151,12 +151,12 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 	if !pl.shared {
 		err = pl.enc(e, p)
 	} else {
-		limit, depth, keys, isolated := e.limit, len(e.path), len(e.keys), e.isolated
+		limit, depth, keys, isolated, region := e.limit, len(e.path), len(e.keys), e.isolated, e.region
 		e.limit, e.isolated = min(limit, start+maxSortKey), true
 		if err = pl.enc(e, p); errors.Is(err, errSize) {
 			clear(e.path[depth:])
 			clear(e.keys[keys:])
-			e.path, e.keys, deep, err = e.path[:depth], e.keys[:keys], true, nil
+			e.path, e.keys, e.region, deep, err = e.path[:depth], e.keys[:keys], region, true, nil
 		}
 		e.limit, e.isolated = limit, isolated
 	}
@@ -176,14 +176,13 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 	m := reflect.MakeMapWithSize(pl.typ, d.mapRoom(n))
 	ptr := m.UnsafePointer()
-	d.record(ptr, &pl.base.mapTag, start)
+	d.madeMap(pl, ptr, start)
 	if n == 0 {
 		return ptr, nil // its values may be large: no room for one that does not come
 	}
 	k, v := reflect.New(pl.key.typ).Elem(), reflect.New(pl.elem.typ).Elem()
 	kp, vp := k.Addr().UnsafePointer(), v.Addr().UnsafePointer()
 	depth := len(d.path) - 1
-	d.path[depth].m = ptr
 	var last, key span // of the encoded keys
 	for i := range n {
 		k.SetZero()
@@ -205,7 +204,7 @@ func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 			return ptr, d.twice(last, key)
 		}
 	}
-	d.path[depth].key, d.path[depth].m = nil, nil
+	d.path[depth].key = nil
 	return ptr, nil
 }
 

@@ -13,9 +13,9 @@ import (
 
 func buildInterface(pl *plan) {
 	if pl.typ.NumMethod() == 0 {
-		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.boxed(p, *(*any)(p)) }
+		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.dynamic(*(*any)(p)) }
 		pl.dec = func(d *decoder, p unsafe.Pointer) error {
-			v, err := d.boxed(p, pl.typ)
+			v, err := d.dynamic(pl.typ)
 			if err != nil {
 				return err
 			}
@@ -25,10 +25,10 @@ func buildInterface(pl *plan) {
 		return
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
-		return e.boxed(p, pl.value(p).Interface())
+		return e.dynamic(pl.value(p).Interface())
 	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
-		v, err := d.boxed(p, pl.typ)
+		v, err := d.dynamic(pl.typ)
 		if err != nil || v == nil {
 			return err
 		}
@@ -38,47 +38,6 @@ func buildInterface(pl *plan) {
 		}
 		return d.fail(driver.ErrType, "a %T, which is no %v", v, pl.typ)
 	}
-}
-
-// boxed encodes v, which the interface variable at p holds.
-func (e *Encoder) boxed(p unsafe.Pointer, v any) error {
-	if e.kept == nil {
-		return e.dynamic(v)
-	}
-	outer := e.region
-	e.region = outer.box(p, len(e.path))
-	err := e.dynamic(v)
-	e.region = outer
-	return err
-}
-
-// inMap encodes v, a value in a map, which has no address.
-func (e *Encoder) inMap(v any) error {
-	if e.kept == nil {
-		return e.dynamic(v)
-	}
-	held := v
-	return e.boxed(unsafe.Pointer(&held), v)
-}
-
-// boxed reads what the interface variable at p is to hold.
-func (d *decoder) boxed(p unsafe.Pointer, iface reflect.Type) (any, error) {
-	if d.keep == nil {
-		return d.dynamic(iface)
-	}
-	outer := d.keep.region
-	d.keep.region = outer.box(p, len(d.path))
-	v, err := d.dynamic(iface)
-	d.keep.region = outer
-	return v, err
-}
-
-// inMap reads a value in a map, which has no address.
-func (d *decoder) inMap() (any, error) {
-	if d.keep == nil {
-		return d.dynamic(anyType)
-	}
-	return d.boxed(unsafe.Pointer(new(any)), anyType)
 }
 
 func (e *Encoder) dynamic(v any) error {
@@ -140,7 +99,17 @@ func (e *Encoder) dynamic(v any) error {
 	// interface holds: these are copied.
 	tmp := reflect.New(pl.typ)
 	tmp.Elem().Set(reflect.ValueOf(v))
-	return pl.enc(e, tmp.UnsafePointer())
+	if e.kept == nil || pl.kind != kindStruct {
+		return pl.enc(e, tmp.UnsafePointer())
+	}
+	if !pl.heldApart() {
+		ptr = nil
+	}
+	outer := e.region
+	e.region = e.hold(ptr)
+	err = pl.enc(e, tmp.UnsafePointer())
+	e.region = outer
+	return err
 }
 
 // dynamic reads what is stored in an interface of type iface.
@@ -232,6 +201,9 @@ func (d *decoder) typed(t token) (any, error) {
 		return nil, d.corrupt("%v in %d bytes", pl.typ, d.left())
 	}
 	p := reflect.New(pl.typ).UnsafePointer()
+	if d.keep != nil && pl.kind == kindStruct {
+		return d.keptBox(pl, p)
+	}
 	if err := pl.dec(d, p); err != nil {
 		return nil, err
 	}
@@ -245,4 +217,19 @@ func (pl *plan) interfaceOf(p unsafe.Pointer) any {
 		return pl.value(p).Interface()
 	}
 	return pack(pl.zero, p) // no copy is needed
+}
+
+// keptBox reads a struct into the variable at p, and returns the interface that holds it.
+func (d *decoder) keptBox(pl *plan, p unsafe.Pointer) (any, error) {
+	held := p
+	if !pl.heldApart() {
+		held = unsafe.Pointer(new(byte)) // it is found by the variable alone
+	}
+	outer := d.keep.region
+	d.keep.region = d.hold(held, d.path)
+	if err := pl.dec(d, p); err != nil {
+		return nil, err
+	}
+	d.keep.region = outer
+	return pl.interfaceOf(p), nil
 }

@@ -1,23 +1,23 @@
 package codec
 
 import (
-	"cmp"
-	"slices"
+	"strconv"
 	"unsafe"
 )
 
 // What a record holds and the types of this program lack is kept aside while its object is in
 // memory, and written back with it. It is found again by the place of the struct that it was a
-// field of: the address of the struct or, inside a map or an interface, whose values have none, the
-// address of the variable that holds those and the way from there.
+// field of: the address of the struct or, inside a map or an interface, whose values have none,
+// that map or value and the way from there.
 
 // Kept is what a record held besides its object. It does not change once it is made.
 type Kept struct {
 	store   string                // where references among it are valid
 	version int                   // of the record, if this program's is older; else 0
-	at      map[place]*keptFields // by the struct that they were fields of
 	lost    string                // path of a field that could not be kept, "" if there is none
-	structs []structAt            // the places in at that are structs with an address, sorted
+	at      map[place]*keptFields // by the struct that they were fields of
+	inside  map[place]bool        // these structs, and those that hold them by value
+	holders
 }
 
 // Lost returns the path of a field that the record has and that would be gone if the object were
@@ -37,12 +37,6 @@ func (k *Kept) Newer() int {
 	return k.version
 }
 
-// A structAt is a struct at an address.
-type structAt struct {
-	addr uintptr
-	pl   *plan
-}
-
 // keptFields are the unknown fields of one struct, sorted by encoded name. They do not change once
 // they are made: copies of a struct may share them.
 type keptFields struct {
@@ -57,24 +51,38 @@ type keptField struct {
 
 // A place is where a struct is, in terms that last while the program changes the object.
 type place struct {
-	at   unsafe.Pointer // the struct or, with a way, the map or interface variable, or the map
-	pl   *plan          // of the struct
+	at   unsafe.Pointer // the struct or, with a way, a map, the value of an interface, or a struct
+	pl   *plan          // of the struct; nil: the place of a variable that holds a map or interface
 	way  string         // encoded keys and names of fields from there
 	into bool           // whether there is a way, which may be empty
 }
 
-// A region is a part of an object in which places are found without following pointers: from a
-// variable that a pointer leads to, or from the value in an interface.
-type region struct {
-	at    unsafe.Pointer // the variable
-	depth int            // length of the path at its beginning
-	boxed *region        // not nil: the region that holds the interface
+// holders are the maps of an object, and the structs that interfaces hold, as they were loaded.
+// Both are found again wherever they are moved to. A new one takes the place of the one that the
+// variable held.
+type holders struct {
+	known map[unsafe.Pointer]bool
+	in    map[place]unsafe.Pointer // by the variable
 }
 
-// box returns the region of the value that the interface variable at p, inside r, holds.
-func (r *region) box(p unsafe.Pointer, depth int) region {
-	outer := *r
-	return region{at: p, depth: depth, boxed: &outer}
+// holder returns what the fields in h are kept by, if the variable holds h; nil if nothing.
+func (hs *holders) holder(h unsafe.Pointer, variable place, ok bool) unsafe.Pointer {
+	switch {
+	case hs.known[h]:
+		return h
+	case ok:
+		return hs.in[variable]
+	}
+	return nil
+}
+
+// A region is a part of an object in which places are found without following pointers: from a
+// variable that a pointer leads to, from a map, or from the value of an interface.
+type region struct {
+	at    unsafe.Pointer // nil: it is not known, and nothing is kept there
+	depth int            // length of the path at its beginning
+	into  bool           // at is a map or the value of an interface
+	elem  bool           // that is in an element of a slice or array
 }
 
 // A way is a place in the making.
@@ -82,10 +90,7 @@ type way struct {
 	at    unsafe.Pointer
 	keys  []byte
 	into  bool
-	moves bool           // it is in an element of a slice or array: only what it leads to lasts
-	elem  bool           // the way led through such an element
-	m     unsafe.Pointer // the last map on the way: with keys[from:], another name of the place
-	from  int
+	moves bool // it is in an element of a slice or array: only what it leads to lasts
 }
 
 // follow continues w along path, the steps from one value of a region to another inside it. It
@@ -103,27 +108,27 @@ func (w *way) follow(c *Codec, path []seg) bool {
 			case w.moves:
 			case w.into:
 				w.keys = append(w.keys, f.key...)
+			case f.pl.size == 0:
+				// Several variables without a size may have one address.
+				w.into = true
+				w.keys = strconv.AppendUint(w.keys, uint64(uintptr(unsafe.Pointer(s.pl))), 16)
+				w.keys = append(w.keys, f.key...)
 			default:
 				if w.at = f.at(w.at); w.at == nil {
 					return false
 				}
 			}
 		case kindMap:
-			if s.key == nil || s.m == nil {
+			if s.key == nil {
 				return false
 			}
-			w.m, w.from = s.m, len(w.keys)
-			if w.moves {
-				w.at, w.keys, w.from, w.moves = s.m, nil, 0, false
-			}
-			w.into = true
 			key, ok := c.encodeKey(s.pl.key, s.key)
 			if !ok {
 				return false
 			}
 			w.keys = append(w.keys, key...)
 		case kindSlice, kindArray:
-			w.moves, w.elem, w.m = true, true, nil
+			w.moves = true
 		default: // stored forms are made anew each time
 			return false
 		}
@@ -131,36 +136,14 @@ func (w *way) follow(c *Codec, path []seg) bool {
 	return true
 }
 
-// wayTo returns the way from the beginning of r along path, which is the whole path.
-func (c *Codec) wayTo(r *region, path []seg) (way, bool) {
-	if r.boxed == nil {
-		w := way{at: r.at}
-		return w, w.follow(c, path[r.depth:])
+// placeOf returns the place to which path leads, which is the whole path, of a struct of pl or, if
+// pl is nil, of another variable. It reports false for what moves.
+func (c *Codec) placeOf(r *region, path []seg, pl *plan) (place, bool) {
+	w := way{at: r.at, into: r.into}
+	if r.at == nil || !w.follow(c, path[r.depth:]) || w.moves {
+		return place{}, false
 	}
-	w, ok := c.wayTo(r.boxed, path[:r.depth])
-	if !ok {
-		return w, false
-	}
-	if !w.into && !w.moves {
-		w.at, w.into = r.at, true
-	}
-	return w, w.follow(c, path[r.depth:])
-}
-
-// placeOf returns the place of a struct of pl, which path leads to and whose own step is the last.
-// A second place, if it has one, names it too: a map may be in another variable by the time that
-// the struct is encoded. placeOf reports false for a struct that moves. elem: it is in a map in an
-// element of a slice, and lasts only as long as the program keeps that map.
-func (c *Codec) placeOf(r *region, path []seg, pl *plan) (first, second place, elem, ok bool) {
-	w, ok := c.wayTo(r, path[:len(path)-1])
-	if !ok || w.moves {
-		return place{}, place{}, false, false
-	}
-	first = place{at: w.at, pl: pl, way: string(w.keys), into: w.into}
-	if w.m != nil {
-		second = place{at: w.m, pl: pl, way: string(w.keys[w.from:]), into: true}
-	}
-	return first, second, w.elem, true
+	return place{at: w.at, pl: pl, way: string(w.keys), into: w.into}, true
 }
 
 // encodeKey returns the encoding of a map's key by itself. It reports false for one that has none.
@@ -178,46 +161,35 @@ func (c *Codec) encodeKey(pl *plan, p unsafe.Pointer) ([]byte, bool) {
 // maxKeptKey bounds the keys of maps by which fields are kept.
 const maxKeptKey = 1 << 16
 
-// fields returns what is kept for the struct at the end of path.
-func (k *Kept) fields(c *Codec, r *region, path []seg, pl *plan) *keptFields {
-	first, second, _, ok := c.placeOf(r, path, pl)
-	if !ok {
-		return nil
-	}
-	if f := k.at[first]; f != nil || second.at == nil {
-		return f
-	}
-	return k.at[second]
+// hold returns the region of h, a map or the value of an interface, which the variable holds that
+// the path leads to. A nil h is one that cannot be told from others.
+func (e *Encoder) hold(h unsafe.Pointer) region {
+	variable, ok := e.c.placeOf(&e.region, e.path, nil)
+	return region{at: e.kept.holder(h, variable, ok), depth: len(e.path), into: true}
 }
 
-// index makes k ready for within. The places in k.at keep the structs where they are.
-func (k *Kept) index() {
-	for at := range k.at {
-		if !at.into {
-			k.structs = append(k.structs, structAt{uintptr(at.at), at.pl})
-		}
+// hold is the same while the object is made, for the variable that path leads to.
+func (d *decoder) hold(h unsafe.Pointer, path []seg) region {
+	k := d.keep
+	variable, ok := d.c.placeOf(&k.region, path, nil)
+	if ok {
+		k.in[variable] = h
 	}
-	slices.SortFunc(k.structs, func(a, b structAt) int { return cmp.Compare(a.addr, b.addr) })
+	k.known[h] = true
+	return region{at: h, depth: len(path), into: true, elem: !ok || k.region.elem}
 }
 
-// within reports whether something is kept for the struct of pl at p, or for one in it by value.
-func (k *Kept) within(p unsafe.Pointer, pl *plan) bool {
-	i, _ := slices.BinarySearchFunc(k.structs, uintptr(p), func(s structAt, p uintptr) int { return cmp.Compare(s.addr, p) })
-	for ; i < len(k.structs) && k.structs[i].addr-uintptr(p) < pl.size; i++ {
-		// A struct that begins with this one has the same address.
-		if k.structs[i].addr != uintptr(p) || pl.begins(k.structs[i].pl) {
-			return true
-		}
+// madeMap remembers m, a map that was made for the value that begins at off, and makes it the
+// region. The path leads into it.
+func (d *decoder) madeMap(pl *plan, m unsafe.Pointer, off int) {
+	d.record(m, &pl.base.mapTag, off)
+	if d.keep != nil {
+		d.keep.region = d.hold(m, d.path[:len(d.path)-1])
 	}
-	return false
 }
 
-// begins reports whether a struct of pl is one of other, or begins with one.
-func (pl *plan) begins(other *plan) bool {
-	if pl == other {
-		return true
-	}
-	return pl.kind == kindStruct && slices.ContainsFunc(pl.fields, func(f field) bool {
-		return f.off == 0 && f.via == nil && f.pl.begins(other)
-	})
+// heldApart reports whether an interface holds a struct of pl in memory of its own. Some are held as
+// the pointer that is all they are, and all those without a size have one address.
+func (pl *plan) heldApart() bool {
+	return pl.size > 0 && (*eface)(unsafe.Pointer(&pl.zero)).data != nil
 }

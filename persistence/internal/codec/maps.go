@@ -25,14 +25,18 @@ func buildMap(pl *plan) {
 		if e.repeat(ptr, id) {
 			return nil
 		}
+		outer := e.region
+		if e.kept != nil {
+			e.region = e.hold(ptr)
+		}
 		if err := e.enter(pl); err != nil {
 			return err
 		}
-		e.path[len(e.path)-1].m = ptr
 		if err := enc(e, p); err != nil {
 			return err
 		}
 		e.leave()
+		e.region = outer
 		return nil
 	}
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
@@ -49,6 +53,9 @@ func (d *decoder) mapping(pl *plan) (unsafe.Pointer, error) {
 	}
 	id, start := &pl.base.mapTag, d.pos
 	if m, err := d.shared(pl, id); m != nil || err != nil {
+		if m != nil && d.keep != nil {
+			d.hold(m, d.path)
+		}
 		return m, err
 	}
 	if err := d.enter(pl); err != nil {
@@ -58,9 +65,16 @@ func (d *decoder) mapping(pl *plan) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var outer region
+	if d.keep != nil {
+		outer = d.keep.region
+	}
 	m, err := pl.decMap(d, n, start)
 	if err != nil {
 		return m, err
+	}
+	if d.keep != nil {
+		d.keep.region = outer
 	}
 	d.leave()
 	d.recorded(id, start)
@@ -90,7 +104,7 @@ func (pl *plan) mapCodec() (mapEncoder, mapDecoder) {
 		case reflect.TypeFor[float64]():
 			return encStrings(func(e *Encoder, v float64) error { return e.scalar(opFloat64, unsafe.Pointer(&v)) }), decStrings(pl, decScalar[float64](opFloat64))
 		case anyType:
-			return encStrings((*Encoder).inMap), decStrings(pl, (*decoder).inMap)
+			return encStrings((*Encoder).dynamic), decStrings(pl, func(d *decoder) (any, error) { return d.dynamic(anyType) })
 		}
 	}
 	return pl.encEntries, pl.decEntries
@@ -137,10 +151,9 @@ func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {
 	return func(d *decoder, n, start int) (unsafe.Pointer, error) {
 		m := make(map[string]V, d.mapRoom(n))
 		ptr := *(*unsafe.Pointer)(unsafe.Pointer(&m))
-		d.record(ptr, &pl.base.mapTag, start)
+		d.madeMap(pl, ptr, start)
 		open, depth := len(d.keys), len(d.path)-1
 		d.keys = append(d.keys, "")
-		d.path[depth].m = ptr
 		for i := range n {
 			d.path[depth].key = nil
 			var key string
@@ -157,7 +170,7 @@ func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {
 				return ptr, d.corrupt("a key that stands twice")
 			}
 		}
-		d.path[depth].key, d.path[depth].m = nil, nil
+		d.path[depth].key = nil
 		d.keys[open] = ""
 		d.keys = d.keys[:open]
 		return ptr, nil

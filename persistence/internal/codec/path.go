@@ -13,7 +13,6 @@ type seg struct {
 	pl  *plan
 	i   int            // index of a struct's field in pl.fields or of an element; -1: none yet
 	key unsafe.Pointer // of a map: the key (of type pl.key), or nil
-	m   unsafe.Pointer // of a map: the map; while decoding, only once it is made
 }
 
 // Longest rendering of a path: beyond it, only the beginning is shown.

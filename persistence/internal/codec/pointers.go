@@ -45,7 +45,9 @@ func (e *Encoder) pointer(pl *plan, ptr unsafe.Pointer) error {
 			return err
 		}
 	}
-	e.region = region{at: ptr, depth: len(e.path)}
+	if elem.size > 0 {
+		e.region = region{at: ptr, depth: len(e.path)}
+	}
 	if err := elem.enc(e, ptr); err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 	}
-	if d.keep == nil {
+	if d.keep == nil || elem.size == 0 {
 		if err := elem.dec(d, q); err != nil {
 			return err
 		}

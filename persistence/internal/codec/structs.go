@@ -80,7 +80,8 @@ func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
 	fields := make([]unsafe.Pointer, len(pl.fields)) // nil for those that are left out
 	n := len(rest)
 	for i := range pl.fields {
-		if fields[i] = e.storedOrKept(&pl.fields[i], p); fields[i] != nil {
+		e.path[depth].i = i
+		if fields[i] = e.storedOrKept(pl, i, p); fields[i] != nil {
 			n++
 		}
 	}
@@ -108,7 +109,7 @@ func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
 
 var nothingKept = &keptFields{}
 
-// keptOf returns what is kept for the struct at p, not nil.
+// keptOf returns what is kept for the struct at p, not nil. The path leads into it.
 func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
 	if pl.unknown != nil {
 		if kept := *(**keptFields)(pl.unknown.at(p)); kept != nil {
@@ -116,22 +117,28 @@ func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
 		}
 	}
 	if e.kept != nil {
-		if kept := e.kept.fields(e.c, &e.region, e.path, pl); kept != nil {
-			return kept
+		if at, ok := e.c.placeOf(&e.region, e.path[:len(e.path)-1], pl); ok {
+			if kept := e.kept.at[at]; kept != nil {
+				return kept
+			}
 		}
 	}
 	return nothingKept
 }
 
-// storedOrKept returns where field f of the struct at p is, nil if it is left out. A field that is
-// empty is stored if something is kept in it.
-func (e *Encoder) storedOrKept(f *field, p unsafe.Pointer) unsafe.Pointer {
+// storedOrKept returns where field i of the struct at p is, nil if it is left out. A field that is
+// empty is stored if something is kept in it. The path leads to the field.
+func (e *Encoder) storedOrKept(pl *plan, i int, p unsafe.Pointer) unsafe.Pointer {
+	f := &pl.fields[i]
 	q, ok := f.stored(p)
-	if ok || !f.omit || f.pl.kind != kindStruct || e.kept == nil {
+	if ok || !f.omit && !f.zero {
 		return q
 	}
-	if q = f.at(p); q != nil && e.kept.within(q, f.pl) {
-		return q
+	if f.pl.kind != kindStruct || e.kept == nil {
+		return nil
+	}
+	if at, ok := e.c.placeOf(&e.region, e.path, f.pl); ok && e.kept.inside[at] {
+		return f.at(p)
 	}
 	return nil
 }
@@ -310,7 +317,7 @@ func (d *decoder) name(pl *plan, p unsafe.Pointer, at *fieldNames, depth int) (*
 	}
 	d.unknown = true
 	if s.to = d.pos; d.keep != nil {
-		d.keep.find(d, pl, p, strings.Clone(key), string(name), s)
+		d.keep.find(d, pl, p, at.first, strings.Clone(key), string(name), s)
 	}
 	return nil, nil
 }
