@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -246,26 +247,36 @@ func TestAliasesOfFields(t *testing.T) {
 	type both struct{ Aname, Name, Title string }
 	type now struct {
 		Other string
-		Title string `msgpack:"Title,alias:Name,alias:Aname"`
+		Title string `msgpack:"Title,omitempty,alias:Name,alias:Aname"`
 	}
 	c := newCodec(t)
 	for name, tt := range map[string]struct {
 		in   any
 		want now
 		old  bool
+		kept string // what an older program set beside
 	}{
-		"an alias":         {&one{"a", "o"}, now{"o", "a"}, true},
-		"own name wins":    {&both{"a", "n", "t"}, now{"", "t"}, true},
-		"the first alias":  {&struct{ Aname, Name string }{"a", "n"}, now{"", "n"}, true},
-		"the name it has":  {&now{"o", "t"}, now{"o", "t"}, false},
-		"shared with that": {&struct{ Aname, Other, Title string }{"a", "o", "t"}, now{"o", "t"}, true},
+		"an alias":         {&one{"a", "o"}, now{"o", "a"}, true, ""},
+		"own name wins":    {&both{"a", "n", "t"}, now{"", "t"}, false, "[{now.Name 0} {now.Aname 0}]"},
+		"the first alias":  {&struct{ Aname, Name string }{"a", "n"}, now{"", "n"}, true, "[{now.Aname 0}]"},
+		"the name it has":  {&now{"o", "t"}, now{"o", "t"}, false, ""},
+		"shared with that": {&struct{ Aname, Other, Title string }{"a", "o", "t"}, now{"o", "t"}, false, "[{now.Aname 0}]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got now
 			out := there(t, c, newWorld(), encode(t, c, nil, tt.in), &got)
-			if got != tt.want || out.Old != tt.old || out.Differs != tt.old || out.Kept != nil {
+			differs := tt.old || strings.HasPrefix(name, "own")
+			if got != tt.want || out.Old != tt.old || out.Differs != differs || (out.Kept != nil) != (tt.kept != "") {
 				t.Errorf("got %+v, %+v", got, out)
+			}
+			if tt.kept != "" && fmt.Sprint(out.Unknown) != tt.kept {
+				t.Errorf("got %v", out.Unknown)
+			}
+			got.Title = ""
+			var again now
+			if there(t, c, newWorld(), back(t, c, newWorld(), &got, out.Kept), &again); again.Title != "" {
+				t.Errorf("what is kept beside is read as %q", again.Title)
 			}
 		})
 	}

@@ -81,7 +81,7 @@ func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
 	n := len(rest)
 	for i := range pl.fields {
 		e.path[depth].i = i
-		if fields[i] = e.storedOrKept(pl, i, p); fields[i] != nil {
+		if fields[i] = e.storedOrKept(pl, i, p, rest); fields[i] != nil {
 			n++
 		}
 	}
@@ -127,12 +127,16 @@ func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
 }
 
 // storedOrKept returns where field i of the struct at p is, nil if it is left out. A field that is
-// empty is stored if something is kept in it. The path leads to the field.
-func (e *Encoder) storedOrKept(pl *plan, i int, p unsafe.Pointer) unsafe.Pointer {
+// empty is stored if something is kept in it, or if an alias of it is, whose value would come back
+// in its place. The path leads to the field.
+func (e *Encoder) storedOrKept(pl *plan, i int, p unsafe.Pointer, kept []keptField) unsafe.Pointer {
 	f := &pl.fields[i]
 	q, ok := f.stored(p)
 	if ok || !f.omit && !f.zero {
 		return q
+	}
+	if slices.ContainsFunc(kept, func(k keptField) bool { return pl.aliasOf(k.key) == i }) {
+		return f.at(p)
 	}
 	if f.pl.kind != kindStruct || e.kept == nil {
 		return nil
@@ -143,10 +147,10 @@ func (e *Encoder) storedOrKept(pl *plan, i int, p unsafe.Pointer) unsafe.Pointer
 	return nil
 }
 
-// hasKey reports whether the type stores a field under key, or once did.
+// hasKey reports whether the type stores a field under key.
 func (pl *plan) hasKey(key string) bool {
 	_, ok := slices.BinarySearchFunc(pl.fields, key, func(f field, key string) int { return strings.Compare(f.key, key) })
-	return ok || pl.aliasOf(key) >= 0
+	return ok
 }
 
 // optionalFields appends a struct whose fields may be left out.
@@ -303,11 +307,8 @@ func (d *decoder) name(pl *plan, p unsafe.Pointer, at *fieldNames, depth int) (*
 		at.next = i + 1
 		return &pl.fields[i], nil
 	}
-	if i := pl.aliasOf(key); i >= 0 {
+	if i := pl.aliasOf(key); i >= 0 && !d.superseded(pl, i, key, at) {
 		d.old = true
-		if d.superseded(pl, i, key, at) {
-			return nil, d.skipField(string(name))
-		}
 		d.path[depth].i = i
 		return &pl.fields[i], nil
 	}
