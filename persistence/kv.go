@@ -224,6 +224,11 @@ func checkPrefix(prefix string) error {
 }
 
 func (kv *KV) encode(key string, value any) (driver.Record, error) {
+	return kv.encodeKept(key, value, nil)
+}
+
+// encodeKept is encode for a value of which something is kept.
+func (kv *KV) encodeKept(key string, value any, kept *codec.Kept) (driver.Record, error) {
 	if err := checkKey(key); err != nil {
 		return driver.Record{}, err
 	}
@@ -235,7 +240,7 @@ func (kv *KV) encode(key string, value any) (driver.Record, error) {
 	}
 	enc := records.NewEncoder(kv.c.s.limits, nil)
 	defer enc.Free()
-	e, err := enc.Encode(value, nil)
+	e, err := enc.Encode(value, kept)
 	if err != nil {
 		return driver.Record{}, err
 	}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/brine-go/brine/persistence/driver"
+	"github.com/brine-go/brine/persistence/internal/codec"
 )
 
 // MigrateOptions are the parameters of [Store.Migrate].
@@ -223,13 +223,14 @@ func (m *migration) rewritePair(v *vetted) error {
 		return err
 	}
 	ptr := reflect.New(v.typ).Interface()
-	if err := kv.decodeInto(v.rec.ID, head, ptr); err != nil {
+	out, err := records.Decode(head, ptr, codec.DecodeOptions{Limits: m.s.limits})
+	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(v.out.Unknown, isLostInPair); i >= 0 && !m.s.dropUnknown {
-		return fmt.Errorf("%s: the pair holds this field, and rewriting it would drop it: %w", v.out.Unknown[i].Path, ErrUnstorable)
+	if path := out.Kept.Lost(); path != "" && !m.s.dropUnknown {
+		return fmt.Errorf("%s: the pair holds this field, and rewriting it would drop it: %w", path, ErrUnstorable)
 	}
-	rec, err := kv.encode(string(v.rec.ID), natural(ptr))
+	rec, err := kv.encodeKept(string(v.rec.ID), natural(ptr), out.Kept)
 	if err != nil {
 		return err
 	}

@@ -229,8 +229,9 @@ func (s *fieldSearch) fields(em embedded) {
 			if inner.typ == s.cp.c.identity {
 				continue
 			}
-			if inner.typ == s.cp.c.unknown && sf.Type == inner.typ && len(inner.via) == 0 {
-				if s.unknown == nil {
+			if inner.typ == s.cp.c.unknown && sf.Type == inner.typ {
+				// One behind an embedded pointer, which may be nil, keeps nothing.
+				if s.unknown == nil && len(inner.via) == 0 {
 					s.unknown = &field{name: sf.Name, off: em.off + sf.Offset}
 				}
 				continue

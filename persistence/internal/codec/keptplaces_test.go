@@ -217,3 +217,31 @@ func TestKeptFieldsAfterALongKey(t *testing.T) {
 		t.Errorf("got %+v", got.C)
 	}
 }
+
+// What keeps fields behind an embedded pointer keeps those of no other struct, and is no state.
+func TestUnknownBehindAnEmbeddedPointer(t *testing.T) {
+	t.Parallel()
+	type (
+		keeps struct {
+			unknown //nolint:unused // the codec finds it
+			N       int
+		}
+		outer struct {
+			*keeps
+			X int
+		}
+		outerMore struct {
+			*keeps
+			X, Y int
+		}
+	)
+	c := newCodec(t)
+	in := &outerMore{keeps: &keeps{N: 1}, X: 2, Y: 3}
+	obj := new(outer)
+	out := there(t, c, newWorld(), encode(t, c, nil, in), obj)
+	got := new(outerMore)
+	there(t, c, newWorld(), back(t, c, newWorld(), obj, out.Kept), got)
+	if got.N != 1 || got.X != 2 || got.Y != 3 || out.Kept == nil {
+		t.Errorf("got %+v", got)
+	}
+}
