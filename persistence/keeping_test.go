@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/brine-go/brine/persistence"
 )
 
@@ -28,7 +30,11 @@ type (
 		N, Extra int
 	}
 	fullValue struct{ Name, Note string }
-	fullGone  struct {
+	fullPair  struct {
+		Name, Note string
+		More       map[string]fullValue
+	}
+	fullGone struct {
 		persistence.Persistable
 		Name string
 	}
@@ -55,6 +61,10 @@ type (
 		N int
 	}
 	thinValue struct{ Name string }
+	thinPair  struct {
+		Name string
+		More map[string]thinValue
+	}
 )
 
 // storeFull is the program that knows all fields, in a process of its own.
@@ -68,7 +78,11 @@ func storeFull(ctx context.Context, s *persistence.Store) error {
 		&fullOrder{Name: "order", State: "NEW", Note: "kept", Other: other, Sorted: []fullKept{{N: 1, Extra: 10}, {N: 1, Extra: 10}, {N: 2, Extra: 20}}},
 		&fullElems{Note: "kept", Plain: []fullItem{{1, 10}, {2, 20}}},
 		fullValue{"value", "kept"}, &fullGone{Name: "gone"})
-	return err
+	if err != nil {
+		return err
+	}
+	persistence.Register[fullPair]("keep.oldpair")
+	return s.KV().Set(ctx, "pair", fullPair{"pair", "kept", map[string]fullValue{"k": {"v", "too"}}})
 }
 
 // registerThin makes this process the program that knows few of them.
@@ -76,6 +90,8 @@ var registerThin = sync.OnceFunc(func() {
 	persistence.Register[thinOrder]("keep.order")
 	persistence.Register[thinValue]("keep.value")
 	persistence.Register[thinElems]("keep.elems")
+	persistence.Register[thinPair]("keep.pair")
+	persistence.RegisterAlias[thinPair]("keep.oldpair")
 })
 
 // kept opens a store that the other program has filled, and returns its log too.
@@ -169,6 +185,39 @@ func TestPlainValuesKeepWhatUpdateChanges(t *testing.T) {
 		}
 		if n := strings.Count(log.text.String(), "thinValue.Note"); n != 1 {
 			t.Errorf("%d warnings: %q", n, log.text.String())
+		}
+	})
+}
+
+func TestMigrateKeepsWhatPairsHold(t *testing.T) {
+	inShared(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		s, log := kept(t, url, persistence.Options{})
+		before := must[thinPair](t)(persistence.Value[thinPair](ctx, s.KV(), "pair"))
+		log.text.Reset()
+		r := must[persistence.MigrateReport](t)(s.Migrate(ctx, persistence.MigrateOptions{}))
+		if r.Rewritten != 1 || r.Failed != 1 || !strings.Contains(log.text.String(), "keep.gone") || strings.Contains(log.text.String(), "Note") {
+			t.Errorf("got %+v, and the log has %q", r, log.text.String())
+		}
+		after := must[thinPair](t)(persistence.Value[thinPair](ctx, s.KV(), "pair"))
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		// CompareAndSwap still finds what the type lacks.
+		_, err := s.KV().CompareAndSwap(ctx, "pair", after, thinPair{Name: "new"})
+		wantIs(t, err, persistence.ErrUnstorable, `thinPair.More["k"].Note`)
+		found := false
+		for f, err := range s.Vet(ctx, nil) {
+			check(t, err)
+			if f.Key == "pair" {
+				found = found || f.Kind == persistence.UnknownFields && strings.Contains(f.Detail, `thinPair.More["k"].Note`)
+				if f.Kind == persistence.OldForm {
+					t.Errorf("it is migrated, and Vet finds %+v", f)
+				}
+			}
+		}
+		if !found {
+			t.Error("Vet must find the fields that the type lacks")
 		}
 	})
 }
