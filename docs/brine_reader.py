@@ -65,7 +65,7 @@ class Message:
         if 0x90 <= code <= 0x9F or code in (0xDC, 0xDD):
             items = [self.value(f"{path}[{i}]") for i in range(self.next(path, int, self.u.read_array_header))]
             if len(items) in (2, 3) and isinstance(items[0], msgpack.Timestamp) and type(items[1]) is int:
-                return {**finish(items[0]), **dict(zip(("offset", "zone"), items[1:]))}
+                return {**finish(items[0]), **dict(zip(("offset", "zone"), items[1:2] + [n.removeprefix("=") for n in items[2:]]))}
             return [finish(v) for v in items]
         if 0x80 <= code <= 0x8F or code in (0xDE, 0xDF):
             return self.map(path)

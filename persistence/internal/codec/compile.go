@@ -205,8 +205,10 @@ func (cp *compiler) build(pl *plan) {
 	case kindStruct:
 		cp.buildStruct(pl)
 	case kindBytes:
+		cp.plan(t.Elem()) // for its name
 		pl.enc, pl.dec = encBytes, decBytes
 	case kindByteArray:
+		cp.plan(t.Elem())
 		buildByteArray(pl)
 	case kindSlice:
 		pl.elem = cp.plan(t.Elem())

@@ -69,7 +69,7 @@ func (pl *plan) takes(t token) bool {
 	case kindArray:
 		return t.fam == famArray && t.n == uint64(pl.typ.Len())
 	case kindBytes, kindByteArray, kindCustom, kindBinary:
-		return t.fam == famBin
+		return t.fam == famBin || pl.time != nil && takesTime(t)
 	case kindText:
 		return t.fam == famStr
 	case kindPointer:
@@ -79,11 +79,15 @@ func (pl *plan) takes(t token) bool {
 	case kindLazy:
 		return t.fam == famExt && (t.ext == extLazy || t.ext == extEager)
 	case kindTime:
-		return t.fam == famExt && t.ext == extTime || t.fam == famArray && (t.n == 2 || t.n == 3)
+		return takesTime(t)
 	case kindInterface:
 		return t.fam != famInvalid && (t.fam != famArray || t.n == 1 || t.n == 2)
 	case kindStored:
 		return pl.elem.takes(t)
 	}
 	return false
+}
+
+func takesTime(t token) bool {
+	return t.fam == famExt && t.ext == extTime || t.fam == famArray && (t.n == 2 || t.n == 3)
 }

@@ -95,6 +95,11 @@ func (w *entryWriter) sort() error {
 			j++
 		}
 		if j > i+1 {
+			if w.pl.key.kind != kindNever { // else they are generic values
+				if err := w.distinct(w.entries[i:j]); err != nil {
+					return err
+				}
+			}
 			if err := w.sortByValue(w.entries[i:j]); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package codec
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,14 +77,15 @@ func (f *field) make(p unsafe.Pointer) unsafe.Pointer {
 // stored reports whether the field belongs into the encoding of the struct at p, and where it is.
 func (f *field) stored(p unsafe.Pointer) (unsafe.Pointer, bool) {
 	q := f.at(p)
-	if q == nil || f.omit && f.pl.empty(q) || f.zero && f.pl.value(q).IsZero() {
+	if q == nil || f.omit && f.pl.empty(q) || f.zero && isZero(f.pl.value(q)) {
 		return nil, false
 	}
 	return q, true
 }
 
-// empty reports whether omitempty leaves the value at p out: false, 0, nil, an empty string,
-// slice or map, an array without elements, and a struct that is zero in every bit that is kept.
+// empty reports whether omitempty leaves the value at p out: false, 0 but not -0, nil, an empty
+// string, slice or map, an array without elements, and a struct that is zero in every bit that is
+// kept.
 func (pl *plan) empty(p unsafe.Pointer) bool {
 	switch pl.op {
 	case opString:
@@ -101,10 +103,53 @@ func (pl *plan) empty(p unsafe.Pointer) bool {
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map, reflect.Array:
 		return v.Len() == 0
-	case reflect.Float32, reflect.Float64:
-		return v.Float() == 0
 	}
-	return v.IsZero()
+	return isZero(v)
+}
+
+// isZero is v.IsZero, but that -0 is no zero: it would come back as 0.
+func isZero(v reflect.Value) bool { return v.IsZero() && !hasNegativeZero(v) }
+
+// hasNegativeZero reports whether v, which is zero but for signs, is or holds a -0.
+func hasNegativeZero(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Float32, reflect.Float64:
+		return math.Signbit(v.Float())
+	case reflect.Complex64, reflect.Complex128:
+		return math.Signbit(real(v.Complex())) || math.Signbit(imag(v.Complex()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if hasNegativeZero(v.Field(i)) {
+				return true
+			}
+		}
+	case reflect.Array:
+		// Of elements without floats, one look is enough.
+		for i := range v.Len() {
+			if e := v.Index(i); hasNegativeZero(e) {
+				return true
+			} else if !holdsFloats(e.Type()) {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func holdsFloats(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return true
+	case reflect.Array:
+		return holdsFloats(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsFloats(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // candidate is a field found while the embedded structs of a type are searched.

@@ -156,8 +156,14 @@ func (g *genericDecoder) scalar(t token) (any, error) {
 	d := &g.d
 	if t.fam == famArray || t.fam == famExt && t.ext == extTime {
 		var at time.Time
-		err := decTime(d, unsafe.Pointer(&at))
-		return at, relocate(err, g.h.Type)
+		d.differs = false
+		if err := decTime(d, unsafe.Pointer(&at)); err != nil {
+			return nil, relocate(err, g.h.Type)
+		}
+		if d.differs {
+			return g.known(at, origin{plainZone: true}), nil
+		}
+		return at, nil
 	}
 	content := d.buf[d.pos+t.head : d.pos+t.head+int(t.payload())]
 	d.pos += t.head + len(content)
@@ -283,7 +289,9 @@ func (g *genericDecoder) typed() (any, error) {
 		}
 	case time.Time:
 		if name == "time.Time" {
-			return g.known(v, origin{typ: name}), nil
+			from := g.o.of(identityOf(v))
+			from.typ = name
+			return g.known(v, from), nil
 		}
 	}
 	return g.forms.Typed(name, v), nil

@@ -122,6 +122,9 @@ func (g *genericEncoder) value(v any) error {
 	case []byte:
 		return encBytes(e, unsafe.Pointer(&v))
 	case time.Time:
+		if from.plainZone {
+			return e.time(v, v.Location().String())
+		}
 		return encTime(e, unsafe.Pointer(&v))
 	case []any:
 		if v == nil {

@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding"
+	"time"
 	"unsafe"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -14,7 +15,15 @@ import (
 
 func buildMarshaler(pl *plan) {
 	nilable := pl.nilable // then the value is one word, or begins with one, that is nil
+	if pl.kind == kindBinary {
+		pl.time = timeOf(pl.typ)
+	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+		if pl.time != nil {
+			if t := *(*time.Time)(pl.time.at(p)); storedZone(t) != "" {
+				return encTime(e, unsafe.Pointer(&t))
+			}
+		}
 		if nilable && *(*unsafe.Pointer)(p) == nil {
 			e.buf = append(e.buf, codeNil)
 			return nil
@@ -45,6 +54,12 @@ func buildMarshaler(pl *plan) {
 		}
 		if d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !nilable {
 			d.unwrap()
+		}
+		if pl.time != nil && d.pos < len(d.buf) {
+			if next := readToken(d.buf[d.pos:]); next.fam == famArray || next.fam == famExt {
+				d.old = d.old || next.n != 3 || next.fam == famExt // it was a time.Time
+				return decTime(d, pl.time.at(p))
+			}
 		}
 		b, err := d.content(fam, 0, want)
 		if err != nil {

@@ -15,12 +15,13 @@ type Origins struct {
 }
 
 type origin struct {
-	shared bool             // the record refers back to it
-	single bool             // stored in floats of 32 bits
-	bits   uint64           // these floats
-	typ    string           // it stood behind an interface with this type
-	keys   []unsafe.Pointer // of a map[any]any: its keys in the order of the record
-	deep   bool             // that order does not follow from the bytes of each key alone
+	shared    bool             // the record refers back to it
+	single    bool             // stored in floats of 32 bits
+	plainZone bool             // a time under the name of its location alone, though it would have a mark
+	bits      uint64           // these floats
+	typ       string           // it stood behind an interface with this type
+	keys      []unsafe.Pointer // of a map[any]any: its keys in the order of the record
+	deep      bool             // that order does not follow from the bytes of each key alone
 }
 
 // Shared reports whether the record refers back to v, a map or slice that Generic returned.

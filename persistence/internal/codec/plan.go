@@ -77,17 +77,19 @@ type plan struct {
 
 	elem, key  *plan
 	fields     []field
-	optional   bool        // some field may be left out
-	version    int         // of records whose root has the type; see versions.go
-	versionErr *pathError  // not nil: the type's methods for versions cannot be used
-	aliases    []alias     // of kindStruct
-	unknown    *field      // of kindStruct: the variable that keeps fields which the type lacks, or nil
-	base       *plan       // of a map type: the plan of the unnamed one
-	decMap     mapDecoder  // of a map type
-	form       *storedForm // of kindStored
-	promoted   kind        // of the promoted marshaler that older records of the type used
-	ptr        any         // a nil pointer to the type, to build interfaces from
-	zero       any         // a value of the type, for the same; nil if that is large
+	optional   bool              // some field may be left out
+	version    int               // of records whose root has the type; see versions.go
+	versionErr *pathError        // not nil: the type's methods for versions cannot be used
+	aliases    []alias           // of kindStruct
+	embedded   []embeddedPointer // of kindStruct: see witnesses
+	unknown    *field            // of kindStruct: the variable that keeps fields which the type lacks, or nil
+	base       *plan             // of a map type: the plan of the unnamed one
+	decMap     mapDecoder        // of a map type
+	form       *storedForm       // of kindStored
+	time       *field            // of kindBinary: the time.Time whose methods encode the struct, or nil
+	promoted   kind              // of the promoted marshaler that older records of the type used
+	ptr        any               // a nil pointer to the type, to build interfaces from
+	zero       any               // a value of the type, for the same; nil if that is large
 
 	ptrTag, mapTag byte // their addresses name what a shared pointer points to
 

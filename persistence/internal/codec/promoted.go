@@ -96,6 +96,19 @@ func (cp *compiler) storesOnly(t reflect.Type, m marshalerPair) bool {
 	return own == m.kind
 }
 
+// timeOf returns the time.Time whose MarshalBinary encodes the struct type t, nil if none does.
+// That method knows no names of locations.
+func timeOf(t reflect.Type) *field {
+	if t.Kind() != reflect.Struct || OwnMethod(t, "MarshalBinary") {
+		return nil
+	}
+	path, ok := promotedBy(t, "MarshalBinary")
+	if !ok || path[len(path)-1].Type != timeType {
+		return nil
+	}
+	return embeddedAt(path)
+}
+
 // storesField reports whether field sf, without the tag "-", stores anything.
 func (cp *compiler) storesField(sf reflect.StructField) bool {
 	inner := sf.Type

@@ -20,6 +20,7 @@ func (cp *compiler) buildStruct(pl *plan) {
 		pl.optional = pl.optional || f.omit || f.zero || f.via != nil
 	}
 	pl.aliases, pl.unknown = found.aliases, found.unknown
+	pl.embedded = embeddedPointers(pl.fields)
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.structure(pl, p) }
 	if lossy != nil {
 		pl.enc = func(e *Encoder, _ unsafe.Pointer) error { return e.failNever(lossy) }
@@ -77,11 +78,19 @@ func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
 			rest = append(rest, f)
 		}
 	}
+	forced, err := e.witnesses(pl, p)
+	if err != nil {
+		return err
+	}
 	fields := make([]unsafe.Pointer, len(pl.fields)) // nil for those that are left out
 	n := len(rest)
 	for i := range pl.fields {
 		e.path[depth].i = i
-		if fields[i] = e.storedOrKept(pl, i, p, rest); fields[i] != nil {
+		fields[i] = e.storedOrKept(pl, i, p, rest)
+		if fields[i] == nil && slices.Contains(forced, i) {
+			fields[i] = pl.fields[i].at(p)
+		}
+		if fields[i] != nil {
 			n++
 		}
 	}
@@ -155,9 +164,13 @@ func (pl *plan) hasKey(key string) bool {
 
 // optionalFields appends a struct whose fields may be left out.
 func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
-	n := 0
+	forced, err := e.witnesses(pl, p)
+	if err != nil {
+		return err
+	}
+	n := len(forced)
 	for i := range pl.fields {
-		if _, ok := pl.fields[i].stored(p); ok {
+		if pl.fields[i].isStored(p) {
 			n++
 		}
 	}
@@ -166,7 +179,10 @@ func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
 		f := &pl.fields[i]
 		q, ok := f.stored(p)
 		if !ok {
-			continue
+			if !slices.Contains(forced, i) {
+				continue
+			}
+			q = f.at(p)
 		}
 		e.buf = append(e.buf, f.key...)
 		e.path[depth].i = i

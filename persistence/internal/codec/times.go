@@ -10,12 +10,18 @@ import (
 )
 
 // A time in UTC is msgpack's own timestamp. Any other is an array of that, the zone's offset in
-// seconds east of UTC, and the name of its location, unless that is Local or has no name.
+// seconds east of UTC, and the name of its location, unless that is Local or has no name. A
+// location that is this offset and nothing else, under a name that may be of the zone database, has
+// "=" before the name.
 
 func encTime(e *Encoder, p unsafe.Pointer) error {
 	t := *(*time.Time)(p)
-	loc := t.Location()
-	if loc == time.UTC {
+	return e.time(t, storedZone(t))
+}
+
+// time appends t with the name of its location as stored; "" for one without.
+func (e *Encoder) time(t time.Time, name string) error {
+	if t.Location() == time.UTC {
 		e.buf = appendTimestamp(e.buf, t)
 		return nil
 	}
@@ -23,16 +29,12 @@ func encTime(e *Encoder, p unsafe.Pointer) error {
 	if offset != int(int32(offset)) {
 		return e.fail(driver.ErrUnstorable, "a zone that is %d seconds off UTC", offset)
 	}
-	name := ""
-	if loc != time.Local {
-		name = loc.String()
-	}
 	if name == "" {
 		e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|2), t), int64(offset))
 		return nil
 	}
-	if len(name) > maxZoneName {
-		return e.fail(driver.ErrUnstorable, "the name of a location is %d bytes long: at most %d", len(name), maxZoneName)
+	if len(t.Location().String()) > maxZoneName {
+		return e.fail(driver.ErrUnstorable, "the name of a location is %d bytes long: at most %d", len(t.Location().String()), maxZoneName)
 	}
 	e.version = max(e.version, versionZones)
 	e.buf = appendInt(appendTimestamp(append(e.buf, codeFixArray|3), t), int64(offset))

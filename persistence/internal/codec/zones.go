@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"sync"
 	"time"
 )
@@ -19,28 +20,83 @@ var zones = struct {
 	byName map[string]*time.Location // nil for a name that is not in the database
 }{byName: map[string]*time.Location{}}
 
-// inZone returns t in the location of the given name, if that has the offset then; else with the
-// offset under that name. Without a name it is Local, if that has the offset then. In each case the
-// result is encoded as it was.
+// fixedMark begins the stored name of a location that is an offset and nothing else, where that
+// could be taken for one of the zone database: time.FixedZone("CET", 3600) has no summer time.
+const fixedMark = '='
+
+// storedZone returns the name of t's location as it is stored, "" for none.
+func storedZone(t time.Time) string {
+	loc := t.Location()
+	if loc == time.UTC || loc == time.Local {
+		return ""
+	}
+	name := loc.String()
+	if name != "" && (name[0] == fixedMark || isFixed(t, name) && isZoneName([]byte(name))) {
+		return string(fixedMark) + name
+	}
+	return name
+}
+
+// isFixed reports whether the location of t, which has the given name, is as time.FixedZone makes
+// one: it always has one offset, and its abbreviation is its name.
+func isFixed(t time.Time, name string) bool {
+	if abbreviation, _ := t.Zone(); abbreviation != name {
+		return false
+	}
+	start, end := t.ZoneBounds()
+	return start.IsZero() && end.IsZero()
+}
+
+// inZone returns t in the location with the given stored name, if that has the offset then; else
+// with the offset under that name. Without a name it is Local, if that has the offset then. In each
+// case the result is encoded as it was, or d.differs is set.
 func (d *decoder) inZone(t time.Time, offset int, name []byte) time.Time {
 	loc := time.Local
 	if len(name) > 0 {
+		if name[0] == fixedMark {
+			return t.In(time.FixedZone(string(name[1:]), offset))
+		}
 		loc = d.location(name)
 	}
 	if loc != nil && loc != time.UTC {
 		in := t.In(loc)
 		if _, o := in.Zone(); o == offset && in.Location() == loc {
+			d.differs = d.differs || len(name) > 0 && isFixed(in, string(name))
 			return in
 		}
+	}
+	if isZoneName(name) {
+		return t.In(unknownZone(string(name), offset))
 	}
 	return t.In(time.FixedZone(string(name), offset))
 }
 
-// zoneName reads the name of a location.
+// unknownZone returns a location of a name that this machine's zone database does not have, or has
+// with other offsets. It always has the offset given, but is not as time.FixedZone makes one: its
+// abbreviation is the offset, so that it is stored under the name alone, and found again by a
+// program whose database has it.
+func unknownZone(name string, offset int) *time.Location {
+	abbreviation := time.Unix(0, 0).In(time.FixedZone("", offset)).Format("-07:00:00") + "\x00"
+	data := make([]byte, 44, 44+6+len(abbreviation)) // RFC 8536, version 1: counts of one type and its text
+	copy(data, "TZif")
+	data[39], data[43] = 1, byte(len(abbreviation))
+	data = append(binary.BigEndian.AppendUint32(data, uint32(int32(offset))), 0, 0)
+	loc, err := time.LoadLocationFromTZData(name, append(data, abbreviation...))
+	if err != nil {
+		return time.FixedZone(name, offset)
+	}
+	return loc
+}
+
+// zoneName reads the name of a location as it is stored.
 func (d *decoder) zoneName() ([]byte, error) {
 	start := d.pos
 	name, err := d.str()
-	if err == nil && (len(name) == 0 || len(name) > maxZoneName) {
+	bare := name
+	if len(name) > 0 && name[0] == fixedMark {
+		bare = name[1:]
+	}
+	if err == nil && (len(bare) == 0 || len(bare) > maxZoneName) {
 		d.pos = start
 		err = d.corrupt("the name of a location is %d bytes long: 1 to %d are possible", len(name), maxZoneName)
 	}
