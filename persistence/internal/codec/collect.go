@@ -17,7 +17,7 @@ type keeper struct {
 	found  []foundField
 	out    []UnknownField
 	inside map[place]bool
-	owners map[place]int                     // where the fields of the struct of a place begin
+	owners map[place]int // where the fields of the struct of a place begin
 	last   foundStruct
 }
 
