@@ -36,17 +36,8 @@ func ErrHeld(x Index, id, holder ID) error {
 // IndexValue returns the value that a record has in a column of an index: its own, or the one that
 // field returns for an extra field.
 func IndexValue(r *Record, column string, field func(name string) any) any {
-	switch column {
-	case ColType:
-		return r.Type
-	case ColState:
-		return r.State
-	case ColRevision:
-		return r.Revision
-	case ColCreated:
-		return r.Created
-	case ColModified:
-		return r.Modified
+	if v, ok := r.column(column); ok {
+		return v
 	}
 	return field(column)
 }

@@ -129,22 +129,8 @@ func decodeMeta(b []byte) (*meta, error) {
 			mark = later
 		}
 	}
-	body, err := frame.Open(mark, b)
-	if err != nil {
-		return nil, err
-	}
-	d := frame.NewDecoder(body)
-	defer d.Free()
-	n, err := d.MapLen()
-	if err != nil {
-		return nil, err
-	}
 	m := &meta{}
-	for range n {
-		key, err := d.Text()
-		if err != nil {
-			return nil, err
-		}
+	err := frame.ReadMap(mark, b, func(d *frame.Decoder, key string) (err error) {
 		switch key {
 		case "identity":
 			m.identity, err = d.Text()
@@ -164,9 +150,10 @@ func decodeMeta(b []byte) (*meta, error) {
 		default:
 			err = errors.New("unknown entry")
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", key, err)
-		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if m.identity == "" {
 		return nil, errors.New("no identity")

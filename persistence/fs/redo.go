@@ -2,7 +2,6 @@ package fs
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/brine-go/brine/persistence/fs/internal/frame"
@@ -54,25 +53,10 @@ func (t *redo) encode(e *frame.Encoder) {
 
 // decodeRedo reads a list, whose names resolve turns into files.
 func decodeRedo(b []byte, resolve func(string) (file, error)) (*redo, error) {
-	body, err := frame.Open(commitMark, b)
-	if err != nil {
-		return nil, err
-	}
-	d := frame.NewDecoder(body)
-	defer d.Free()
-	n, err := d.MapLen()
-	if err != nil {
-		return nil, err
-	}
 	t := &redo{}
-	for range n {
-		key, err := d.Text()
-		if err != nil {
-			return nil, err
-		}
-		if err := t.decode(d, key, resolve); err != nil {
-			return nil, fmt.Errorf("%q: %w", key, err)
-		}
+	err := frame.ReadMap(commitMark, b, func(d *frame.Decoder, key string) error { return t.decode(d, key, resolve) })
+	if err != nil {
+		return nil, err
 	}
 	return t, nil
 }

@@ -21,6 +21,12 @@ func (b *Backend) write(ctx context.Context, o *open, f func(c *conn) error) err
 
 // writeAfter is write in a transaction that begins with some statements.
 func (b *Backend) writeAfter(ctx context.Context, o *open, begin []string, f func(c *conn) error) error {
+	return b.withWriter(ctx, o, func(c *conn) error { return b.transact(ctx, c, begin, f) })
+}
+
+// withWriter calls f with a connection for writing, and again where its error says that nothing was
+// written.
+func (b *Backend) withWriter(ctx context.Context, o *open, f func(c *conn) error) error {
 	if o.ReadOnly != nil {
 		return o.ReadOnly
 	}
@@ -33,7 +39,7 @@ func (b *Backend) writeAfter(ctx context.Context, o *open, begin []string, f fun
 		if away := o.watch.Err(); away != nil {
 			return away
 		}
-		return b.transact(ctx, c, begin, f)
+		return f(c)
 	}))
 }
 
@@ -67,19 +73,9 @@ func (b *Backend) transact(ctx context.Context, c *conn, begin []string, f func(
 // autocommit calls f with a connection for one statement, which commits by itself unless the
 // connection is shared. It calls f again where write would.
 func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Context, c *conn) error) error {
-	if o.ReadOnly != nil {
-		return o.ReadOnly
-	}
-	return b.committed(o, b.engine.retry(ctx, func() error {
-		c, err := o.writer.get(ctx)
+	return b.withWriter(ctx, o, func(c *conn) error {
+		err := ctx.Err()
 		if err != nil {
-			return err
-		}
-		defer o.writer.put(c)
-		if away := o.watch.Err(); away != nil {
-			return away
-		}
-		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if c.shared {
@@ -100,7 +96,7 @@ func (b *Backend) autocommit(ctx context.Context, o *open, f func(ctx context.Co
 			return err
 		}
 		return b.committing(ctx, c, err)
-	}))
+	})
 }
 
 // committing returns the error of a call whose statement was to commit and failed.

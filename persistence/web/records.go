@@ -38,16 +38,20 @@ type heading struct {
 	Number       bool // its values are numbers
 }
 
+// listed returns what a request lists, with the query for it and the columns of the store.
+func (s *site) listed(ctx context.Context, r *http.Request) (l *listing, q *persistence.Query, columns []column, err error) {
+	if columns, err = s.columns.get(ctx, s.store); err != nil {
+		return nil, nil, nil, err
+	}
+	if l, err = listingOf(r.URL.Query()); err != nil {
+		return nil, nil, nil, err
+	}
+	q, err = l.query(columns)
+	return l, q, columns, err
+}
+
 func (s *site) records(ctx context.Context, r *http.Request) (*view, error) {
-	columns, err := s.columns.get(ctx, s.store)
-	if err != nil {
-		return nil, err
-	}
-	l, err := listingOf(r.URL.Query())
-	if err != nil {
-		return nil, err
-	}
-	q, err := l.query(columns)
+	l, q, columns, err := s.listed(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -118,15 +122,7 @@ type countPage struct {
 // count counts the records of a list, for as long as may be: by the database, and if that does not
 // end in time by reading their IDs, which gives a number that is too small.
 func (s *site) count(ctx context.Context, r *http.Request) (*view, error) {
-	columns, err := s.columns.get(ctx, s.store)
-	if err != nil {
-		return nil, err
-	}
-	l, err := listingOf(r.URL.Query())
-	if err != nil {
-		return nil, err
-	}
-	q, err := l.query(columns)
+	l, q, _, err := s.listed(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -129,13 +129,38 @@ func Open(mark string, b []byte) ([]byte, error) {
 	}
 	sum, ok := ReadUint32(b[n-Uint32Len:])
 	if !ok || sum != Checksum(b[:n-Uint32Len]) {
-		return nil, errors.New("Checksum of the header does not match")
+		return nil, errors.New("checksum of the header does not match")
 	}
 	return b[HeadLen : n-Uint32Len], nil
 }
 
+// ReadMap reads the frame at the start of b, and calls entry after each key of the map in its body.
+// An error of entry ends it, and comes with the key.
+func ReadMap(mark string, b []byte, entry func(d *Decoder, key string) error) error {
+	body, err := Open(mark, b)
+	if err != nil {
+		return err
+	}
+	d := NewDecoder(body)
+	defer d.Free()
+	n, err := d.MapLen()
+	if err != nil {
+		return err
+	}
+	for range n {
+		key, err := d.Text()
+		if err != nil {
+			return err
+		}
+		if err := entry(d, key); err != nil {
+			return fmt.Errorf("%q: %w", key, err)
+		}
+	}
+	return nil
+}
+
 // A Decoder reads the msgpack values of a body. It takes no length for granted: a
-// Checksum can be forged.
+// checksum can be forged.
 type Decoder struct {
 	src bytes.Reader
 	dec *msgpack.Decoder
