@@ -18,7 +18,7 @@ func TestTheFirstReasonStays(t *testing.T) {
 		t.Fatalf("a new Watch: %v", err)
 	}
 	first := w.Set(fs.ErrNotExist)
-	if second := w.Set(errors.New("another")); second != first || w.Err() != first {
+	if second := w.Set(errors.New("another")); !errors.Is(second, first) || !errors.Is(w.Err(), first) {
 		t.Errorf("Set returned %v, then %v, and Err is %v", first, second, w.Err())
 	}
 	if _, ok := errors.AsType[*Error](first); !ok || !errors.Is(first, fs.ErrNotExist) || first.Error() != fs.ErrNotExist.Error() {
