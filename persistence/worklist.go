@@ -1,11 +1,13 @@
 package persistence
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/brine-go/brine/idfactory"
 	"github.com/brine-go/brine/persistence/driver"
 	"github.com/brine-go/brine/persistence/internal/codec"
 )
@@ -341,4 +343,41 @@ func difference(a, b []ID, created *createdSet) []ID {
 		}
 	}
 	return diff
+}
+
+// newID makes an ID for an object that has none and makes it the object's pending ID, which
+// every other save that reaches the object meanwhile uses too.
+func (c *conn) newID(ctx context.Context, it *item) (ID, error) {
+	id, err := c.s.ids.NewID(ctx, it.obj, c.s.numbers.give)
+	if err != nil {
+		return "", err
+	}
+	if err := idfactory.Validate(id, c.s.ids.Integral()); err != nil {
+		return "", fmt.Errorf("the ID factory made %q for %T: %w: %w", id, it.obj, ErrInvalidID, err)
+	}
+	if it.ident == nil {
+		return id, nil
+	}
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	b := c.entry(it.ident)
+	if b.id != "" || b.tried != nil {
+		return "", errAgain // another save was faster
+	}
+	if b.pending == "" {
+		b.pending = id
+	}
+	return b.pending, nil
+}
+
+// forgetPending makes the object's next save take a new ID.
+func (c *conn) forgetPending(it *item) {
+	if it.ident == nil {
+		return
+	}
+	it.ident.mu.Lock()
+	defer it.ident.mu.Unlock()
+	if b := c.entry(it.ident); b.pending == it.id && b.writer == nil {
+		b.pending = ""
+	}
 }
