@@ -170,7 +170,8 @@ type selection struct {
 func (r *reader) selection(q *driver.Query) *selection {
 	s := &selection{reader: r, q: q, byID: &driver.Query{}, rest: &driver.Query{}, columns: driver.Info}
 	need := func(column string) {
-		if _, ok := r.schema.index[column]; ok {
+		// A query names a field as this handle spells it; index has the spelling of the catalog.
+		if slices.ContainsFunc(r.schema.Fields, func(f driver.Column) bool { return f.Name == column }) {
 			s.columns |= driver.Fields
 		}
 	}
