@@ -53,7 +53,7 @@ type Cataloger interface {
 	// DropColumn removes a column that is recorded: its values, its indexes, and what the catalog
 	// says of it, in every set too. Records keep their revisions. It returns ErrNotFound for any
 	// other column. This Backend and others that declare the column fail to write from then on, or
-	// leave the column out.
+	// leave the column out. They fail to read it too: a query that names it does not find nothing.
 	DropColumn(ctx context.Context, name string) error
 }
 

@@ -211,6 +211,25 @@ func (k Kind) String() string {
 	return "invalid kind"
 }
 
+// KindOf returns the kind that a value of a column is of; 0: none, as of nil.
+func KindOf(v any) Kind {
+	switch v.(type) {
+	case string:
+		return Text
+	case int64:
+		return Int
+	case float64:
+		return Float
+	case bool:
+		return Bool
+	case []byte:
+		return Bytes
+	case time.Time:
+		return Time
+	}
+	return 0
+}
+
 // A Column describes the column of an extra field.
 type Column struct {
 	Name    string // [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes; never a library column

@@ -49,6 +49,22 @@ func (q *Query) Wants(column string) bool {
 	return named && (q.Parts&PartOf(column) != 0 || q.Parts&Version != 0 && (column == ColState || column == ColRevision))
 }
 
+// Uses reports whether q needs a column to answer: it asks for it, or has a condition on it, or
+// sorts by it.
+func (q *Query) Uses(column string) bool {
+	if q.Wants(column) || slices.ContainsFunc(q.Order, func(o Order) bool { return o.Column == column }) {
+		return true
+	}
+	for i := range q.Where {
+		for name := range q.Where[i].Columns() {
+			if name == column {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // A CmpOp compares a column with values.
 type CmpOp uint8
 

@@ -247,6 +247,12 @@ func testDropColumn(t *testing.T, k *kit) {
 			t.Errorf("a column must leave every set, not stay in number %d", n)
 		}
 	}
+	if err := first.scanned(&driver.Query{Where: []driver.Cond{{Column: "prio", Op: driver.Eq, Values: []any{int64(1)}}}}); err == nil {
+		t.Error("a query on a column that was dropped must fail where it was declared before, not find nothing")
+	}
+	if err := first.scanned(&driver.Query{Parts: driver.Info}); err != nil {
+		t.Errorf("a query that does not use the column must go on: %v", err)
+	}
 	r := k.rec(0)
 	r.Fields = []any{"back", int64(0), 0.0}
 	if _, err := first.Apply(bg, []driver.Mutation{update(r, 0)}); err == nil && st.one(t, k.id(0)).Revision == 1 {

@@ -178,6 +178,18 @@ func (st *store) scan(t failer, q *driver.Query) []driver.Record {
 	return recs
 }
 
+// scanned returns the first error of a scan.
+func (st *store) scanned(q *driver.Query) error {
+	return st.View(bg, func(r driver.Reader) error {
+		for _, err := range r.Scan(bg, q) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // count counts the records of a query in a View of its own.
 func (st *store) count(t failer, q *driver.Query) (n int64) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -62,7 +63,8 @@ type Backend struct {
 	touched uint64 // how often this Backend has raised the generation
 	// Of the meta file, when the columns, and when the identity alone, were last found to be right.
 	checked, identified os.FileInfo
-	uniques             []driver.Index // the unique indexes of the meta file that was seen last
+	uniques             []driver.Index           // the unique indexes of the meta file that was seen last
+	seen                atomic.Pointer[metaSeen] // for reads
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // those that run; Add under mu

@@ -217,13 +217,62 @@ func (l *lock) checkMeta(seen *os.FileInfo, s *schema) error {
 	if m == nil || err != nil {
 		return err
 	}
-	for _, f := range s.kept() {
-		if c := m.catalog.Column(f.Name); c == nil || c.Kind != f.Kind {
-			return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", f.Name)
-		}
+	if names := m.dropped(s); len(names) > 0 {
+		return droppedColumn(names[0])
 	}
 	*seen = info
 	l.noteUniques(m.catalog)
+	return nil
+}
+
+// dropped returns the columns of a schema that were dropped since the schema was made.
+func (m *meta) dropped(s *schema) (names []string) {
+	for _, f := range s.kept() {
+		if c := m.catalog.Column(f.Name); c == nil || c.Kind != f.Kind {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+func droppedColumn(name string) error {
+	return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", name)
+}
+
+// A metaSeen is a meta file in which no column of a schema is missing.
+type metaSeen struct {
+	info   os.FileInfo
+	schema *schema
+}
+
+// present returns an error if a query uses a column that was dropped since the schema was made.
+func (r *reader) present(q *driver.Query) error {
+	if r.checked || !slices.ContainsFunc(r.schema.Fields, func(f driver.Column) bool { return q.Uses(f.Name) }) {
+		return nil
+	}
+	info, err := r.lock.root.Lstat(metaName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seen := r.b.seen.Load()
+	if seen == nil || seen.schema != r.schema || !os.SameFile(seen.info, info) || !seen.info.ModTime().Equal(info.ModTime()) {
+		m, err := r.lock.readMeta()
+		if m == nil || err != nil {
+			return err
+		}
+		names := m.dropped(r.schema)
+		if used := slices.IndexFunc(names, q.Uses); used >= 0 {
+			return droppedColumn(names[used])
+		}
+		if len(names) > 0 {
+			return nil
+		}
+		r.b.seen.Store(&metaSeen{info, r.schema})
+	}
+	r.checked = true
 	return nil
 }
 

@@ -89,7 +89,7 @@ func TestDroppingAColumnIsFinished(t *testing.T) {
 	}
 }
 
-func TestWhoDeclaresAColumnThatWasDroppedCannotWrite(t *testing.T) {
+func TestWhoDeclaresAColumnThatWasDroppedCannotWriteNorReadIt(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
 	b := open(t, dir, numbered(driver.Int))
@@ -107,8 +107,35 @@ func TestWhoDeclaresAColumnThatWasDroppedCannotWrite(t *testing.T) {
 	m := create("9")
 	m[0].Rec.Fields = []any{"h"}
 	apply(t, other, m...)
-	if recs := get(t, b, whole, "1"); recs[0].Fields[0] != nil {
-		t.Errorf("read %v", recs[0].Fields)
+	read := func(q driver.Query) error {
+		return b.View(t.Context(), func(r driver.Reader) error {
+			for _, err := range r.Scan(t.Context(), &q) {
+				if err != nil {
+					return err
+				}
+			}
+			if _, err := r.Get(t.Context(), []driver.ID{"1"}, q.Parts); err != nil {
+				return err
+			}
+			_, err := r.Count(t.Context(), &q)
+			return err
+		})
+	}
+	n := driver.Cond{Column: "n", Op: driver.IsNull}
+	for name, q := range map[string]driver.Query{
+		"whole records":         {Parts: whole},
+		"a condition":           {Where: []driver.Cond{n}},
+		"an alternative":        {Where: []driver.Cond{{Op: driver.Or, Any: []driver.Cond{{Column: driver.ColState, Op: driver.IsNull}, n}}}},
+		"an order":              {Order: []driver.Order{{Column: "n"}}},
+		"the column by name":    {Parts: driver.Fields, Columns: []string{"n"}},
+		"a condition and state": {Where: []driver.Cond{n}, Parts: driver.Info},
+	} {
+		if err := read(q); err == nil || !strings.Contains(err.Error(), `"n" was dropped`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := read(driver.Query{Parts: driver.Info | driver.Data}); err != nil {
+		t.Errorf("what does not use the column: %v", err)
 	}
 }
 

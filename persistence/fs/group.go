@@ -31,7 +31,11 @@ func (t *batch) bytes() (n int) {
 
 // plan finds out what the batch changes, on top of what those before it do.
 func (t *batch) plan(ctx context.Context, l *lock, before *overlay) error {
-	if err := l.checkColumns(t.schemas[driver.Objects]); err != nil {
+	check := l.checkIdentity
+	if slices.ContainsFunc(t.ms, func(m driver.Mutation) bool { return m.Namespace.Storage() == driver.Objects }) {
+		check = func() error { return l.checkColumns(t.schemas[driver.Objects]) }
+	}
+	if err := check(); err != nil {
 		return err
 	}
 	p := plan{lock: l, schemas: t.schemas, ms: t.ms, revs: make([]int64, len(t.ms)), before: before}

@@ -247,6 +247,7 @@ type reader struct {
 	*folder
 	schema  *schema
 	schemas schemas
+	checked bool // no column of the schema was dropped
 }
 
 var _ driver.NamespaceReader = (*reader)(nil)
@@ -266,6 +267,9 @@ func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
 
 // Get reads the records' files, header and data or the header alone.
 func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+	if err := r.present(&driver.Query{Parts: parts}); err != nil {
+		return nil, err
+	}
 	buf := buffers.Get().(*[bufSize]byte)
 	defer buffers.Put(buf)
 	recs := make([]driver.Record, 0, len(ids))

@@ -288,25 +288,6 @@ func decodeValue(d *frame.Decoder) (any, error) {
 	return nil, fmt.Errorf("msgpack code %#x, which no field has", c)
 }
 
-// kindOf returns the kind of a field's value.
-func kindOf(v any) driver.Kind {
-	switch v.(type) {
-	case string:
-		return driver.Text
-	case int64:
-		return driver.Int
-	case float64:
-		return driver.Float
-	case bool:
-		return driver.Bool
-	case []byte:
-		return driver.Bytes
-	case time.Time:
-		return driver.Time
-	}
-	return 0
-}
-
 // looksLikeRecord reports whether a file that starts with b is, or once was, a record: most of the
 // mark is there, or it is what a crash or a bad disk makes of a file, empty or zeros.
 func looksLikeRecord(b []byte) bool {

@@ -213,6 +213,9 @@ func (s *selection) read(id driver.ID, parts driver.Parts, buf *[bufSize]byte) (
 // each ID. An order other than by ID makes it read every header before the first
 // record is yielded, and keep the q.Limit first ones.
 func (r *reader) Scan(ctx context.Context, q *driver.Query) iter.Seq2[driver.Record, error] {
+	if err := r.present(q); err != nil {
+		return func(yield func(driver.Record, error) bool) { yield(driver.Record{}, err) }
+	}
 	s := r.selection(q)
 	if len(q.Order) > 0 {
 		return s.ordered(ctx)
@@ -368,7 +371,11 @@ func (s *selection) first(ctx context.Context, q *driver.Query, bad func(driver.
 // Count reads every header that a condition needs. A damaged record counts where there are no
 // conditions but on IDs, and is an error where there are, since it cannot be known to match.
 func (r *reader) Count(ctx context.Context, q *driver.Query) (int64, error) {
-	s := r.selection(&driver.Query{Where: q.Where})
+	conds := &driver.Query{Where: q.Where}
+	if err := r.present(conds); err != nil {
+		return 0, err
+	}
+	s := r.selection(conds)
 	buf := buffers.Get().(*[bufSize]byte)
 	defer buffers.Put(buf)
 	var n int64

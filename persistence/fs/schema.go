@@ -15,7 +15,7 @@ func (s *schema) setFields(rec *driver.Record, fields []field) error {
 		if !ok {
 			continue
 		}
-		if k := kindOf(f.value); k != s.Fields[i].Kind {
+		if k := driver.KindOf(f.value); k != s.Fields[i].Kind {
 			return fmt.Errorf("field %q is %v, not %v", f.name, k, s.Fields[i].Kind)
 		}
 		rec.Fields[i] = f.value

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/brine-go/brine/persistence/driver"
@@ -149,7 +150,12 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 	h, data, err := parseFile(s.Data)
 	rec := h.record()
 	if err == nil {
-		err = one.setFields(&rec, h.fields)
+		// A column may have been dropped since, and declared with another kind.
+		fields := slices.DeleteFunc(h.fields, func(x field) bool {
+			i, known := one.index[x.name]
+			return known && driver.KindOf(x.value) != one.Fields[i].Kind
+		})
+		err = one.setFields(&rec, fields)
 	}
 	if err == nil {
 		err = sameID(s.ID, h.id)
@@ -221,10 +227,40 @@ func (p *plan) stored(m *driver.Mutation, s *schema, dir *folder) error {
 		return recordError(id, err)
 	}
 	c := change{file: f, fresh: true, raw: true, data: m.Rec.Data}
-	if h, _, err := parseFile(m.Rec.Data); err == nil && m.Stray == "" && h.id == m.Rec.ID && s != nil {
+	if h, data, err := parseFile(m.Rec.Data); err == nil && m.Stray == "" && h.id == m.Rec.ID && s != nil {
 		c.header = h
+		if m.Namespace == driver.Objects {
+			if err := p.leaveOut(&c, data); err != nil {
+				return err
+			}
+		}
 	}
 	p.changes = append(p.changes, c)
+	return nil
+}
+
+// leaveOut removes from a record that comes back the values of columns that the directory no longer
+// has, or has with another kind by now. data are those of the record.
+func (p *plan) leaveOut(c *change, data []byte) error {
+	m, err := p.readMeta()
+	if m == nil || m.catalog == nil || err != nil {
+		return err
+	}
+	var names []string
+	fields := slices.DeleteFunc(slices.Clone(c.header.fields), func(x field) bool {
+		has := m.catalog.Column(x.name)
+		gone := has == nil || has.Kind != driver.KindOf(x.value)
+		if gone {
+			names = append(names, x.name)
+		}
+		return gone
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	c.header.fields, c.raw, c.data = fields, false, data
+	p.b.log.Warn("a record was put back without columns that the directory no longer has",
+		"directory", p.b.path, "id", string(c.header.id), "columns", strings.Join(names, ", "))
 	return nil
 }
 

@@ -203,7 +203,7 @@ func (c *columns) setFields(rec, r, was *driver.Record) error {
 			continue // a column that the data lack
 		}
 		if c.table.dropped[at] {
-			return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", c.table.layout[at].Name)
+			return droppedColumn(c.table.layout[at].Name)
 		}
 		fields[at] = cloneValue(v)
 	}

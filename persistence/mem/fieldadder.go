@@ -12,7 +12,7 @@ var _ driver.FieldAdder = (*Backend)(nil)
 func (b *Backend) ObjectsWith(ctx context.Context, fields []driver.Column, create bool) (driver.Namespace, error) {
 	ns := driver.Alias(fields)
 	err := b.catalog(ctx, b.ready, func(t *table) error {
-		cols := &columns{Columns: driver.NewColumns(driver.Schema{IntegerIDs: t.integerIDs, Fields: fields}), table: t, fields: len(fields)}
+		cols := newColumns(driver.Schema{IntegerIDs: t.integerIDs, Fields: fields}, t)
 		if create && !b.readOnly {
 			if err := t.add(fields); err != nil {
 				return err

@@ -90,15 +90,30 @@ type table struct {
 	uniques    []*unique       // of catalog
 	catalog    *driver.Catalog // nil: no extra column was ever declared. It is replaced, never changed
 	missing    []string        // in what init returns: columns that a handle for reading only lacks
+
+	gone *atomic.Pointer[[]bool] // dropped, for readers; nil: no column was ever dropped
+}
+
+func newTable(integerIDs bool) *table {
+	return &table{integerIDs: integerIDs, gone: &atomic.Pointer[[]bool]{}}
 }
 
 // columns are the columns of one handle's schema.
 type columns struct {
 	*driver.Columns
 	table  *table
-	fields int   // length of Schema.Fields
-	stored []int // the index of each of Schema.Fields in the layout; nil: the same index
-	set    int64 // the number of the set of columns that this handle fills
+	names  []string // of Schema.Fields
+	fields int      // length of Schema.Fields
+	stored []int    // the index of each of Schema.Fields in the layout; nil: the same index
+	set    int64    // the number of the set of columns that this handle fills
+}
+
+func newColumns(s driver.Schema, t *table) *columns {
+	cols := &columns{Columns: driver.NewColumns(s), table: t, fields: len(s.Fields)}
+	for _, f := range s.Fields {
+		cols.names = append(cols.names, f.Name)
+	}
+	return cols
 }
 
 // New returns a backend with its own, empty data. It ignores the options but ReadOnly.
@@ -205,7 +220,7 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema
 
 	t, fresh := d.tables[ns], false
 	if t == nil {
-		t, fresh = &table{integerIDs: s.IntegerIDs}, true
+		t, fresh = newTable(s.IntegerIDs), true
 	}
 	if s.AnyIDs {
 		s.IntegerIDs = t.integerIDs
@@ -218,7 +233,7 @@ func (b *Backend) init(ctx context.Context, ns driver.Namespace, s driver.Schema
 			return table{}, fmt.Errorf("%w: the namespace %q, and nothing may be created", driver.ErrNotFound, string(ns))
 		}
 	}
-	cols := &columns{Columns: driver.NewColumns(s), table: t, fields: len(s.Fields)}
+	cols := newColumns(s, t)
 	var missing []string
 	var err error
 	if b.readOnly {

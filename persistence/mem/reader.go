@@ -3,6 +3,7 @@ package mem
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -30,6 +31,9 @@ func (r *reader) InNamespace(ns driver.Namespace) (driver.Reader, error) {
 
 // Get implements [driver.Reader].
 func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) ([]driver.Record, error) {
+	if err := r.cols.present(&driver.Query{Parts: parts}); err != nil {
+		return nil, err
+	}
 	recs := make([]driver.Record, 0, len(ids))
 	seen := make(map[driver.ID]struct{}, len(ids))
 	for i, id := range ids {
@@ -46,6 +50,24 @@ func (r *reader) Get(ctx context.Context, ids []driver.ID, parts driver.Parts) (
 		}
 	}
 	return recs, ctx.Err()
+}
+
+// present returns an error if a query uses a column that was dropped since the handle was made.
+func (c *columns) present(q *driver.Query) error {
+	gone := c.table.gone.Load()
+	if gone == nil {
+		return nil
+	}
+	for i, name := range c.names {
+		if at := c.at(i); at < len(*gone) && (*gone)[at] && q.Uses(name) {
+			return droppedColumn(name)
+		}
+	}
+	return nil
+}
+
+func droppedColumn(name string) error {
+	return fmt.Errorf("the column %q was dropped after this store was opened: open it anew", name)
 }
 
 // give returns a copy of the parts of a stored record, which shares nothing with it.
@@ -96,6 +118,9 @@ func (c *columns) asked(rec *driver.Record) *driver.Record {
 // ends. It uses q.After only if q has no Order.
 func (r *reader) matches(ctx context.Context, q *driver.Query, yield func(stored, asked *driver.Record) bool) error {
 	err := ctx.Err()
+	if err == nil {
+		err = r.cols.present(q)
+	}
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,8 @@ func (c *columns) form(rec *driver.Record) ([]byte, error) {
 	return driver.EncodeRow(row)
 }
 
-// parse makes a record of a stored form. Columns that were dropped since are left out.
+// parse makes a record of a stored form. Columns that were dropped since are left out, also where
+// there is one of the name again that has another kind.
 func (c *columns) parse(data []byte) (*driver.Record, error) {
 	row, err := driver.DecodeRow(data)
 	if err != nil {
@@ -135,7 +136,8 @@ func (c *columns) restoreColumn(rec *driver.Record, col driver.NamedValue) error
 		}
 		rec.Data = data
 	default:
-		if i := c.table.place(col.Name); i >= 0 {
+		// The column may have been dropped since, and declared with another kind.
+		if i := c.table.place(col.Name); i >= 0 && driver.KindOf(col.Value) == c.table.layout[i].Kind {
 			rec.Fields[i] = col.Value
 		}
 	}

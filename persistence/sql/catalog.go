@@ -135,29 +135,41 @@ func (b *Backend) Catalog(ctx context.Context) (*driver.Catalog, error) {
 	if l.columnSet == nil || !l.counter {
 		return nil, nil
 	}
-	catalog := &driver.Catalog{}
+	var catalog *driver.Catalog
 	err = b.view(ctx, o, func(c *conn) error {
-		if !l.hasCatalog { // it may have been added since
-			stores, err := b.dialect.Inspect(ctx, c, storesTable)
-			if err != nil || stores == nil || stores.column(colCatalog) == nil {
-				return err
-			}
-		}
-		var text cell
-		_, err := c.one(ctx, "SELECT "+colCatalog+" FROM "+storesTable+" WHERE name = ?", []any{l.name}, &text)
-		if err != nil {
-			return err
-		}
-		stored, err := text.text()
-		if err == nil && stored != "" {
-			catalog, err = driver.DecodeCatalog(stored)
-		}
+		var err error
+		catalog, err = b.currentCatalog(ctx, c, l)
 		return err
 	})
 	if err != nil {
 		return nil, b.translate(err)
 	}
+	if catalog == nil {
+		catalog = &driver.Catalog{}
+	}
 	return catalog, nil
+}
+
+// currentCatalog reads the catalog as it is now; nil: none was ever declared.
+func (b *Backend) currentCatalog(ctx context.Context, c *conn, l *layout) (*driver.Catalog, error) {
+	if l.columnSet == nil || !l.counter {
+		return nil, nil
+	}
+	if !l.hasCatalog { // it may have been added since
+		stores, err := b.dialect.Inspect(ctx, c, storesTable)
+		if err != nil || stores == nil || stores.column(colCatalog) == nil {
+			return nil, err
+		}
+	}
+	var text cell
+	if _, err := c.one(ctx, "SELECT "+colCatalog+" FROM "+storesTable+" WHERE name = ?", []any{l.name}, &text); err != nil {
+		return nil, err
+	}
+	stored, err := text.text()
+	if err != nil || stored == "" {
+		return nil, err
+	}
+	return driver.DecodeCatalog(stored)
 }
 
 // InGap implements [driver.GapFinder]: one statement for each type. The order is that of the index

@@ -242,8 +242,12 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 	sel := l.selection(driver.Info | driver.Fields | driver.Data)
 	for i, col := range sel.columns {
 		for _, v := range row {
-			if strings.EqualFold(v.Name, col.name) {
-				sel.cells[i].v = v.Value
+			if !strings.EqualFold(v.Name, col.name) {
+				continue
+			}
+			sel.cells[i].v = v.Value
+			if _, err := fromSQL(col.kind, v.Value); err != nil && col.field >= 0 {
+				sel.cells[i].v = nil // the column was dropped since, and declared with another kind
 			}
 		}
 	}
@@ -321,8 +325,18 @@ func (t *batch) withdraw(ctx context.Context, c *conn, at []int) error {
 	return err
 }
 
-// restore inserts the row of a stored form. Columns that the table no longer has are left out, with
-// a warning.
+// restored returns what is bound for a value that comes back to a column, and whether it can be one
+// of that column. recorded is what the catalog says of it; nil: nothing, and any value will do.
+func restored(recorded *driver.Column, v any) (value any, fits bool) {
+	if recorded == nil {
+		return v, true
+	}
+	value, err := fromSQL(recorded.Kind, v)
+	return toSQL(value), err == nil
+}
+
+// restore inserts the row of a stored form. Columns that the table no longer has, or has with
+// another kind by now, are left out, with a warning.
 func (t *batch) restore(ctx context.Context, c *conn, m *driver.Mutation, table string) error {
 	id := m.Rec.ID
 	if m.Stray != "" {
@@ -340,15 +354,22 @@ func (t *batch) restore(ctx context.Context, c *conn, m *driver.Mutation, table 
 	if err != nil {
 		return err
 	}
+	var catalog *driver.Catalog
+	if objects := t.tables.objects; m.Stray == "" && r.name == objects.name {
+		if catalog, err = t.b.currentCatalog(ctx, c, objects); err != nil {
+			return err
+		}
+	}
 	var names, dropped []string
 	var args []any
 	for _, v := range row {
 		at := slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == v.Name })
-		if at < 0 {
+		value, fits := restored(catalog.Column(v.Name), v.Value)
+		if at < 0 || !fits {
 			dropped = append(dropped, v.Name)
 			continue
 		}
-		names, args = append(names, r.quoted[at]), append(args, v.Value)
+		names, args = append(names, r.quoted[at]), append(args, value)
 	}
 	_, err = c.exec(ctx, "INSERT INTO "+r.table+" ("+strings.Join(names, ", ")+") VALUES (?"+strings.Repeat(", ?", len(names)-1)+")", args...)
 	if m.Stray != "" && t.b.classify(err) == Unique {

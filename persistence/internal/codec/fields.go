@@ -36,8 +36,8 @@ func wordOf(key string) (start, mask uint64) {
 	return start, mask
 }
 
-// named reports whether b begins with the encoded name of the field. Names are compared most of all:
-// those of up to 7 bytes with one instruction.
+// named reports whether b begins with the encoded name of the field. Names are compared most of
+// all: those of up to 7 bytes with one instruction.
 func (f *field) named(b []byte) bool {
 	if len(b) < 8 {
 		return hasPrefix(b, f.key)

@@ -188,8 +188,8 @@ func (d *decoder) madeMap(pl *plan, m unsafe.Pointer, off int) {
 	}
 }
 
-// heldApart reports whether an interface holds a struct of pl in memory of its own. Some are held as
-// the pointer that is all they are, and all those without a size have one address.
+// heldApart reports whether an interface holds a struct of pl in memory of its own. Some are held
+// as the pointer that is all they are, and all those without a size have one address.
 func (pl *plan) heldApart() bool {
 	return pl.size > 0 && (*eface)(unsafe.Pointer(&pl.zero)).data != nil
 }

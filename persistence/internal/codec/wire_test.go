@@ -180,7 +180,8 @@ func TestDecodingTakesNoMemoryBesidesTheObject(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// The least of several: with the race detector, sync.Pool forgets some of what it is given.
+			// The least of several: with the race detector, sync.Pool forgets some of what it is
+			// given.
 			got := math.Inf(1)
 			for range 40 {
 				got = min(got, testing.AllocsPerRun(1, decode))
@@ -192,7 +193,8 @@ func TestDecodingTakesNoMemoryBesidesTheObject(t *testing.T) {
 	}
 }
 
-// TestOneDecoderForManyTypes decodes into variables of changing types: a decoder remembers the last.
+// TestOneDecoderForManyTypes decodes into variables of changing types: a decoder remembers the
+// last.
 func TestOneDecoderForManyTypes(t *testing.T) {
 	t.Parallel()
 	shapes, w := benchShapes()
