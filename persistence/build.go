@@ -86,7 +86,6 @@ func (ld *loader) current(n *node) string {
 func (ld *loader) learn() {
 	var scratch []byte
 	var differ []*node // their records are not what saving the objects would write
-	var claimed map[*node]bool
 	for _, n := range ld.order {
 		out, noted := ld.outcomes[n]
 		if o, ok := n.ptr.(Object); ok {
@@ -101,25 +100,21 @@ func (ld *loader) learn() {
 				o.persistable().identity().keep(out.Kept)
 			}
 			// Claiming changes the state column, and the data has an older state.
-			if n.rec.State != "" && n.rec.State != ld.c.s.readState(n.ptr, n.rec.ID) && ld.c.s.setState(n.ptr, n.rec.State) {
-				if claimed == nil {
-					claimed = make(map[*node]bool)
-				}
-				claimed[n] = true
-			}
-			if claimed[n] || noted && out.Differs {
+			claimed := n.rec.State != "" && n.rec.State != ld.c.s.readState(n.ptr, n.rec.ID) && ld.c.s.setState(n.ptr, n.rec.State)
+			if claimed || noted && out.Differs {
 				differ = append(differ, n)
 			}
 		} else if noted && out.Differs && ld.keep {
 			differ = append(differ, n)
 		}
 	}
-	ld.relearn(differ, claimed)
+	ld.relearn(differ)
 }
 
 // relearn gives objects the digests of what saving them unchanged would write, so that it writes
-// nothing. One that could not be saved keeps the digest of its record: its save says why.
-func (ld *loader) relearn(differ []*node, claimed map[*node]bool) {
+// nothing, unless their columns are stale. One that could not be saved keeps the digest of its
+// record: its save says why.
+func (ld *loader) relearn(differ []*node) {
 	if len(differ) == 0 {
 		return
 	}
@@ -131,11 +126,7 @@ func (ld *loader) relearn(differ []*node, claimed map[*node]bool) {
 		if err != nil {
 			continue
 		}
-		fields := n.rec.Fields
-		if claimed[n] {
-			fields, _ = ld.c.s.fields(n.ptr, n.rec.ID)
-		}
-		d, _ := digestOf(nil, n.rec.State, fields, e.Data)
+		d, _ := digestOf(nil, n.rec.State, n.rec.Fields, e.Data)
 		o, ok := n.ptr.(Object)
 		if !ok {
 			if ld.digests == nil {

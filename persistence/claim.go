@@ -20,8 +20,10 @@ type ClaimOptions struct {
 	Lease time.Duration // how long the claim lasts unless it is extended; at least a microsecond
 	Limit int           // the maximum number of objects; 0 means 1
 	// State, if not "", becomes the state of the objects in the same step. The record changes at
-	// once; the object's field State or Execution.State is set when the object is loaded. The
-	// objects must have such a field, of string kind.
+	// once, and so do extra columns that are computed from the state; the object's field State or
+	// Execution.State is set when the object is loaded. The objects must have such a field, of
+	// string kind. A column that is computed from other objects too changes when the object is
+	// saved.
 	State string
 }
 
@@ -111,7 +113,8 @@ func (s *Store) claim(ctx context.Context, q *Query, o ClaimOptions) ([]*Claim, 
 				return err
 			}
 			delete(bad, rec.ID)
-			rec.State, rec.Modified = o.State, now
+			s.restate(rec, o.State)
+			rec.Modified = now
 			return nil
 		}
 		spec.Refused = func(id ID, err error) { bad[id] = err }

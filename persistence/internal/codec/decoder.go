@@ -52,6 +52,8 @@ type DecodeOptions struct {
 	// pointer to a struct. Its error is passed up. It is required where there are eager
 	// references.
 	Target func(id driver.ID) (any, error)
+	// Alone: eager references are left nil, and Target is not called.
+	Alone bool
 	// Lazy is called for each lazy reference that is not zero, after l.ID was set; l is valid
 	// during the call only. It may be nil.
 	Lazy func(l *Link)

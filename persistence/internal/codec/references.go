@@ -35,7 +35,7 @@ func buildReference(pl *plan) {
 			return nil
 		}
 		obj, id, err := d.target()
-		if err != nil {
+		if err != nil || obj == nil {
 			return err
 		}
 		if reflect.TypeOf(obj) != pl.typ {
@@ -67,7 +67,7 @@ func (e *Encoder) appendID(ext byte, id driver.ID) error {
 }
 
 // target reads an eager reference and returns what it refers to: a pointer to a struct that is
-// not nil.
+// not nil; or nil with DecodeOptions.Alone.
 func (d *decoder) target() (any, driver.ID, error) {
 	b, err := d.content(famExt, extEager, "a reference")
 	if err != nil {
@@ -85,6 +85,9 @@ func (d *decoder) target() (any, driver.ID, error) {
 	}
 	id := d.eager[d.hint]
 	d.hint++
+	if d.opts.Alone {
+		return nil, id, nil
+	}
 	if d.opts.Target == nil {
 		return nil, "", d.corrupt("a reference, where none are allowed")
 	}
