@@ -20,20 +20,33 @@ func (d *decoder) wrapped(elem *plan) error {
 	return nil
 }
 
-// oneForSlice reports whether the value at pos stands for a slice of one elem. In a slice of slices
-// none does.
+// oneForSlice reports whether the value at pos stands for a slice or array of one elem. In a slice
+// of slices none does.
 func (d *decoder) oneForSlice(elem *plan) bool {
 	if d.pos < len(d.buf) && d.buf[d.pos]&0xf0 == codeFixArray {
 		return false
 	}
 	t := readToken(d.buf[d.pos:])
 	return t.fam != famArray && d.exact == 0 && !d.inElements() &&
-		elem.kind != kindMap && elem.kind != kindBytes && elem.kind != kindInterface && elem.takes(t)
+		elem.kind != kindMap && elem.kind != kindBytes && (elem.kind != kindInterface || t.plain()) && elem.takes(t)
 }
 
-// inElements reports whether the next value is an element of a slice or array.
+// plain reports whether t is a value that no array of one stands for in another way.
+func (t token) plain() bool {
+	switch t.fam {
+	case famBool, famInt, famFloat, famStr:
+		return true
+	}
+	return t.fam == famExt && t.ext != extBackref
+}
+
+// inElements reports whether the next value is an element of a slice or array, or the target of a
+// pointer that is one.
 func (d *decoder) inElements() bool {
 	n := len(d.path)
+	for n > 0 && d.path[n-1].pl.kind == kindPointer {
+		n--
+	}
 	return n > 0 && (d.path[n-1].pl.kind == kindSlice || d.path[n-1].pl.kind == kindArray)
 }
 

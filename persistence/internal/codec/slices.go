@@ -30,8 +30,18 @@ func buildArray(pl *plan) {
 	n := pl.typ.Len()
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.elements(pl, p, n) }
 	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		one := n == 1 && d.oneForSlice(pl.elem)
 		if err := d.enter(pl); err != nil {
 			return err
+		}
+		if one {
+			// It was one value.
+			d.old = true
+			if err := d.elements(pl, p, 0, 1); err != nil {
+				return err
+			}
+			d.leave()
+			return nil
 		}
 		m, err := d.arrayLen()
 		if err != nil {
