@@ -121,6 +121,13 @@ type (
 		persistence.Unknown
 		Name string
 	}
+	matrixBlank struct{}
+	matrixOmits struct {
+		Part matrixPart `msgpack:",omitempty"`
+	}
+	matrixOmitsThin struct {
+		Part matrixThin `msgpack:",omitempty"`
+	}
 	matrixCircle struct{ R, Note float64 }
 	matrixRound  struct{ R float64 }
 	matrixColor  string
@@ -270,6 +277,46 @@ func matrix() []*cell {
 			Name matrixColor
 			N    int8
 		}
+		two struct {
+			P
+			First, Second *matrixPart
+		}
+		twoValues struct {
+			P
+			First matrixThin
+		}
+		parts struct {
+			P
+			N             int
+			First, Second matrixPart
+			Third, Fourth *matrixPart
+			Fifth         map[string]matrixPart
+		}
+		partsBlank struct {
+			P
+			N             int
+			First, Second matrixBlank
+			Third, Fourth *matrixBlank
+			Fifth         map[string]matrixBlank
+		}
+		omits struct {
+			P
+			N int
+			M map[string]matrixOmits
+		}
+		omitsThin struct {
+			P
+			N int
+			M map[string]matrixOmitsThin
+		}
+		twoMaps struct {
+			P
+			First, Second map[string]matrixPart
+		}
+		twoMapsThin struct {
+			P
+			First, Second map[string]matrixThin
+		}
 		Base     struct{ Name string }
 		embedded struct {
 			P
@@ -363,6 +410,18 @@ func matrix() []*cell {
 			p, q := part(), matrixPart{Name: "q", Note: "other"}
 			return &pointers{Part: []*matrixPart{&p, &q}}
 		}, func(b *pointersThin) { slices.Reverse(b.Part); b.Part[0].Name = "Q" }, func(a *pointers) { slices.Reverse(a.Part); a.Part[0].Name = "Q" }),
+		evolves("all fields of structs removed", func() *parts {
+			return &parts{N: 1, First: part(), Second: matrixPart{Name: "2"}, Third: &matrixPart{Name: "3"}, Fourth: &matrixPart{Name: "4"},
+				Fifth: map[string]matrixPart{"a": {Name: "5"}, "b": {Name: "6"}}}
+		}, func(b *partsBlank) { b.N = 2 }, func(a *parts) { a.N = 2 }),
+		evolves("an empty struct in an entry of a map", func() *omits {
+			return &omits{N: 1, M: map[string]matrixOmits{"a": {matrixPart{Note: "note"}}, "b": {}}}
+		}, func(b *omitsThin) { b.N = 2 }, func(a *omits) { a.N = 2 }),
+		evolves("maps are exchanged", func() *twoMaps {
+			return &twoMaps{First: map[string]matrixPart{"k": {Name: "1", Note: "one"}}, Second: map[string]matrixPart{"k": {Name: "2", Note: "two"}}}
+		}, func(b *twoMapsThin) { b.First, b.Second = b.Second, b.First }, func(a *twoMaps) { a.First, a.Second = a.Second, a.First }),
+		evolves("a shared pointer becomes a value", func() *two { p := part(); return &two{First: &p, Second: &p} },
+			func(b *twoValues) { b.First.Name = "new" }, nil).with(refused(persistence.ErrUnstorable)),
 		evolves("entries of a map", func() *entries {
 			return &entries{Part: map[string]matrixPart{"a": part(), "b": {Name: "b", Note: "other"}}}
 		}, func(b *entriesThin) { b.Part = map[string]matrixThin{"a": {"A"}, "c": {"C"}} },

@@ -229,6 +229,9 @@ func (sv *saver) keeps(it *item, typ string) error {
 	if path := it.kept.Lost(); path != "" && !sv.s.dropUnknown {
 		return fmt.Errorf("%s: the record holds this field, and the save would drop it: embed persistence.Unknown in the struct to keep it, or set Options.DropUnknown: %w", path, ErrUnstorable)
 	}
+	if path := it.kept.Split(); path != "" && !sv.s.dropUnknown {
+		return fmt.Errorf("%s: the record holds this field, which points to what another field points to that is no pointer in this program, and the save would make two of it: make that field a pointer, or set Options.DropUnknown: %w", path, ErrUnstorable)
+	}
 	return nil
 }
 

@@ -92,14 +92,19 @@ func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
 		}
 	}
 	at := readOffset(d.buf[d.pos-4:])
-	i, _ = slices.BinarySearchFunc(d.skipped, at, func(s span, at int) int { return cmp.Compare(s.to, at+1) })
-	if i == len(d.skipped) || at < d.skipped[i].from {
+	if !d.wasSkipped(at) {
 		if at < d.pos-6 && readToken(d.buf[at:]).fam != famInvalid {
 			return nil, d.fail(driver.ErrType, "a pointer shared with another of a type that is not %v", pl.typ)
 		}
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
 	return d.decodeLate(pl, at)
+}
+
+// wasSkipped reports whether the value at off is in that of an unknown field.
+func (d *decoder) wasSkipped(off int) bool {
+	i, _ := slices.BinarySearchFunc(d.skipped, off, func(s span, off int) int { return cmp.Compare(s.to, off+1) })
+	return i < len(d.skipped) && off >= d.skipped[i].from
 }
 
 // readOffset reads the offset of a back-reference. One that an int of 32 bits cannot hold leads

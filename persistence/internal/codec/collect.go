@@ -34,6 +34,7 @@ type foundField struct {
 	inside *keptFields // not nil: what the struct itself holds
 	key    string
 	span   span
+	path   string // "" beyond maxUnknownPaths of them
 }
 
 // A foundStruct is a struct with unknown fields.
@@ -65,7 +66,8 @@ func (k *keeper) find(d *decoder, pl *plan, p unsafe.Pointer, first int, key, na
 		}
 	}
 	if len(k.out) < maxUnknownPaths {
-		k.out = append(k.out, UnknownField{Path: d.where() + "." + shorten(name), Place: where})
+		f.path = d.where() + "." + shorten(name)
+		k.out = append(k.out, UnknownField{Path: f.path, Place: where})
 	} else if where == Lost && k.lost() == "" {
 		k.out[maxUnknownPaths-1] = UnknownField{Path: d.where() + "." + shorten(name), Place: where}
 	}
@@ -112,6 +114,9 @@ func (d *decoder) collect(newer int) (*Kept, error) {
 	if err := rc.findTargets(); err != nil {
 		return nil, err
 	}
+	if rc.split >= 0 {
+		kept.split = cmp.Or(k.found[rc.split].path, rootName(d.root))
+	}
 	for i := range k.found {
 		f := &k.found[i]
 		v, err := rc.raw(f.span)
@@ -132,7 +137,7 @@ func (d *decoder) collect(newer int) (*Kept, error) {
 	if err := rc.finish(); err != nil {
 		return nil, err
 	}
-	if len(kept.at) == 0 && kept.lost == "" && newer == 0 {
+	if len(kept.at) == 0 && kept.lost == "" && kept.split == "" && newer == 0 {
 		return nil, nil
 	}
 	return kept, nil
@@ -146,6 +151,7 @@ type rawCollector struct {
 	late    map[int]lateAt  // by offset: variables made for values inside regions
 	starts  bitset          // where the values in the regions searched so far begin
 	cost    int             // bytes of regions that are no unknown fields, and of other targets
+	split   int             // index of a region that shares something with a field that is no pointer here; -1: none
 }
 
 // A bitset is a set of small numbers.
@@ -167,7 +173,7 @@ type lateAt struct {
 }
 
 func newRawCollector(d *decoder) *rawCollector {
-	rc := &rawCollector{d: d, labels: map[int]*target{}}
+	rc := &rawCollector{d: d, labels: map[int]*target{}, split: -1}
 	if d.late != nil {
 		rc.late = make(map[int]lateAt, len(d.late.made))
 		for key, m := range d.late.made {
@@ -182,11 +188,16 @@ func newRawCollector(d *decoder) *rawCollector {
 // findTargets finds what is referred back to from inside the regions. What is neither a variable
 // of the object nor inside of a region becomes a region itself.
 func (rc *rawCollector) findTargets() error {
+	from := map[int]int{} // by offset: the region that refers to it first
 	for done := 0; done < len(rc.regions); {
 		var offsets []int // of targets not met before
 		for ; done < len(rc.regions); done++ {
+			n := len(offsets)
 			if err := rc.scan(rc.regions[done], func(t token, pos int) (int, error) { return rc.target(t, pos, &offsets), nil }, nil); err != nil {
 				return err
+			}
+			for _, off := range offsets[n:] {
+				from[off] = done
 			}
 		}
 		slices.Sort(offsets)
@@ -198,6 +209,9 @@ func (rc *rawCollector) findTargets() error {
 			end, err := rc.skipTarget(off)
 			if err != nil {
 				return err
+			}
+			if i := from[off]; rc.split < 0 && i < len(rc.d.keep.found) && !rc.d.wasSkipped(off) {
+				rc.split = i
 			}
 			rc.regions = append(rc.regions, span{off, end})
 			added = end

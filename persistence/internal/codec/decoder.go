@@ -113,7 +113,7 @@ func (c *Codec) Decode(h Header, dst any, opts DecodeOptions) (Outcome, error) {
 		return Outcome{}, err
 	}
 	out := Outcome{Kept: kept, Unknown: d.keep.out, Old: d.old}
-	out.Differs = d.differs || d.old || kept.Lost() != ""
+	out.Differs = d.differs || d.old || kept.Lost() != "" || kept.Split() != ""
 	return out, nil
 }
 

@@ -15,6 +15,7 @@ type Kept struct {
 	store   string                // where references among it are valid
 	version int                   // of the record, if this program's is older; else 0
 	lost    string                // path of a field that could not be kept, "" if there is none
+	split   string                // see Split
 	at      map[place]*keptFields // by the struct that they were fields of
 	inside  map[place]bool        // these structs, and those that hold them by value
 	holders
@@ -27,6 +28,16 @@ func (k *Kept) Lost() string {
 		return ""
 	}
 	return k.lost
+}
+
+// Split returns the path of a kept field that shares a pointer with a field which is none in this
+// program, "" if there is none. Writing the object over the record would make two of what they
+// share.
+func (k *Kept) Split() string {
+	if k == nil {
+		return ""
+	}
+	return k.split
 }
 
 // Newer returns the version of the record if it is newer than that of the program's type, else 0.

@@ -486,3 +486,26 @@ func TestKeptEntriesOfMapsInInterfaces(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A pointer that is none in this program is no longer shared with the fields that its type lacks.
+func TestKeptFieldsThatShareAValue(t *testing.T) {
+	t.Parallel()
+	type part struct{ X, Y int }
+	c := newCodec(t)
+	p := &part{1, 2}
+	data := encode(t, c, nil, &struct{ A, B *part }{p, p})
+	for name, tt := range map[string]struct {
+		obj  any
+		path string
+	}{
+		"a pointer": {new(struct{ A *part }), ""},
+		"a value":   {new(struct{ A part }), ".B"},
+		"a slice":   {new(struct{ A []part }), ".B"},
+		"nothing":   {new(struct{ C int }), ""},
+	} {
+		out := there(t, c, newWorld(), data, tt.obj)
+		if path := out.Kept.Split(); !strings.HasSuffix(path, tt.path) || (path == "") != (tt.path == "") || path != "" && !out.Differs {
+			t.Errorf("%s: got %q, %v", name, path, out.Differs)
+		}
+	}
+}
