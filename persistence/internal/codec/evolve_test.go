@@ -268,6 +268,44 @@ func checkEvolution(t *rapid.T) {
 	}
 }
 
+// A pointer that had become a pointer to a pointer is written as an array of one, which may hold a
+// back-reference and be referred to itself.
+func TestBackReferencesToPointersInBoxes(t *testing.T) {
+	t.Parallel()
+	type before struct {
+		A    *int8
+		D    map[int]*int8
+		E, F *int8
+	}
+	type after struct {
+		D    map[int]**int8
+		E, F **int8
+	}
+	c := New(testConfig)
+	n := int8(-4)
+	stored := encode(t, c, nil, &before{A: &n, D: map[int]*int8{1: &n, 2: &n}, E: &n, F: &n})
+	var b after
+	h, err := c.Parse(stored, testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Decode(h, &b, DecodeOptions{Limits: testLimits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := c.NewEncoder(testLimits, nil).Encode(&b, out.Kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got before
+	if err := decodeInto(c, newWorld(), enc.Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if again := encode(t, c, nil, &got); !bytes.Equal(again, stored) {
+		t.Errorf("got %x\nwant %x", again, stored)
+	}
+}
+
 func TestRandomChangesOfTypesLoseNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, checkEvolution)

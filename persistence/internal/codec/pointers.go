@@ -70,6 +70,9 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 	if elem.size > 0 {
 		if q, err := d.shared(pl, &elem.ptrTag); q != nil || err != nil {
 			*(*unsafe.Pointer)(p) = q
+			if err == nil && box != start {
+				d.recordAlso(q, &elem.ptrTag, box)
+			}
 			return err
 		}
 	}
