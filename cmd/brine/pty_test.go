@@ -36,7 +36,13 @@ func atTerminal(t testing.TB, width uint16, cmd *exec.Cmd) session {
 	t.Helper()
 	screen, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: width})
 	check(t, err)
-	t.Cleanup(func() { screen.Close() })
+	t.Cleanup(func() {
+		screen.Close()
+		if cmd.ProcessState == nil { // the test failed before its end
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
 	return session{cmd, screen}
 }
 
