@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A browser is a tab of Chromium that notes what a page must not do.
+// A browser is a window of Chromium that notes what a page must not do.
 type browser struct {
 	t    *testing.T
 	ctx  context.Context
@@ -44,39 +44,69 @@ func findChromium(t *testing.T) string {
 	return ""
 }
 
-// newBrowser starts Chromium with a tab for the pages at base.
-func newBrowser(t *testing.T, base string) *browser {
-	t.Helper()
-	path := findChromium(t)
+// chromium is the one Chromium of this process. Each test has a window of its own in it.
+var chromium struct {
+	start sync.Once
+	ctx   context.Context
+	err   error
+	stop  func()
+}
+
+func startChromium(path string) (context.Context, func(), error) {
 	dir, err := os.MkdirTemp("", "brine-chromium")
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	t.Cleanup(func() {
+	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir)}
+	for _, flag := range []string{
+		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "disable-extensions", "disable-default-apps", "mute-audio",
+		"disable-site-isolation-trials",
+	} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	// One process draws all windows: they are of one site, and each process takes a second to start.
+	options = append(options, chromedp.Flag("renderer-process-limit", "1"), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"))
+	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocator) //nolint:govet // Cancel cancels it
+	return ctx, func() {
+		_ = chromedp.Cancel(ctx)
+		release()
 		for range 50 { // Chromium's processes write to the end
 			if os.RemoveAll(dir) == nil {
 				return
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-	})
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir)}
-	for _, flag := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "disable-extensions", "disable-default-apps", "mute-audio",
-	} {
-		options = append(options, chromedp.Flag(flag, true))
+	}, chromedp.Do(ctx)
+}
+
+// stopChromium ends Chromium, if a test has started it.
+func stopChromium() {
+	if chromium.stop != nil {
+		chromium.stop()
 	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
+}
+
+// newBrowser opens a window for the pages at base, of a width of 1280.
+func newBrowser(t *testing.T, base string) *browser {
+	t.Helper()
+	path := findChromium(t)
+	chromium.start.Do(func() { chromium.ctx, chromium.stop, chromium.err = startChromium(path) })
+	if chromium.err != nil {
+		t.Fatal(chromium.err)
+	}
+	ctx, cancel := chromedp.NewContext(chromium.ctx)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, base: base}
 	b.must(chromedp.Listen(ctx, b.listen))
-	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	b.must(err)
 	_, err = chromedp.Call(ctx, cdplog.Enable, cdp.Empty{})
 	b.must(err)
+	_, err = chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	b.must(err)
+	b.screen(1280, 844, "light")
 	return b
 }
 

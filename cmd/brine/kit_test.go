@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	testserver.Main(m, func() {
+	testserver.Main(m, stopChromium, func() {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

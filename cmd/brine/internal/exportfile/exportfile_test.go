@@ -228,6 +228,9 @@ func every() int {
 	if os.Getenv("BRINE_LONG") != "" {
 		return 1
 	}
+	if testing.Short() {
+		return 31
+	}
 	return 7
 }
 
