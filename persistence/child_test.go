@@ -192,7 +192,7 @@ func stressTime() time.Duration {
 	case long():
 		return 20 * time.Second
 	case testing.Short():
-		return 500 * time.Millisecond
+		return 200 * time.Millisecond
 	}
 	return 2 * time.Second
 }

@@ -145,8 +145,11 @@ func collectBesideWriters(t *testing.T, s *persistence.Store, after func()) {
 		})
 	}
 	duration := 1500 * time.Millisecond
-	if long() {
+	switch {
+	case long():
 		duration = time.Minute
+	case testing.Short():
+		duration = 300 * time.Millisecond
 	}
 	runs, removed := 0, int64(0)
 	for until := time.Now().Add(duration); time.Now().Before(until); runs++ {
@@ -243,11 +246,14 @@ func TestRemoveGraphBesideWriters(t *testing.T) {
 		}
 		must[[]persistence.ID](t)(s.SaveAll(ctx, objs...))
 		writing, stop := context.WithCancel(ctx)
-		var wg sync.WaitGroup
+		var wg, ready sync.WaitGroup
+		ready.Add(writers)
 		for w, head := range heads {
 			wg.Go(func() {
+				first := sync.OnceFunc(ready.Done)
+				defer first()
 				rng := rand.New(rand.NewPCG(uint64(w), 5))
-				for writing.Err() == nil {
+				for ; writing.Err() == nil; first() {
 					was := head.Lazy
 					head.Lazy = append(slices.Clone(was[min(len(was), 1)*rng.IntN(2):]), persistence.RefTo(all[rng.IntN(targets)]))
 					_, err := s.SaveOnly(ctx, head)
@@ -262,6 +268,7 @@ func TestRemoveGraphBesideWriters(t *testing.T) {
 				}
 			})
 		}
+		ready.Wait() // each refers to something
 		removed, referenced := 0, 0
 		for range 2 {
 			for _, v := range all {

@@ -38,8 +38,11 @@ func TestCopyThatIsKilledIsFinished(t *testing.T) {
 			src := open(t, besideURL(path), &persistence.Options{ExtraFields: jsonFields})
 			fill(t, src, false)
 			moments, tasks, thirds := 3, make([]any, 2500), 1
-			if long() {
+			switch {
+			case long():
 				moments, tasks, thirds = 20, make([]any, 6000), 0
+			case testing.Short():
+				moments, tasks = 1, make([]any, 1000)
 			}
 			for i := range tasks {
 				tasks[i] = &Task{Name: strings.Repeat("x", 1000), Prio: i}

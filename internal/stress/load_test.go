@@ -12,7 +12,7 @@ func loadTime() time.Duration {
 	case long():
 		return 30 * time.Second
 	case testing.Short():
-		return 500 * time.Millisecond
+		return 200 * time.Millisecond
 	}
 	return 2 * time.Second
 }

@@ -58,8 +58,11 @@ func racer() bool {
 func TestEachKeyIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	keys := 200
-	if long() {
+	switch {
+	case long():
 		keys = 10_000
+	case testing.Short():
+		keys = 50
 	}
 	everywhere(t, func(t *testing.T, url string) { raceFor(t, keys, url) })
 	t.Run("mem", func(t *testing.T) { // by goroutines: no other process has it

@@ -50,8 +50,11 @@ func TestBroken(t *testing.T) {
 		t.Skip("a child")
 	}
 	found := map[string]bool{}
-	for _, bug := range bugs {
+	for i, bug := range bugs {
 		subject, _, _ := strings.Cut(bug.test, "/")
+		if testing.Short() && found[subject] && i%4 != 0 {
+			continue // one bug of each subject, and a sample of the others
+		}
 		found[subject] = true
 		t.Run(bug.name, func(t *testing.T) {
 			t.Parallel()

@@ -353,7 +353,7 @@ func TestKilledWriter(t *testing.T) {
 	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
 	case testing.Short():
-		rounds = 3
+		rounds = 2
 	}
 	dir := t.TempDir()
 	acked, tried := map[int64]bool{}, map[int64]bool{}

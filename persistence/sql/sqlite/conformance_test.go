@@ -27,6 +27,9 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceOfPrivateMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the same statements as in a file")
+	}
 	drivertest.Run(t, drivertest.Harness{
 		URL:     func(testing.TB) string { return "sqlite::memory:" },
 		Private: true,

@@ -53,7 +53,7 @@ func TestKilledCrowdLosesNothingAcknowledged(t *testing.T) {
 	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
 	case testing.Short():
-		rounds = 3
+		rounds = 2
 	}
 	path := file(t)
 	acknowledged := map[driver.ID]string{}

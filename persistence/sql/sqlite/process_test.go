@@ -123,7 +123,7 @@ func TestTwoProcessesWriteToOneFile(t *testing.T) {
 	case os.Getenv("BRINE_LONG") != "":
 		span = "20s"
 	case testing.Short():
-		span = "500ms"
+		span = "200ms"
 	}
 	path := file(t)
 	b, _ := open(t, fileURL(path), integers, driver.OpenOptions{})
@@ -187,7 +187,7 @@ func TestKilledWritersLeaveWholeBatches(t *testing.T) {
 	case os.Getenv("BRINE_LONG") != "":
 		rounds = 50
 	case testing.Short():
-		rounds = 3
+		rounds = 2
 	}
 	path := file(t)
 	acknowledged := -1 // the last batch
