@@ -70,6 +70,7 @@ func TestGaleraNodesShareAStoreAndLoseNothing(t *testing.T) {
 		c.check(url)
 		t.Logf("%d commits lost against another node's", lostCommits(t, nodes)-before)
 	})
+	t.Run("numbers are given once, whatever is aborted", func(t *testing.T) { numbersAreGivenOnce(t, nodes) })
 	t.Run("a node that is killed rejoins", func(t *testing.T) {
 		c, anywhere, url := crowd(t)
 		for range max(1, kills()/4) {

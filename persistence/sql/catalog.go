@@ -156,7 +156,7 @@ func (b *Backend) currentCatalog(ctx context.Context, c *conn, l *layout) (*driv
 		return nil, nil
 	}
 	if !l.hasCatalog { // it may have been added since
-		stores, err := b.dialect.Inspect(ctx, c, storesTable)
+		stores, err := b.inspect(ctx, c, storesTable)
 		if err != nil || stores == nil || stores.column(colCatalog) == nil {
 			return nil, err
 		}

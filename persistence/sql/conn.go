@@ -23,6 +23,7 @@ type conn struct {
 	pinned bool                  // closing it would lose the data
 	shared bool                  // see Pools.Ready
 	broken bool                  // to be closed instead of reused
+	within bool                  // a transaction has begun, and not ended
 
 	pool       *pool
 	born, used time.Time
@@ -61,7 +62,7 @@ func (c *conn) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
 		delete(c.idle, text)
 		return s, nil
 	}
-	return c.PreparexContext(ctx, sqlx.Rebind(c.traits.BindType, text))
+	return c.prepare(ctx, text)
 }
 
 // keep gives a statement back for its next use.

@@ -65,8 +65,9 @@ func (in *initializer) create(ctx context.Context, c *conn) error {
 	return in.declare(ctx, c, tab)
 }
 
-// define runs a statement that changes the schema.
+// define runs a statement that changes the schema. Some databases end the transaction with it.
 func define(ctx context.Context, c *conn, text string) error {
+	c.within = false
 	_, err := c.ExecContext(ctx, text)
 	return err
 }
@@ -155,7 +156,7 @@ func (in *initializer) createStores(ctx context.Context, c *conn, table string) 
 		return err
 	}
 	if stores == nil {
-		_, err := c.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL, %s %s)%s",
+		err := define(ctx, c, fmt.Sprintf("CREATE TABLE %s (name %s NOT NULL PRIMARY KEY, identity %s NOT NULL, next %s NOT NULL, format %s NOT NULL, %s %s)%s",
 			storesTable, d.Type(TextID), d.Type(ShortText), d.Type(Integer), d.Type(Integer), colCatalog, d.Type(Text), in.traits.TableOptions))
 		if err != nil {
 			return err

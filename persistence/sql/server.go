@@ -93,10 +93,12 @@ func (e server) begin(ctx context.Context, c *conn, texts ...string) error {
 			return err
 		}
 	}
+	c.within = true
 	return nil
 }
 
 func (e server) end(ctx context.Context, c *conn, text string) error {
+	c.within = false
 	defer c.watch(ctx, commitGrace)()
 	return c.send(context.WithoutCancel(ctx), text)
 }

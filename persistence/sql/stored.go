@@ -73,7 +73,7 @@ type rows struct {
 
 // rows reads from the catalogue what rows a table has.
 func (b *Backend) rows(ctx context.Context, c *conn, table string) (*rows, error) {
-	tab, err := b.dialect.Inspect(ctx, c, table)
+	tab, err := b.inspect(ctx, c, table)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (b *Backend) strayRow(ctx context.Context, c *conn, ts *tables, key string,
 		if _, ok := l.key(driver.ID(id)); ok && len(id) <= driver.MaxIDLen {
 			return nil, false, nil // a record
 		}
-	} else if tab, err := b.dialect.Inspect(ctx, c, id); tab != nil || err != nil {
+	} else if tab, err := b.inspect(ctx, c, id); tab != nil || err != nil {
 		return nil, false, err // it is about a table that exists
 	}
 	return r.row(ctx, c, expr, id, lock)
@@ -203,7 +203,7 @@ func (b *Backend) strayTable(ctx context.Context, c *conn, ts *tables, key strin
 	case l != nil:
 		expr = l.id.expr
 	case table == storesTable:
-		if stores, err := b.dialect.Inspect(ctx, c, storesTable); err != nil || stores == nil || b.unreadable(stores) {
+		if stores, err := b.inspect(ctx, c, storesTable); err != nil || stores == nil || b.unreadable(stores) {
 			return nil, "", "", err
 		}
 		expr = "name"

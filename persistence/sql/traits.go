@@ -72,8 +72,8 @@ type EmbeddedTraits struct {
 	AnyText bool
 }
 
-// ServerTraits are the constants of a database on a server besides. SkipLocked may be set by the
-// Probe of Pools.
+// ServerTraits are the constants of a database on a server besides. SkipLocked and ForgetsAborts may be
+// set by the Probe of Pools.
 type ServerTraits struct {
 	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
 	// parameters is needed.
@@ -103,6 +103,10 @@ type ServerTraits struct {
 	// CancelTells: a statement whose context ends is cancelled by the server, which says whether it
 	// was in time.
 	CancelTells bool
+	// ForgetsAborts: the server may roll a transaction back for the sake of another while it
+	// prepares one of its statements, and report no error: the statements that follow then run
+	// outside of a transaction, and COMMIT succeeds. Savepoints tell.
+	ForgetsAborts bool
 	// Stale reports whether a prepared statement that gave the error must be prepared anew; nil:
 	// none ever.
 	Stale func(err error) bool

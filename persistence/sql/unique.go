@@ -157,7 +157,7 @@ func (t *batch) clash(ctx context.Context, c *conn) error {
 // made or dropped some since this store was opened. The result is not nil.
 func (t *batch) findUniques(ctx context.Context, c *conn) ([]unique, error) {
 	l := t.tables.objects
-	tab, err := t.b.dialect.Inspect(ctx, c, l.name)
+	tab, err := t.b.inspect(ctx, c, l.name)
 	if err != nil || tab == nil {
 		return []unique{}, err
 	}

@@ -76,8 +76,17 @@ func newServerTraits() sql.ServerTraits {
 		InitLock:      "SELECT GET_LOCK('brine_init', 1)",
 		InitUnlock:    "SELECT RELEASE_LOCK('brine_init')",
 		ExclusiveOnce: true,
+		Stale:         stale,
 		ResetChecks:   true,
 	}
+}
+
+// stale reports whether a statement that gave an error is prepared anew. A Galera node that refuses
+// to execute one (1213, 1047) keeps the long values that were sent for it, and adds those of the
+// next execution to them.
+func stale(err error) bool {
+	var e *mysql.MySQLError
+	return !errors.As(err, &e) || classes[e.Number] != sql.Unique
 }
 
 // claimedID names the IDs of the subquery, unlike any column.
@@ -153,6 +162,7 @@ var classes = map[uint16]sql.Class{
 
 	1205: sql.Busy, // ER_LOCK_WAIT_TIMEOUT
 	1213: sql.Busy, // ER_LOCK_DEADLOCK; also of COMMIT where another Galera node was quicker
+	1305: sql.Busy, // ER_SP_DOES_NOT_EXIST: the transaction is gone, and the engine's savepoint with it
 	1020: sql.Busy, // ER_CHECKREAD: innodb_snapshot_isolation
 	1412: sql.Busy, // ER_TABLE_DEF_CHANGED since the snapshot
 	1615: sql.Busy, // ER_NEED_REPREPARE

@@ -11,3 +11,6 @@ func Pinned() map[string]string {
 
 // Examined are the session variables that are looked at when a store is opened.
 var Examined = examined
+
+// Stale is what the engine asks about a statement that gave an error.
+var Stale = stale

@@ -39,6 +39,14 @@
 // read-only transactions, and of several hosts the first is used that answers, a replica too. A
 // user who has only SELECT will do; tables that do not show to that user count as absent.
 //
+// # Galera
+//
+// A commit that loses against one of another node (error 1213) is repeated. MariaDB 10.11 loses that
+// error while it prepares a statement: the transaction is gone, and what follows is committed
+// statement by statement. On a node of a cluster every statement that is prepared inside a
+// transaction therefore stands between a savepoint and its release, which fails then; once for each
+// statement and connection.
+//
 // # Limits
 //
 // A value may have as many bytes as the server's max_allowed_packet, 16 MiB (MariaDB) or 64 MiB
