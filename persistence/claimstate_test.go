@@ -77,7 +77,8 @@ func TestAClaimWithAStateKeepsColumnsRight(t *testing.T) {
 	})
 }
 
-// What a claim changes is written with it: a save of the claimed object as it is writes nothing more.
+// What a claim changes is written with it: a save of the claimed object as it is writes nothing
+// more.
 func TestAClaimedObjectIsNotWrittenBecauseOfItsColumns(t *testing.T) {
 	reopened(t, func(t *testing.T, open func(*persistence.Options) (*persistence.Store, error)) {
 		ctx := t.Context()

@@ -38,8 +38,8 @@ func (b *Backend) AddColumnSet(ctx context.Context, set driver.ColumnSet) (n int
 }
 
 // DropColumn implements [driver.Cataloger]. The records keep their places for the values, which
-// become NULL: other handles count on the layout. Those that declare the column fail to write, and to
-// read it.
+// become NULL: other handles count on the layout. Those that declare the column fail to write, and
+// to read it.
 func (b *Backend) DropColumn(ctx context.Context, name string) error {
 	return b.catalog(ctx, b.writable, func(t *table) error {
 		catalog := t.catalog.Clone()
