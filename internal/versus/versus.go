@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -82,4 +83,23 @@ func interval(values []float64) (low, high float64) {
 	first := max(0, int(math.Floor(float64(n)/2-half)))
 	last := min(n-1, int(math.Ceil(float64(n)/2+half)))
 	return s[first], s[last]
+}
+
+// AtOnce calls save n times in each of some goroutines and returns how long that took, and the
+// longest single call.
+func AtOnce(goroutines, n int, save func()) (took, longest time.Duration) {
+	waits := make([]time.Duration, goroutines)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for range n {
+				t := time.Now()
+				save()
+				waits[g] = max(waits[g], time.Since(t))
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(begin), slices.Max(waits)
 }

@@ -11,27 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence/driver"
 )
-
-// atOnce calls save n times in each of some goroutines and returns how long that took, and the
-// longest single call.
-func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
-	waits := make([]time.Duration, goroutines)
-	begin := time.Now()
-	var wg sync.WaitGroup
-	for g := range goroutines {
-		wg.Go(func() {
-			for range n {
-				t := time.Now()
-				save()
-				waits[g] = max(waits[g], time.Since(t))
-			}
-		})
-	}
-	wg.Wait()
-	return time.Since(begin), slices.Max(waits)
-}
 
 // BenchmarkConcurrentApplys compares goroutines that store single records with a program by hand,
 // which stores one at a time: a temporary, fsync, rename and fsync of the directory. "times" is how
@@ -69,7 +51,7 @@ func BenchmarkConcurrentApplys(b *testing.B) {
 					var took, most [2]time.Duration
 					for k := range 2 {
 						side := (round + k) % 2 // who goes first changes
-						took[side], most[side] = atOnce(goroutines, 96/goroutines, []func(){byUs, byHand}[side])
+						took[side], most[side] = versus.AtOnce(goroutines, 96/goroutines, []func(){byUs, byHand}[side])
 					}
 					times = append(times, float64(took[1])/float64(took[0]))
 					us, them = append(us, 96/took[0].Seconds()), append(them, 96/took[1].Seconds())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,25 +12,6 @@ import (
 	"github.com/brine-go/brine/internal/versus"
 	"github.com/brine-go/brine/persistence/driver"
 )
-
-// atOnce calls save n times in each of some goroutines and returns how long that took, and the
-// longest single call.
-func atOnce(goroutines, n int, save func()) (took, longest time.Duration) {
-	waits := make([]time.Duration, goroutines)
-	begin := time.Now()
-	var wg sync.WaitGroup
-	for g := range goroutines {
-		wg.Go(func() {
-			for range n {
-				t := time.Now()
-				save()
-				waits[g] = max(waits[g], time.Since(t))
-			}
-		})
-	}
-	wg.Wait()
-	return time.Since(begin), slices.Max(waits)
-}
 
 // BenchmarkConcurrentSaves compares goroutines that save single records of 1 KB with a program by
 // hand: one writer connection, each record in its own transaction. "times" is how many times as
@@ -69,7 +49,7 @@ func BenchmarkConcurrentSaves(b *testing.B) {
 						var took, most [2]time.Duration
 						for k := range 2 {
 							side := (round + k) % 2 // who goes first changes
-							took[side], most[side] = atOnce(goroutines, 200/goroutines, []func(){byUs, byHand}[side])
+							took[side], most[side] = versus.AtOnce(goroutines, 200/goroutines, []func(){byUs, byHand}[side])
 						}
 						times = append(times, float64(took[1])/float64(took[0]))
 						n := float64(200 / goroutines * goroutines)
