@@ -90,7 +90,7 @@ type collector struct {
 	ctx   context.Context
 	o     *CollectOptions
 	start time.Time
-	since time.Time // no write that was committed after the last look has an earlier time
+	since time.Time // no write that was committed after catchUp was last called has an earlier time
 
 	verified exactIDs    // records that were read whole: no other is ever put away
 	marked   exactIDs    // what stays, present or not

@@ -25,7 +25,7 @@ type columnWatch struct {
 	// gaps are those of declared columns that others may fill with records, by column. A column
 	// leaves it with the warning.
 	gaps map[string][]driver.Gap
-	// clean is what a driver.ForeignWriter said before the last look that found no record in the
+	// clean is what a driver.ForeignWriter said before the last query that found no record in the
 	// gaps of a column.
 	clean map[string]uint64
 	// others are columns of other programs that this one's records lack.
