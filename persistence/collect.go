@@ -94,7 +94,7 @@ type collector struct {
 
 	verified exactIDs    // records that were read whole: no other is ever put away
 	marked   exactIDs    // what stays, present or not
-	todo     []ID        // of these, those whose references are not marked yet
+	pending  []ID        // of these, those whose references are not marked yet
 	absent   map[ID]bool // of these, those that were not there when last looked for
 	// seen are records modified since c.since, with the revision that was read last: if they have
 	// it still, they refer to nothing else. Those of revision 1 are in first.
@@ -104,10 +104,10 @@ type collector struct {
 	swept  exactIDs // what this run put away
 	report GraphReport
 
-	step   int           // how many records the next step puts away
-	looked time.Duration // how long it took to read again what was modified, in the last step
-	after  driver.Mark   // of the state after the last step
-	beside bool          // others cannot be kept from writing during a step
+	step     int           // how many records the next step puts away
+	rereadIn time.Duration // how long it took to read again what was modified, in the last step
+	after    driver.Mark   // of the state after the last step
+	beside   bool          // others cannot be kept from writing during a step
 }
 
 func (c *collector) run(roots []ID) error {
@@ -178,7 +178,7 @@ func (c *collector) present(roots []ID) error {
 func (c *collector) mark(ids []ID) {
 	for _, id := range ids {
 		if c.marked.add(id) {
-			c.todo = append(c.todo, id)
+			c.pending = append(c.pending, id)
 		}
 	}
 }
@@ -186,10 +186,10 @@ func (c *collector) mark(ids []ID) {
 // follow marks all that what is marked reaches. r reads; nil: a view for each page does. After an
 // error it may be called again.
 func (c *collector) follow(r driver.Reader) error {
-	for len(c.todo) > 0 {
-		n := max(len(c.todo)-infoPage, 0)
-		some := slices.Clone(c.todo[n:])
-		c.todo = c.todo[:n]
+	for len(c.pending) > 0 {
+		n := max(len(c.pending)-infoPage, 0)
+		some := slices.Clone(c.pending[n:])
+		c.pending = c.pending[:n]
 		for _, id := range some {
 			c.absent[id] = true
 		}
@@ -207,7 +207,7 @@ func (c *collector) follow(r driver.Reader) error {
 			err = c.s.view(c.ctx, links)
 		}
 		if err != nil {
-			c.todo = append(c.todo, some...)
+			c.pending = append(c.pending, some...)
 			return unreadableRecord(err)
 		}
 	}

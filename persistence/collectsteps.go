@@ -19,7 +19,7 @@ func (c *collector) catchUp(r driver.Reader) error {
 	err := c.scan(r, modified, func(rec *driver.Record) {
 		if !c.see(rec) {
 			c.marked.add(rec.ID)
-			c.todo = append(c.todo, rec.ID) // also where it was followed with its former references
+			c.pending = append(c.pending, rec.ID) // also where it was followed with its former references
 		}
 	})
 	if err == nil && !slices.Contains(c.s.missing, driver.ColClaimUntil) {
@@ -30,7 +30,7 @@ func (c *collector) catchUp(r driver.Reader) error {
 		return unreadableRecord(err)
 	}
 	// What was absent may have been put back, by this or by another program.
-	c.todo = slices.AppendSeq(c.todo, maps.Keys(c.absent))
+	c.pending = slices.AppendSeq(c.pending, maps.Keys(c.absent))
 	if err := c.follow(r); err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (c *collector) moveToQuarantine(ids []ID) error {
 				c.swept.add(id)
 				c.report.removed(id)
 			}
-			if c.looked > time.Since(began)/2 {
+			if c.rereadIn > time.Since(began)/2 {
 				c.step = min(2*c.step, largestStep)
 			}
 			if c.beside {
@@ -188,7 +188,7 @@ func (c *collector) quarantineStored(ids []ID) ([]ID, error) {
 				return nil, err
 			}
 		}
-		c.looked = time.Since(began)
+		c.rereadIn = time.Since(began)
 		for id := range c.absent {
 			if c.away.has(id) {
 				return nil, errReached
