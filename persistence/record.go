@@ -127,12 +127,13 @@ func (s *Store) record(rec *driver.Record) (*Record, error) {
 // maps that are shared inside the record are one map or slice here too, cycles included.
 //
 // Typed is what the record holds in an interface, but for bool, string, int, int64, uint64,
-// float64, complex128, []byte, time.Time and map[string]any, which are the value alone. An array
-// of two whose first element is a string looks the same in a record as a type with a value. It is
-// taken for that if it must be an interface (in a []any or map[string]any that is in an interface
-// itself); or if the string is the name of a type that is registered or built in, and the value
-// can be one of that type; or if the string could be the name of some other type and the value is
-// an array or a map, or the string has a dot between identifiers and the value is not a string.
+// float64, complex128, []byte, time.Time and map[string]any, which are the value alone. In records
+// of before December 2026, an array of two whose first element is a string may look the same as a
+// type with a value. It is taken for that if it must be an interface (in a []any or map[string]any
+// that is in an interface itself); or if the string is the name of a type that is registered or
+// built in, and the value can be one of that type; or if the string could be the name of some other
+// type and the value is an array or a map, or the string has a dot between identifiers and the
+// value is not a string.
 func (r Record) Value() (any, error) {
 	v, _, err := r.generic(nil)
 	return v, err

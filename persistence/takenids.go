@@ -5,6 +5,7 @@ import (
 
 	"github.com/brine-go/brine/persistence/driver"
 )
+
 // renew gives another ID to each new object whose ID turned out to be taken, and reports
 // whether it could. It first discards skip numbers of the counter, because the next ones may be
 // taken too.

@@ -26,6 +26,9 @@ func (c *Codec) planOf(t reflect.Type) *plan {
 	}
 	cp.settleShared()
 	for _, p := range cp.order {
+		p.setText()
+	}
+	for _, p := range cp.order {
 		if p.typ.Name() != "" || p.kind == kindStruct {
 			c.note(p.typ)
 		}

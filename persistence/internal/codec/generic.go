@@ -41,9 +41,10 @@ type GenericForms struct {
 // [Codec.Regeneric]. Bytes that no Encode makes are driver.ErrCorrupt where they cannot be made
 // sense of; what is nested deeper than Encode nests it under lim is driver.ErrTooLarge.
 //
-// A value behind an interface is an array of the name of its type and the value. An array in a
-// field may look the same. It is taken for a type and value if its two elements are a string in its
-// shortest form and a value, nothing refers back to the array or the string, and
+// A value behind an interface is an array of the name of its type and the value. In older records,
+// a list in a field may look the same; in others it has a longer head. An array with the shortest
+// head is taken for a type and value if its two elements are a string in its shortest form and a
+// value, nothing refers back to the array or the string, and
 //
 //   - it is known to stand in an interface: it is inside a value whose type is composed of
 //     interfaces, such as []interface {}; or
@@ -88,6 +89,7 @@ type genericDecoder struct {
 	mixed   []uint32                // offsets of maps whose keys are not just different strings, sorted
 	made    map[uint32]any          // the values at targets
 	lists   map[unsafe.Pointer]bool // the slices among them
+	odd     map[unsafe.Pointer]bool // see oddHead
 
 	fields, keyed, list *plan // of the types of containers: for the path
 }
@@ -238,7 +240,24 @@ func (g *genericDecoder) slice(t token, name string) (any, error) {
 		}
 	}
 	d.leave()
+	if len(s) == 2 && isWide(t) != d.c.likeTypedValues(g.forms, s[0], s[1]) {
+		g.oddHead(s)
+	}
 	return s, nil
+}
+
+// oddHead notes that a list of two has another head than Regeneric gives its values.
+func (g *genericDecoder) oddHead(s []any) {
+	p := identityOf(s)
+	if g.odd == nil {
+		g.odd = map[unsafe.Pointer]bool{}
+	}
+	g.odd[p] = true
+	if g.o != nil {
+		to := g.o.of(p)
+		to.oddHead = true
+		g.o.set(p, to)
+	}
 }
 
 // complex reads a complex number, if the name says that there is one.

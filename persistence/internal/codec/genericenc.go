@@ -132,7 +132,7 @@ func (g *genericEncoder) value(v any) error {
 			return nil
 		}
 		return g.container(opened{id, len(v)}, from.shared || len(v) == 0, g.list, func() error {
-			return g.elements(len(v), func(i int) any { return v[i] })
+			return g.elements(len(v), from.oddHead, func(i int) any { return v[i] })
 		})
 	case map[string]any:
 		if v == nil {
@@ -184,12 +184,18 @@ func (g *genericEncoder) onlyToSort() {
 	}
 }
 
-func (g *genericEncoder) elements(n int, at func(int) any) error {
+// elements writes an array of n. odd: of the two heads that a list of two may have, it has the
+// other.
+func (g *genericEncoder) elements(n int, odd bool, at func(int) any) error {
 	e := g.e
 	if err := e.room(n); err != nil {
 		return err
 	}
-	e.buf = appendArrayLen(e.buf, n)
+	if n == 2 && e.c.likeTypedValues(g.forms, at(0), at(1)) != odd {
+		e.buf = append(e.buf, codeArray16, 0, 2)
+	} else {
+		e.buf = appendArrayLen(e.buf, n)
+	}
 	depth := len(e.path) - 1
 	for i := range n {
 		e.path[depth].i = i
@@ -300,7 +306,7 @@ func (g *genericEncoder) other(v any) error {
 				return nil
 			}
 			return g.container(opened{}, true, g.list, func() error {
-				return g.elements(rv.Len(), func(i int) any { return rv.Index(i).Interface() })
+				return g.elements(rv.Len(), false, func(i int) any { return rv.Index(i).Interface() })
 			})
 		case kindMap:
 			if rv.IsNil() {

@@ -72,8 +72,8 @@ func (g *genericDecoder) hashable(v any, depth int) (any, bool) {
 	case []byte, map[string]any, map[any]any:
 		return nil, false
 	case []any:
-		// What others refer back to stays what they get.
-		if len(v) > maxKeyArray || depth >= maxKeyDepth || g.lists[identityOf(v)] {
+		// What others refer back to stays what they get, and a list is known by its memory.
+		if len(v) > maxKeyArray || depth >= maxKeyDepth || g.lists[identityOf(v)] || g.odd[identityOf(v)] {
 			return nil, false
 		}
 		a := reflect.New(reflect.ArrayOf(len(v), anyType)).Elem()

@@ -45,21 +45,7 @@ func (g *genericDecoder) isTyped(t token, within string) bool {
 	if within == anyName {
 		return true
 	}
-	v := readToken(d.buf[at+s.head+len(name):])
-	if d.c.names.resolves(name) {
-		return !standsAlone(name, v.fam) && d.c.fits(name, v)
-	}
-	switch v.fam {
-	case famStr:
-		return false
-	case famArray, famMap:
-		return true
-	case famExt:
-		if v.ext == extBackref {
-			return true
-		}
-	}
-	return hasQualified(name)
+	return d.c.isTypeOf(name, readToken(d.buf[at+s.head+len(name):]))
 }
 
 // standsAlone reports whether a value of the type stands in an interface without its type.

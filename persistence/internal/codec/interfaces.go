@@ -179,13 +179,18 @@ func (d *decoder) anyMap() (any, error) {
 
 // typed reads a value stored with the name of its type.
 func (d *decoder) typed(t token) (any, error) {
-	if t.n != 2 {
+	if t.code != codeFixArray|2 {
 		return nil, d.mismatch("an array of a type and a value")
 	}
+	start := d.pos
 	d.pos += t.head
 	name, err := d.str()
 	if err != nil {
 		return nil, err
+	}
+	if standsAlone(unsafe.String(unsafe.SliceData(name), len(name)), readToken(d.buf[d.pos:]).fam) {
+		d.pos = start
+		return nil, d.mismatch("an array of a type and a value") // it is a list of two
 	}
 	pl, err := d.c.wirePlan(name)
 	if err != nil {

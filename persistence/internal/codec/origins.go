@@ -19,6 +19,7 @@ type origin struct {
 	single    bool             // stored in floats of 32 bits
 	plainZone bool             // a time under the name of its location alone, though it would have a mark
 	bits      uint64           // these floats
+	oddHead   bool             // a list of two with another head than its values would have
 	typ       string           // it stood behind an interface with this type
 	keys      []unsafe.Pointer // of a map[any]any: its keys in the order of the record
 	deep      bool             // that order does not follow from the bytes of each key alone

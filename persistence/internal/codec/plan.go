@@ -69,6 +69,7 @@ type plan struct {
 	nilable bool       // its encoding may be a plain nil
 	counts  bool       // it takes one step of depth
 	done    bool       // it has left the compiler
+	text    bool       // it may be encoded as a text: see appendList
 	shared  bool       // it may hold pointers or maps: its encoding depends on those before it
 	never   *pathError // not nil: no value can be stored; the path begins after the type's name
 

@@ -43,6 +43,7 @@ func buildArray(pl *plan) {
 			d.leave()
 			return nil
 		}
+		d.listHead(pl.elem)
 		m, err := d.arrayLen()
 		if err != nil {
 			return err
@@ -65,7 +66,9 @@ func (e *Encoder) elements(pl *plan, p unsafe.Pointer, n int) error {
 	if err := e.room(n); err != nil { // each takes a byte at least
 		return err
 	}
-	e.buf = appendArrayLen(e.buf, n)
+	if err := e.appendList(pl, p, n); err != nil {
+		return err
+	}
 	depth := len(e.path) - 1
 	elem := pl.elem
 	for i := range n {
@@ -129,6 +132,7 @@ func (d *decoder) slice(pl *plan, p unsafe.Pointer) error {
 		d.leave()
 		return nil
 	}
+	d.listHead(pl.elem)
 	n, err := d.arrayLen()
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func (d *dialect) examine(ctx context.Context, c *sqlx.Conn, create bool) error 
 	}
 	d.traits.BeginExclusive, d.ofServer.ForgetsAborts = beginExclusive, false
 	if vars["wsrep_on"] == "ON" {
-		d.traits.BeginExclusive = nil // the other nodes would not know of the locks
+		d.traits.BeginExclusive = nil   // the other nodes would not know of the locks
 		d.ofServer.ForgetsAborts = true // of MariaDB 10.11: error 1213 is lost while COM_STMT_PREPARE runs
 	}
 	if engine := vars["enforce_storage_engine"]; create && engine != "" && !strings.EqualFold(engine, "InnoDB") {
