@@ -84,7 +84,7 @@ func (pl *plan) takes(t token) bool {
 	case kindBytes, kindByteArray, kindCustom, kindBinary:
 		return t.fam == famBin || pl.time != nil && takesTime(t)
 	case kindText:
-		return t.fam == famStr
+		return t.fam == famStr || pl.float != nil && t.fam == famBin
 	case kindPointer:
 		return pl.elem.nilable && t.fam == famArray && t.n == 1 || !pl.elem.nilable && (pl.elem.takes(t) || t.fam == famExt && t.ext == extBackref)
 	case kindReference:

@@ -198,7 +198,7 @@ func fitsPlan(pl *plan, t token) bool {
 	case kindBytes, kindByteArray, kindCustom, kindBinary:
 		return t.fam == famBin || pl.time != nil && t.fam == famArray && t.n == 3
 	case kindText:
-		return t.fam == famStr
+		return t.fam == famStr || pl.float != nil && t.fam == famBin
 	case kindMap:
 		return t.fam == famMap || back
 	case kindTime:

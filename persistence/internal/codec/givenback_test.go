@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"math"
+	"math/big"
 	"reflect"
 	"strings"
 	"testing"
@@ -203,6 +204,47 @@ func TestKeysThatWouldBeOne(t *testing.T) {
 			t.Errorf("%s: %v became %v", name, in, got)
 		}
 	}
+}
+
+// The text of a big.Float is less than the number.
+func TestBigFloatsKeepTheirPrecision(t *testing.T) {
+	t.Parallel()
+	type sole struct{ big.Float }
+	third := func(prec uint) *big.Float {
+		return new(big.Float).SetPrec(prec).Quo(big.NewFloat(1), big.NewFloat(3))
+	}
+	type floats struct {
+		F    big.Float
+		P, Q *big.Float
+		S    sole
+		Any  any
+		L    []*big.Float
+	}
+	c := newCodec(t)
+	if err := c.Register("big.Float", reflect.TypeFor[big.Float]()); err != nil {
+		t.Fatal(err)
+	}
+	in := &floats{P: big.NewFloat(0.1), Q: third(64), Any: third(1000), L: []*big.Float{new(big.Float).SetInf(true), new(big.Float).SetMode(big.ToZero).SetInt64(3), nil}}
+	in.F.Set(third(24))
+	in.S.Float.Set(third(200))
+	if diff := cmp.Diff(in, roundTrip(t, c, newWorld(), in), cmp.Exporter(func(reflect.Type) bool { return true }), cmp.Comparer(sameFloat)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	checkGeneric(t, c, encode(t, c, nil, in), testLimits)
+	h, err := c.Parse(encode(t, c, nil, &box[*big.Float]{third(64)}), testLimits)
+	if err != nil || h.format != versionFirst || !strings.Contains(string(h.body), "0.3333333333333333333") {
+		t.Errorf("one of 64 bits: %q, %v", h.body, err)
+	}
+	var out box[*big.Float]
+	for _, bad := range []string{"\xc4\x00", "\xc4\x01\x01", "\xc4\x0e\x01\x0a\x00\x00\x00\x35\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		if err := decodeInto(c, newWorld(), recordOf("T", "\x81\xa5Value"+bad), &out); err != nil && !errors.Is(err, driver.ErrType) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func sameFloat(a, b big.Float) bool {
+	return a.Cmp(&b) == 0 && a.Prec() == b.Prec() && a.Mode() == b.Mode() && a.Signbit() == b.Signbit() || a.Prec() == 0 && b.Sign() == 0
 }
 
 // A record whose type is composed of one that is stored as bytes finds that type by its name.

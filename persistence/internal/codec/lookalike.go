@@ -6,9 +6,10 @@ import (
 )
 
 // A list of two that begins with a text has the bytes of a type and a value, as they stand in an
-// interface, if the text is the name of a type that the other element can be of. Such a list has the
-// head that longer lists have, so that neither an interface nor a reader without types takes it for
-// a type and a value. Both are read as lists where the type of the program says that there is one.
+// interface, if the text is the name of a type that the other element can be of. Such a list has
+// the head that longer lists have, so that neither an interface nor a reader without types takes it
+// for a type and a value. Both are read as lists where the type of the program says that there is
+// one.
 
 // isWide reports whether t is the head of a list of two that is like a type and a value.
 func isWide(t token) bool { return t.code == codeArray16 && t.n == 2 }
@@ -92,8 +93,8 @@ func (c *Codec) beginsTyped(b []byte) bool {
 	return c.likeTyped(unsafe.String(unsafe.SliceData(name), len(name)), readToken(b[t.head+len(name):]))
 }
 
-// likeTyped reports whether a text and a value that begins with v are like a type and a value of it.
-// A map and what refers back to one are the same here.
+// likeTyped reports whether a text and a value that begins with v are like a type and a value of
+// it. A map and what refers back to one are the same here.
 func (c *Codec) likeTyped(name string, v token) bool {
 	if len(name) > maxComposedName || !possibleName(name, 0) {
 		return false

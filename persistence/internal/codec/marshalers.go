@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding"
+	"math/big"
 	"time"
 	"unsafe"
 
@@ -15,13 +16,21 @@ import (
 
 func buildMarshaler(pl *plan) {
 	nilable := pl.nilable // then the value is one word, or begins with one, that is nil
-	if pl.kind == kindBinary {
+	switch pl.kind {
+	case kindBinary:
 		pl.time = timeOf(pl.typ)
+	case kindText:
+		pl.float = floatOf(pl.typ)
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		if pl.time != nil {
 			if t := *(*time.Time)(pl.time.at(p)); storedZone(t) != "" {
 				return encTime(e, unsafe.Pointer(&t))
+			}
+		}
+		if pl.float != nil {
+			if f := (*big.Float)(pl.float.at(p)); !hasText(f) {
+				return e.bigFloat(f)
 			}
 		}
 		if nilable && *(*unsafe.Pointer)(p) == nil {
@@ -60,6 +69,9 @@ func buildMarshaler(pl *plan) {
 				d.old = d.old || next.n != 3 || next.fam == famExt // it was a time.Time
 				return decTime(d, pl.time.at(p))
 			}
+		}
+		if pl.float != nil && d.pos < len(d.buf) && familyOf(d.buf[d.pos]) == famBin {
+			return d.bigFloat(pl.float.at(p))
 		}
 		b, err := d.content(fam, 0, want)
 		if err != nil {

@@ -88,6 +88,7 @@ type plan struct {
 	decMap     mapDecoder        // of a map type
 	form       *storedForm       // of kindStored
 	time       *field            // of kindBinary: the time.Time whose methods encode the struct, or nil
+	float      *field            // of kindText: the big.Float whose methods encode the type, or nil
 	promoted   kind              // of the promoted marshaler that older records of the type used
 	ptr        any               // a nil pointer to the type, to build interfaces from
 	zero       any               // a value of the type, for the same; nil if that is large

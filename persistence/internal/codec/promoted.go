@@ -98,12 +98,16 @@ func (cp *compiler) storesOnly(t reflect.Type, m marshalerPair) bool {
 
 // timeOf returns the time.Time whose MarshalBinary encodes the struct type t, nil if none does.
 // That method knows no names of locations.
-func timeOf(t reflect.Type) *field {
-	if t.Kind() != reflect.Struct || OwnMethod(t, "MarshalBinary") {
+func timeOf(t reflect.Type) *field { return promotedFrom(t, "MarshalBinary", timeType) }
+
+// promotedFrom returns the embedded field of type from whose method of the given name a struct type
+// t has, nil if it has another or none.
+func promotedFrom(t reflect.Type, method string, from reflect.Type) *field {
+	if t.Kind() != reflect.Struct || OwnMethod(t, method) {
 		return nil
 	}
-	path, ok := promotedBy(t, "MarshalBinary")
-	if !ok || path[len(path)-1].Type != timeType {
+	path, ok := promotedBy(t, method)
+	if !ok || path[len(path)-1].Type != from {
 		return nil
 	}
 	return embeddedAt(path)
