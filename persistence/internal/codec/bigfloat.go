@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// The text of a big.Float says neither its precision nor its rounding mode, and what is read from it
-// has 64 bits: one with others is stored as the bytes of its GobEncode.
+// The text of a big.Float says neither its precision nor its rounding mode, and what is read from
+// it has 64 bits: one with others is stored as the bytes of its GobEncode.
 
 var bigFloatType = reflect.TypeFor[big.Float]()
 

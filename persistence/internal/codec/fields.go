@@ -194,7 +194,8 @@ func (cp *compiler) structFields(t reflect.Type) foundFields {
 			s.fields(em)
 		}
 	}
-	if len(s.found) == 0 && stateful(cp.c.identity, t) {
+	holds := func(c candidate) bool { return !onlyNil(c.typ) }
+	if !slices.ContainsFunc(s.found, holds) && stateful(cp.c.identity, t) {
 		s.refuse("", "%v has fields and stores none of them%s", t, cureNoFields)
 	}
 	out := foundFields{fields: s.resolve(), unknown: s.unknown}
@@ -305,7 +306,7 @@ func (s *fieldSearch) descend(inner embedded, sf reflect.StructField) bool {
 	if slices.Contains(inner.above, inner.typ) {
 		return false
 	}
-	if s.cp.storesNone(inner.typ, inner.above) && stateful(s.cp.c.identity, inner.typ) {
+	if s.cp.storesNone(inner.typ, inner.above, true) && stateful(s.cp.c.identity, inner.typ) {
 		if pointer {
 			return false
 		}
@@ -329,7 +330,8 @@ func (em embedded) inner(sf reflect.StructField) embedded {
 }
 
 // storesNone reports whether the search in t, embedded in the structs above, would find no field.
-func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
+// If values is true, fields that can only be nil do not count.
+func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type, values bool) bool {
 	em := embedded{typ: t, above: above}
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -339,7 +341,7 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
 			continue
 		}
 		if !sf.Anonymous {
-			if sf.IsExported() {
+			if sf.IsExported() && !(values && onlyNil(sf.Type)) {
 				return false
 			}
 			continue
@@ -348,7 +350,7 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
 		switch {
 		case inner.typ == cp.c.identity || inner.typ == cp.c.unknown:
 		case name == "" && cp.flattens(inner.typ):
-			if slices.Contains(inner.above, inner.typ) || !cp.storesNone(inner.typ, inner.above) {
+			if slices.Contains(inner.above, inner.typ) || !cp.storesNone(inner.typ, inner.above, values) {
 				return false
 			}
 		case sf.IsExported() || inner.typ.Kind() == reflect.Struct:
@@ -357,6 +359,9 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type) bool {
 	}
 	return true
 }
+
+// onlyNil reports whether no value of t is stored but nil.
+func onlyNil(t reflect.Type) bool { return t.Kind() == reflect.Func || t.Kind() == reflect.Chan }
 
 // noState are types that hold no state worth storing, though they have fields.
 var noState = []reflect.Type{
@@ -376,6 +381,9 @@ func stateful(identity, t reflect.Type) bool {
 	}
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.IsExported() && onlyNil(sf.Type) {
+			continue // nothing is lost of it: it is nil, or refused
+		}
 		if !parseTag(sf.Tag.Get("msgpack")).skip && sf.Name != "_" && stateful(identity, sf.Type) {
 			return true
 		}

@@ -66,6 +66,15 @@ type (
 		_    int
 		N    int
 	}
+	onlyHook struct {
+		Hook func()
+		n    int //nolint:unused // seen by reflection
+	}
+	hooksAndLocks struct {
+		Hook func()
+		C    chan int
+		mu   sync.Mutex //nolint:unused // seen by reflection
+	}
 	onlyLocks struct {
 		mu  sync.Mutex               //nolint:unused // seen by reflection
 		in  struct{ once sync.Once } //nolint:unused // seen by reflection
@@ -133,6 +142,12 @@ func TestStateThatWouldBeLeftOut(t *testing.T) {
 		{"an embedded buffer", &embedsBuffer{}, []string{"embedsBuffer.Buffer: ", "bytes.Buffer"}},
 		{"an embedded type without exported fields", &embedsUnexported{}, []string{"embedsUnexported.jsonOnly: "}},
 		{"an embedded logger", &withLogger{Logger: slog.Default()}, []string{"withLogger.Logger: ", "slog.Logger"}},
+		{"a pool, whose only exported field is a function", &sync.Pool{}, []string{"Pool: ", "sync.Pool"}},
+		{"a function beside what is not exported", &struct{ H onlyHook }{}, []string{".H: ", "codec.onlyHook"}},
+		{"such a struct embedded", &struct {
+			onlyHook
+			N int
+		}{}, []string{".onlyHook: ", "codec.onlyHook"}},
 		{"a persistable struct without exported fields", &noFields{}, []string{"noFields: "}},
 		{"a map's value", map[string]bytes.Buffer{"a": {}}, []string{`["a"]: `}},
 		{"an array", [1]bytes.Buffer{}, []string{"[0]: "}},
@@ -161,8 +176,10 @@ func TestHiddenFieldsAreStoredUnderTheirPaths(t *testing.T) {
 		&ownChain{nil, 1},
 		&chainA{&chainB{&chainA{nil, 3}, 2}, 1},
 		&withLogger{Name: "x"},
+		&struct{ *slog.Logger }{},
 		&locked{N: 1, Wait: new(sync.WaitGroup)},
 		&onlyLocks{},
+		&hooksAndLocks{},
 		&struct{}{},
 		&struct{ _ int }{},
 	} {

@@ -123,7 +123,7 @@ func (cp *compiler) storesField(sf reflect.StructField) bool {
 	case sf.Anonymous && (inner == cp.c.identity || inner == cp.c.unknown):
 		return false
 	case sf.Anonymous && inner.Kind() == reflect.Struct:
-		return !cp.flattens(inner) || !cp.storesNone(inner, nil) || stateful(cp.c.identity, inner)
+		return !cp.flattens(inner) || !cp.storesNone(inner, nil, false) || stateful(cp.c.identity, inner)
 	}
 	return sf.IsExported()
 }
