@@ -196,7 +196,7 @@ func fitsPlan(pl *plan, t token) bool {
 	case kindSlice, kindArray:
 		return t.fam == famArray
 	case kindBytes, kindByteArray, kindCustom, kindBinary:
-		return t.fam == famBin || pl.time != nil && t.fam == famArray && t.n == 3
+		return t.fam == famBin || pl.time != nil && t.fam == famArray && (t.n == 2 || t.n == 3)
 	case kindText:
 		return t.fam == famStr || pl.float != nil && t.fam == famBin
 	case kindMap:

@@ -24,8 +24,8 @@ func buildMarshaler(pl *plan) {
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		if pl.time != nil {
-			if t := *(*time.Time)(pl.time.at(p)); storedZone(t) != "" {
-				return encTime(e, unsafe.Pointer(&t))
+			if at := pl.time.at(p); !hasBinary(*(*time.Time)(at)) {
+				return encTime(e, at)
 			}
 		}
 		if pl.float != nil {
@@ -66,8 +66,12 @@ func buildMarshaler(pl *plan) {
 		}
 		if pl.time != nil && d.pos < len(d.buf) {
 			if next := readToken(d.buf[d.pos:]); next.fam == famArray || next.fam == famExt {
-				d.old = d.old || next.n != 3 || next.fam == famExt // it was a time.Time
-				return decTime(d, pl.time.at(p))
+				at := pl.time.at(p)
+				if err := decTime(d, at); err != nil {
+					return err
+				}
+				d.old = d.old || hasBinary(*(*time.Time)(at)) // then it was a time.Time
+				return nil
 			}
 		}
 		if pl.float != nil && d.pos < len(d.buf) && familyOf(d.buf[d.pos]) == famBin {
@@ -83,6 +87,9 @@ func buildMarshaler(pl *plan) {
 		}
 		if err := unmarshal(pl, p, b); err != nil {
 			return d.failUser(marshalerNames[pl.kind][1], err)
+		}
+		if nilable && *(*unsafe.Pointer)(p) == nil {
+			d.differs = true // as an empty net.IP, which was not nil, is now
 		}
 		return nil
 	}

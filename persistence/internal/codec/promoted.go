@@ -2,6 +2,7 @@ package codec
 
 import (
 	"reflect"
+	"time"
 	"unsafe"
 )
 
@@ -99,6 +100,13 @@ func (cp *compiler) storesOnly(t reflect.Type, m marshalerPair) bool {
 // timeOf returns the time.Time whose MarshalBinary encodes the struct type t, nil if none does.
 // That method knows no names of locations.
 func timeOf(t reflect.Type) *field { return promotedFrom(t, "MarshalBinary", timeType) }
+
+// hasBinary reports whether t is read from its MarshalBinary as it is. That writes no names, and
+// what it writes of offsets with seconds is not what it reads.
+func hasBinary(t time.Time) bool {
+	_, offset := t.Zone()
+	return storedZone(t) == "" && offset%60 == 0
+}
 
 // promotedFrom returns the embedded field of type from whose method of the given name a struct type
 // t has, nil if it has another or none.

@@ -76,7 +76,11 @@ func (d *decoder) inZone(t time.Time, offset int, name []byte) time.Time {
 // abbreviation is the offset, so that it is stored under the name alone, and found again by a
 // program whose database has it.
 func unknownZone(name string, offset int) *time.Location {
-	abbreviation := time.Unix(0, 0).In(time.FixedZone("", offset)).Format("-07:00:00") + "\x00"
+	layout := "-07:00"
+	if offset%60 != 0 {
+		layout = "-07:00:00"
+	}
+	abbreviation := time.Unix(0, 0).In(time.FixedZone("", offset)).Format(layout) + "\x00"
 	data := make([]byte, 44, 44+6+len(abbreviation)) // RFC 8536, version 1: counts of one type and its text
 	copy(data, "TZif")
 	data[39], data[43] = 1, byte(len(abbreviation))

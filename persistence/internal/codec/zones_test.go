@@ -142,6 +142,7 @@ func TestAnEmbeddedTimeKeepsItsLocation(t *testing.T) {
 		&soleTime{Time: at},
 		&embedsSole{soleTimeValue{at}},
 		&soleTimeValue{at.In(time.FixedZone("CET", 3600))},
+		&soleTimeValue{at.In(time.FixedZone("", -17761))},
 		&box[any]{soleTimeValue{at}},
 		&box[[]soleTimeValue]{[]soleTimeValue{{at}, {at.UTC()}, {at.Local()}}},
 		&box[map[string]*soleTimeValue]{map[string]*soleTimeValue{"a": {at}}},
@@ -153,9 +154,14 @@ func TestAnEmbeddedTimeKeepsItsLocation(t *testing.T) {
 	}
 	// A field that was a time.Time is read as such a struct.
 	for _, in := range []time.Time{at, at.UTC(), at.In(time.FixedZone("", 60))} {
+		h, err := c.Parse(encode(t, c, nil, &box[time.Time]{in}), testLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var out box[soleTimeValue]
-		if err := decodeInto(c, newWorld(), encode(t, c, nil, &box[time.Time]{in}), &out); err != nil || !sameTime(out.Value.Time, in) {
-			t.Errorf("%v became %v, %v", in, out.Value, err)
+		outcome, err := c.Decode(h, &out, DecodeOptions{Limits: testLimits})
+		if err != nil || !sameTime(out.Value.Time, in) || outcome.Old == (in == at) {
+			t.Errorf("%v became %v, %v, %+v", in, out.Value, err, outcome)
 		}
 	}
 }
