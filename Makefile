@@ -4,8 +4,8 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # A number of runs, some 30 s on two cores: with a time, Go before 1.27 may fail at its end (go.dev/issue/75804).
 FUZZTIME ?= 300000x
 FUZZPKGS ?= ./...
-# The packages of both modules.
-ALL = ./... ./cmd/brine/...
+# The packages of both modules, those that take longest first: what is left for the end runs alone.
+ALL = ./cmd/brine/... ./persistence ./...
 FUZZ ?= ^Fuzz
 # Processors that are vetted for besides the one at hand, and what is tested with an int of 32 bits.
 OTHERARCHS = 386 arm arm64 riscv64
@@ -33,7 +33,7 @@ run: ## the main job: a task graph, persisted, run and resumed
 	go run ./examples/taskgraph
 
 quick: ## the tests that need no server, in their short forms
-	@$(IN_MEMORY); BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none go test -short -count=1 -p 4 $(ALL)
+	@$(IN_MEMORY); BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none GOGC=400 go test -short -count=1 -p 4 $(ALL)
 
 test: ## all tests
 	go test $(ALL)

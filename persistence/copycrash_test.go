@@ -37,7 +37,7 @@ func TestCopyThatIsKilledIsFinished(t *testing.T) {
 			scheme, path, _ := strings.Cut(url, ":")
 			src := open(t, besideURL(path), &persistence.Options{ExtraFields: jsonFields})
 			fill(t, src, false)
-			moments, tasks, thirds := 3, make([]any, 2500), 1
+			moments, tasks, thirds := 2, make([]any, 1500), 1
 			switch {
 			case long():
 				moments, tasks, thirds = 20, make([]any, 6000), 0

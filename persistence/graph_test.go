@@ -22,7 +22,7 @@ type Link struct {
 func init() { persistence.Register[Link]("test.Link") }
 
 func TestChainsAndCyclesHaveNoDepth(t *testing.T) {
-	old := debug.SetMaxStack(64 << 20)
+	old := debug.SetMaxStack(16 << 20)
 	t.Cleanup(func() { debug.SetMaxStack(old) })
 	backends(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, nil), t.Context()
@@ -69,14 +69,10 @@ func chainLengths(url string) (chain, cycle int) {
 	switch {
 	case long():
 		return 100_000, 10_000
-	case url == "mem:" && !testing.Short():
-		return 100_000, 10_000
 	case url == "mem:":
-		return 50_000, 10_000
-	case testing.Short():
-		return 1000, 1000
+		return 25_000, 5000
 	default:
-		return 5000, 2500
+		return 1000, 1000
 	}
 }
 

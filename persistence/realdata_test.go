@@ -95,8 +95,8 @@ func init() {
 	persistence.Register[Workflow]("real.Workflow")
 }
 
-// debian returns the packages of Debian that a web server needs: all 3,982, or the first some
-// of them with the dependencies among these, which is what the short form always gets.
+// debian returns the packages of Debian that a web server needs: all 3,982, or the first 500 of
+// them with the dependencies among these. The short form always gets 250.
 func debian(t *testing.T, whole bool) *Archive {
 	type line struct {
 		Name, Version, Arch, Section, Priority, Source string
@@ -106,7 +106,7 @@ func debian(t *testing.T, whole bool) *Archive {
 	}
 	rows := lines[line](t, realData(t, "debian/bookworm-web.jsonl.gz"))
 	if whole = whole && !testing.Short(); !whole {
-		rows = rows[:500]
+		rows = rows[:some(500)]
 	}
 	byName := make(map[string]*Package, len(rows))
 	a := &Archive{}
@@ -131,8 +131,16 @@ func debian(t *testing.T, whole bool) *Archive {
 	return a
 }
 
-// commits returns the history of Prometheus: all 18,400 commits, or the first 2,000 with the
-// parents among them, which is what the short form always gets.
+// some returns n, or half of it in the short form.
+func some(n int) int {
+	if testing.Short() {
+		return n / 2
+	}
+	return n
+}
+
+// commits returns the history of Prometheus: all 18,400 commits, or the first 1,000 with the
+// parents among them. The short form always gets 500.
 func commits(t *testing.T, whole bool) *Archive {
 	rows := lines[struct {
 		ID      string
@@ -140,7 +148,7 @@ func commits(t *testing.T, whole bool) *Archive {
 		Parents []string
 	}](t, realData(t, "git-commits/prometheus.jsonl.gz"))
 	if whole = whole && !testing.Short(); !whole {
-		rows = rows[:2000]
+		rows = rows[:some(1000)]
 	}
 	byID := make(map[string]*Commit, len(rows))
 	a := &Archive{}
@@ -229,11 +237,11 @@ func flat(t *testing.T, a *Archive) map[string]any {
 func TestRealGraphsRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, load := range map[string]func(t *testing.T, url string) *Archive{
-		"debian": func(t *testing.T, _ string) *Archive { return debian(t, true) },
-		"git-commits": func(t *testing.T, url string) *Archive {
-			return commits(t, long() || url == "mem:" || strings.HasPrefix(url, "sqlite:"))
+		"debian": func(t *testing.T, url string) *Archive {
+			return debian(t, long() || url == "mem:" || strings.HasPrefix(url, "sqlite:") || strings.HasPrefix(url, "postgres:"))
 		},
-		"gomod": func(t *testing.T, _ string) *Archive { return modules(t) },
+		"git-commits": func(t *testing.T, url string) *Archive { return commits(t, long() || url == "mem:") },
+		"gomod":       func(t *testing.T, _ string) *Archive { return modules(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			backends(t, func(t *testing.T, url string) {
