@@ -44,7 +44,7 @@ func busy() time.Duration {
 	if os.Getenv("BRINE_LONG") == "1" {
 		return 30 * time.Second
 	}
-	return 2 * time.Second
+	return 500 * time.Millisecond
 }
 
 // A worker saves pieces into one store, changes, loads and removes them.
