@@ -11,9 +11,8 @@ import (
 )
 
 // Graphviz cannot be stopped, and the process stands still for the garbage collector as long as it
-// draws.
+// draws. The test is not parallel, since it is about time.
 func TestATangledGraphIsDrawnInTime(t *testing.T) {
-	t.Parallel()
 	s, err := persistence.MakeStore(t.Context(), "mem:", nil)
 	if err != nil {
 		t.Fatal(err)
