@@ -218,15 +218,7 @@ func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals 
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
-		hs := slices.SortedFunc(maps.Values(held[id]), func(a, b *hold) int { return cmp.Compare(a.token, b.token) })
-		for i, later := range hs {
-			for _, earlier := range hs[:i] {
-				if later.from < earlier.last() && earlier.from < later.last() {
-					find("%s was held by %s (token %d) until %d, and by %s (token %d) from %d on",
-						id, earlier.worker, earlier.token, earlier.last(), later.worker, later.token, later.from)
-				}
-			}
-		}
+		findOverlaps(id, slices.Collect(maps.Values(held[id])), find)
 	}
 	n := 0
 	for task, err := range persistence.All[Task](ctx, s, nil) {
@@ -250,4 +242,17 @@ func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals 
 		find("%s is done, and still claimed by %s", c.ID(), c.Owner())
 	}
 	return r, nil
+}
+
+// findOverlaps tells of two who held a task at the same time.
+func findOverlaps(id string, hs []*hold, find func(format string, args ...any)) {
+	slices.SortFunc(hs, func(a, b *hold) int { return cmp.Compare(a.token, b.token) })
+	for i, later := range hs {
+		for _, earlier := range hs[:i] {
+			if later.from < earlier.last() && earlier.from < later.last() {
+				find("%s was held by %s (token %d) until %d, and by %s (token %d) from %d on",
+					id, earlier.worker, earlier.token, earlier.last(), later.worker, later.token, later.from)
+			}
+		}
+	}
 }

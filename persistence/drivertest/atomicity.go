@@ -126,8 +126,6 @@ func testReferences(t *testing.T, k *kit) {
 // testHistory runs random batches on the store and on the model.
 func testHistory(t *testing.T, k *kit) {
 	st := k.fresh(t, fields...)
-	const records = 12
-	numbers := rapid.IntRange(0, records-1)
 	rapid.Check(t, func(rt *rapid.T) {
 		// Shrinking requires the same start each time.
 		var clean []driver.Mutation
@@ -137,28 +135,7 @@ func testHistory(t *testing.T, k *kit) {
 		st.mustApply(rt, clean...)
 		m := newModel(st.schema)
 		for range rapid.IntRange(1, 4).Draw(rt, "batches") {
-			var ms []driver.Mutation
-			for _, n := range rapid.SliceOfNDistinct(numbers, 1, 6, rapid.ID).Draw(rt, "ids") {
-				mu := driver.Mutation{
-					Op:    rapid.SampledFrom([]driver.Op{driver.Put, driver.Create, driver.Update, driver.Delete, driver.Check}).Draw(rt, "op"),
-					Rec:   k.rec(n),
-					IfRev: rapid.SampledFrom([]int64{0, 0, 0, 0, 1, 2}).Draw(rt, "if revision"),
-				}
-				if mu.Op == driver.Delete || mu.Op == driver.Check {
-					mu.Rec = driver.Record{ID: mu.Rec.ID}
-				} else {
-					with := rapid.IntRange(0, 99).Draw(rt, "content")
-					mu.Rec.Fields, mu.Rec.State = k.rec(with).Fields, k.rec(with).State
-					for _, n := range rapid.SliceOfN(numbers, 0, 1).Draw(rt, "references") {
-						// A record that fails by itself and also dangles may be reported either
-						// way.
-						if mu.Op == driver.Put {
-							mu.NewRefs = append(mu.NewRefs, k.id(n))
-						}
-					}
-				}
-				ms = append(ms, mu)
-			}
+			ms := k.drawMutations(rt)
 			m.forget(ms)
 			revs, err := st.Apply(bg, ms)
 			want, failure := m.apply(ms)
@@ -179,6 +156,34 @@ func testHistory(t *testing.T, k *kit) {
 			}
 		}
 	})
+}
+
+// drawMutations returns random mutations of a few records.
+func (k *kit) drawMutations(rt *rapid.T) (ms []driver.Mutation) {
+	const records = 12
+	numbers := rapid.IntRange(0, records-1)
+	for _, n := range rapid.SliceOfNDistinct(numbers, 1, 6, rapid.ID).Draw(rt, "ids") {
+		mu := driver.Mutation{
+			Op:    rapid.SampledFrom([]driver.Op{driver.Put, driver.Create, driver.Update, driver.Delete, driver.Check}).Draw(rt, "op"),
+			Rec:   k.rec(n),
+			IfRev: rapid.SampledFrom([]int64{0, 0, 0, 0, 1, 2}).Draw(rt, "if revision"),
+		}
+		if mu.Op == driver.Delete || mu.Op == driver.Check {
+			mu.Rec = driver.Record{ID: mu.Rec.ID}
+			ms = append(ms, mu)
+			continue
+		}
+		with := rapid.IntRange(0, 99).Draw(rt, "content")
+		mu.Rec.Fields, mu.Rec.State = k.rec(with).Fields, k.rec(with).State
+		for _, n := range rapid.SliceOfN(numbers, 0, 1).Draw(rt, "references") {
+			// A record that fails by itself and also dangles may be reported either way.
+			if mu.Op == driver.Put {
+				mu.NewRefs = append(mu.NewRefs, k.id(n))
+			}
+		}
+		ms = append(ms, mu)
+	}
+	return ms
 }
 
 // forget removes the references of records whose own Update or Check is to fail: the contract
@@ -227,27 +232,7 @@ func testView(t *testing.T, k *kit) {
 				}
 			case <-time.After(50 * time.Millisecond):
 			}
-			seen, err := collect(bg, r, &driver.Query{Parts: everything})
-			if err != nil {
-				return err
-			}
-			if d := diff(want, byID(seen...)); d != "" {
-				t.Errorf("a Scan must see the state that an earlier Get of the same View saw (-want +got):\n%s", d)
-			}
-			again, err := r.Get(bg, []driver.ID{k.id(1), k.id(2), k.id(3), k.id(4)}, everything)
-			if err != nil {
-				return err
-			}
-			for i := range again {
-				again[i] = normal(again[i], everything)
-			}
-			if d := diff(want, byID(again...)); d != "" {
-				t.Errorf("a Get must see the state that an earlier Get of the same View saw (-want +got):\n%s", d)
-			}
-			if n, err := r.Count(bg, &driver.Query{}); err != nil || n != 3 {
-				t.Errorf("a Count must see the 3 records that an earlier Get of the same View saw, not %d (%v)", n, err)
-			}
-			return nil
+			return seesAgain(t, k, r, want)
 		})
 		if !done {
 			if err := <-written; err != nil {
@@ -260,4 +245,29 @@ func testView(t *testing.T, k *kit) {
 		}
 		st.mustApply(t, remove(k.id(4), 0))
 	}
+}
+
+// seesAgain checks that a View sees the three records that it saw earlier.
+func seesAgain(t *testing.T, k *kit, r driver.Reader, want map[driver.ID]driver.Record) error {
+	seen, err := collect(bg, r, &driver.Query{Parts: everything})
+	if err != nil {
+		return err
+	}
+	if d := diff(want, byID(seen...)); d != "" {
+		t.Errorf("a Scan must see the state that an earlier Get of the same View saw (-want +got):\n%s", d)
+	}
+	again, err := r.Get(bg, []driver.ID{k.id(1), k.id(2), k.id(3), k.id(4)}, everything)
+	if err != nil {
+		return err
+	}
+	for i := range again {
+		again[i] = normal(again[i], everything)
+	}
+	if d := diff(want, byID(again...)); d != "" {
+		t.Errorf("a Get must see the state that an earlier Get of the same View saw (-want +got):\n%s", d)
+	}
+	if n, err := r.Count(bg, &driver.Query{}); err != nil || n != 3 {
+		t.Errorf("a Count must see the 3 records that an earlier Get of the same View saw, not %d (%v)", n, err)
+	}
+	return nil
 }

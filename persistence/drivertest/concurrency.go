@@ -118,32 +118,36 @@ func testTransfers(t *testing.T, k *kit) {
 			return nil
 		}
 		for round := 0; writing.Load() > 0 || round < 3; round++ {
-			err := hs[g].View(bg, func(r driver.Reader) error {
-				byScan, err := collect(bg, r, &driver.Query{Parts: driver.Fields})
-				if err != nil {
-					return err
-				}
-				byGet, err := r.Get(bg, k.ids(0, accounts), driver.Fields)
-				if err != nil {
-					return err
-				}
-				for _, recs := range [][]driver.Record{byScan, byGet} {
-					sum := int64(0)
-					for _, rec := range recs {
-						sum += rec.Fields[0].(int64)
-					}
-					if sum != accounts*start {
-						return fmt.Errorf("a View must see all of an Apply or nothing: the balances are %d in all, not %d", sum, accounts*start)
-					}
-				}
-				return nil
-			})
+			err := hs[g].View(bg, func(r driver.Reader) error { return checkBalances(r, k.ids(0, accounts), accounts*start) })
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// checkBalances returns an error if the balances of all accounts, scanned or got by their IDs, are
+// not the sum.
+func checkBalances(r driver.Reader, ids []driver.ID, want int64) error {
+	byScan, err := collect(bg, r, &driver.Query{Parts: driver.Fields})
+	if err != nil {
+		return err
+	}
+	byGet, err := r.Get(bg, ids, driver.Fields)
+	if err != nil {
+		return err
+	}
+	for _, recs := range [][]driver.Record{byScan, byGet} {
+		sum := int64(0)
+		for _, rec := range recs {
+			sum += rec.Fields[0].(int64)
+		}
+		if sum != want {
+			return fmt.Errorf("a View must see all of an Apply or nothing: the balances are %d in all, not %d", sum, want)
+		}
+	}
+	return nil
 }
 
 // transfer moves one unit, and starts again if another writer came first.

@@ -15,97 +15,99 @@ import (
 func testExclusive(t *testing.T, s *suite) {
 	s.forBoth(t, "others write before or after", testOthersWait)
 	s.forBoth(t, "no reference dangles beside many writers", testNothingDangles)
-
-	s.forBoth(t, "all that was committed is seen", func(t *testing.T, k *kit) {
-		st := k.fresh(t, fields...)
-		writer := st
-		if !k.Private {
-			writer = k.open(t, st.url, fields...)
-		}
-		for n := range 3 {
-			writer.mustApply(t, create(k.rec(n)))
-			want := st.all(t)
-			k.exclusive(t, st, func(r driver.Exclusive) ([]driver.Mutation, error) {
-				all, err := collect(bg, r, &driver.Query{Parts: everything})
-				if d := diff(want, byID(all...)); d != "" {
-					t.Errorf("a Scan must see all that was committed before (-want +got):\n%s", d)
-				}
-				if err != nil {
-					return nil, err
-				}
-				got, err := r.Get(bg, k.ids(0, 5), everything)
-				if len(got) != n+1 {
-					t.Errorf("Get must see the %d records that were committed before, not %d", n+1, len(got))
-				}
-				if count, cerr := r.Count(bg, &driver.Query{}); cerr != nil || count != int64(n+1) {
-					t.Errorf("Count must see the %d records that were committed before, not %d: %v", n+1, count, cerr)
-				}
-				return nil, err
-			})
-		}
-	})
-
-	s.forBoth(t, "its mutations are those of an Apply", func(t *testing.T, k *kit) {
-		st := k.fresh(t)
-		st.mustApply(t, create(k.plain(1)), create(k.plain(2)))
-		decide := func(ms ...driver.Mutation) func(driver.Exclusive) ([]driver.Mutation, error) {
-			return func(driver.Exclusive) ([]driver.Mutation, error) { return ms, nil }
-		}
-		k.exclusive(t, st, decide(remove(k.id(1), 1), update(with(k.plain(2), "newer"), 1), create(k.plain(3), k.id(2))))
-		before := st.all(t)
-		if _, there := before[k.id(1)]; len(before) != 2 || there || string(before[k.id(2)].Data) != "newer" {
-			t.Errorf("the mutations that the function returns must be made: %v", before)
-		}
-		mine := errors.New("mine")
-		for _, c := range []struct {
-			want driver.RecordError
-			ms   []driver.Mutation
-		}{
-			{driver.RecordError{ID: k.id(2), Err: driver.ErrExists}, []driver.Mutation{create(k.plain(4)), create(k.plain(2))}},
-			{driver.RecordError{ID: k.id(2), Err: driver.ErrConflict}, []driver.Mutation{create(k.plain(4)), update(k.plain(2), 7)}},
-			{driver.RecordError{ID: k.id(4), Ref: k.id(9), Err: driver.ErrDangling}, []driver.Mutation{create(k.plain(4), k.id(9))}},
-			{driver.RecordError{ID: k.id(4), Ref: k.id(2), Err: driver.ErrDangling}, []driver.Mutation{remove(k.id(2), 0), create(k.plain(4), k.id(2))}},
-		} {
-			_, err := driver.ApplyExclusive(bg, st.Backend, "", decide(c.ms...))
-			st.checkFailure(t, &c.want, err, c.ms)
-		}
-		_, err := driver.ApplyExclusive(bg, st.Backend, "", func(driver.Exclusive) ([]driver.Mutation, error) {
-			return []driver.Mutation{create(k.plain(4))}, mine
-		})
-		if !errors.Is(err, mine) {
-			t.Errorf("the error of the function must be returned, not %v", err)
-		}
-		k.exclusive(t, st, decide())
-		if d := diff(before, st.all(t)); d != "" {
-			t.Errorf("nothing must be written where something fails (-before +after):\n%s", d)
-		}
-		st.mustApply(t, create(k.plain(4))) // nobody is kept out any more
-	})
-
+	s.forBoth(t, "all that was committed is seen", testAllThatWasCommittedIsSeen)
+	s.forBoth(t, "its mutations are those of an Apply", testItsMutationsAreThoseOfAnApply)
 	s.forBoth(t, "what was written since a mark is not quiet", testQuiet)
+	s.forText(t, "namespaces are read and written too", testNamespacesAreReadAndWrittenToo)
+}
 
-	s.forText(t, "namespaces are read and written too", func(t *testing.T, k *kit) {
-		st := k.fresh(t)
-		side := k.namespace(t, st, "side")
-		st.mustApply(t, create(k.plain(1)))
-		side.mustApply(t, create(k.plain(2)))
+func testAllThatWasCommittedIsSeen(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	writer := st
+	if !k.Private {
+		writer = k.open(t, st.url, fields...)
+	}
+	for n := range 3 {
+		writer.mustApply(t, create(k.rec(n)))
+		want := st.all(t)
 		k.exclusive(t, st, func(r driver.Exclusive) ([]driver.Mutation, error) {
-			in, err := driver.InNamespace(r.Reader, "side")
+			all, err := collect(bg, r, &driver.Query{Parts: everything})
+			if d := diff(want, byID(all...)); d != "" {
+				t.Errorf("a Scan must see all that was committed before (-want +got):\n%s", d)
+			}
 			if err != nil {
 				return nil, err
 			}
-			recs, err := collect(bg, in, &driver.Query{})
-			if len(recs) != 1 || recs[0].ID != k.id(2) {
-				t.Errorf("a namespace must be readable, and has %v", recs)
+			got, err := r.Get(bg, k.ids(0, 5), everything)
+			if len(got) != n+1 {
+				t.Errorf("Get must see the %d records that were committed before, not %d", n+1, len(got))
 			}
-			moved := create(k.plain(1))
-			moved.Namespace = "side"
-			return []driver.Mutation{remove(k.id(1), 0), moved}, err
+			if count, cerr := r.Count(bg, &driver.Query{}); cerr != nil || count != int64(n+1) {
+				t.Errorf("Count must see the %d records that were committed before, not %d: %v", n+1, count, cerr)
+			}
+			return nil, err
 		})
-		if a, b := st.all(t), side.all(t); len(a) != 0 || len(b) != 2 {
-			t.Errorf("one transaction must write to both: %v, %v", a, b)
-		}
+	}
+}
+
+func testItsMutationsAreThoseOfAnApply(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	st.mustApply(t, create(k.plain(1)), create(k.plain(2)))
+	decide := func(ms ...driver.Mutation) func(driver.Exclusive) ([]driver.Mutation, error) {
+		return func(driver.Exclusive) ([]driver.Mutation, error) { return ms, nil }
+	}
+	k.exclusive(t, st, decide(remove(k.id(1), 1), update(with(k.plain(2), "newer"), 1), create(k.plain(3), k.id(2))))
+	before := st.all(t)
+	if _, there := before[k.id(1)]; len(before) != 2 || there || string(before[k.id(2)].Data) != "newer" {
+		t.Errorf("the mutations that the function returns must be made: %v", before)
+	}
+	mine := errors.New("mine")
+	for _, c := range []struct {
+		want driver.RecordError
+		ms   []driver.Mutation
+	}{
+		{driver.RecordError{ID: k.id(2), Err: driver.ErrExists}, []driver.Mutation{create(k.plain(4)), create(k.plain(2))}},
+		{driver.RecordError{ID: k.id(2), Err: driver.ErrConflict}, []driver.Mutation{create(k.plain(4)), update(k.plain(2), 7)}},
+		{driver.RecordError{ID: k.id(4), Ref: k.id(9), Err: driver.ErrDangling}, []driver.Mutation{create(k.plain(4), k.id(9))}},
+		{driver.RecordError{ID: k.id(4), Ref: k.id(2), Err: driver.ErrDangling}, []driver.Mutation{remove(k.id(2), 0), create(k.plain(4), k.id(2))}},
+	} {
+		_, err := driver.ApplyExclusive(bg, st.Backend, "", decide(c.ms...))
+		st.checkFailure(t, &c.want, err, c.ms)
+	}
+	_, err := driver.ApplyExclusive(bg, st.Backend, "", func(driver.Exclusive) ([]driver.Mutation, error) {
+		return []driver.Mutation{create(k.plain(4))}, mine
 	})
+	if !errors.Is(err, mine) {
+		t.Errorf("the error of the function must be returned, not %v", err)
+	}
+	k.exclusive(t, st, decide())
+	if d := diff(before, st.all(t)); d != "" {
+		t.Errorf("nothing must be written where something fails (-before +after):\n%s", d)
+	}
+	st.mustApply(t, create(k.plain(4))) // nobody is kept out any more
+}
+
+func testNamespacesAreReadAndWrittenToo(t *testing.T, k *kit) {
+	st := k.fresh(t)
+	side := k.namespace(t, st, "side")
+	st.mustApply(t, create(k.plain(1)))
+	side.mustApply(t, create(k.plain(2)))
+	k.exclusive(t, st, func(r driver.Exclusive) ([]driver.Mutation, error) {
+		in, err := driver.InNamespace(r.Reader, "side")
+		if err != nil {
+			return nil, err
+		}
+		recs, err := collect(bg, in, &driver.Query{})
+		if len(recs) != 1 || recs[0].ID != k.id(2) {
+			t.Errorf("a namespace must be readable, and has %v", recs)
+		}
+		moved := create(k.plain(1))
+		moved.Namespace = "side"
+		return []driver.Mutation{remove(k.id(1), 0), moved}, err
+	})
+	if a, b := st.all(t), side.all(t); len(a) != 0 || len(b) != 2 {
+		t.Errorf("one transaction must write to both: %v, %v", a, b)
+	}
 }
 
 // exclusive calls ApplyExclusive, which must succeed, or skips the test where others cannot be kept
@@ -237,15 +239,20 @@ func testNothingDangles(t *testing.T, k *kit) {
 		if !k.Private && w%2 == 1 {
 			writer = k.open(t, st.url)
 		}
-		wg.Go(func() {
+		refer := func() error {
 			for i := range each {
 				to := k.id((i*7 + w*11) % targets)
 				_, err := writer.Apply(ctx, []driver.Mutation{create(with(k.plain(1000+w*each+i), string(to)), to)})
 				if err != nil && !errors.Is(err, driver.ErrDangling) {
-					errs <- fmt.Errorf("a writer failed: %w", err)
-					return
+					return err
 				}
 				time.Sleep(time.Millisecond) // so that all of them last about as long as the removals
+			}
+			return nil
+		}
+		wg.Go(func() {
+			if err := refer(); err != nil {
+				errs <- fmt.Errorf("a writer failed: %w", err)
 			}
 		})
 	}
@@ -266,15 +273,7 @@ func testNothingDangles(t *testing.T, k *kit) {
 		n := 0
 		k.exclusive(t, st, func(r driver.Exclusive) (ms []driver.Mutation, err error) {
 			recs, err := collect(bg, r, &driver.Query{Parts: driver.Data})
-			referred := map[driver.ID]bool{}
-			for _, rec := range recs {
-				referred[driver.ID(rec.Data)] = true
-			}
-			for _, rec := range recs {
-				if len(rec.Data) == 0 && !referred[rec.ID] && len(ms) < 8 {
-					ms = append(ms, remove(rec.ID, 0))
-				}
-			}
+			ms = removals(recs, 8)
 			n = len(ms)
 			return ms, err
 		})
@@ -289,4 +288,18 @@ func testNothingDangles(t *testing.T, k *kit) {
 	if removed == 0 {
 		t.Error("nothing was removed beside the writers: the test tests nothing")
 	}
+}
+
+// removals removes targets to which no record refers, so many at most.
+func removals(recs []driver.Record, most int) (ms []driver.Mutation) {
+	referred := map[driver.ID]bool{}
+	for _, rec := range recs {
+		referred[driver.ID(rec.Data)] = true
+	}
+	for _, rec := range recs {
+		if len(rec.Data) == 0 && !referred[rec.ID] && len(ms) < most {
+			ms = append(ms, remove(rec.ID, 0))
+		}
+	}
+	return ms
 }

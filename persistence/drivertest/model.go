@@ -36,25 +36,8 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 	revs := make([]int64, len(ms))
 	for i, mu := range ms {
 		was, there := m.recs[mu.Rec.ID]
-		fails := func(err error) ([]int64, *driver.RecordError) {
+		if err := m.refuses(&mu); err != nil {
 			return nil, &driver.RecordError{ID: mu.Rec.ID, Err: err}
-		}
-		switch mu.Op {
-		case driver.Create:
-			if there {
-				return fails(driver.ErrExists)
-			}
-		case driver.Update, driver.Delete:
-			if !there && mu.IfRev == 0 {
-				return fails(driver.ErrNotFound)
-			}
-			if !there || mu.IfRev != 0 && mu.IfRev != was.Revision {
-				return fails(driver.ErrConflict)
-			}
-		case driver.Check, driver.SetFields:
-			if !there || mu.IfRev != 0 && mu.IfRev != was.Revision {
-				return fails(driver.ErrConflict)
-			}
 		}
 		for _, ref := range mu.NewRefs {
 			if _, ok := after[ref]; !ok {
@@ -84,6 +67,30 @@ func (m *model) apply(ms []driver.Mutation) ([]int64, *driver.RecordError) {
 	}
 	m.recs = next
 	return revs, nil
+}
+
+// refuses returns the error of a mutation of the records as they are.
+func (m *model) refuses(mu *driver.Mutation) error {
+	was, there := m.recs[mu.Rec.ID]
+	asWanted := there && (mu.IfRev == 0 || mu.IfRev == was.Revision)
+	switch mu.Op {
+	case driver.Create:
+		if there {
+			return driver.ErrExists
+		}
+	case driver.Update, driver.Delete:
+		if !there && mu.IfRev == 0 {
+			return driver.ErrNotFound
+		}
+		if !asWanted {
+			return driver.ErrConflict
+		}
+	case driver.Check, driver.SetFields:
+		if !asWanted {
+			return driver.ErrConflict
+		}
+	}
+	return nil
 }
 
 // clash returns one of two records that have the same values in a unique index.

@@ -12,84 +12,88 @@ import (
 // testSchema checks that Init creates what is missing, rejects what does not fit, and leaves
 // alone what it does not know.
 func testSchema(t *testing.T, s *suite) {
-	s.forBoth(t, "init is idempotent", func(t *testing.T, k *kit) {
-		st := k.fresh(t, fields...)
-		st.mustApply(t, create(k.rec(1)))
-		before := st.all(t)
-		meta, err := st.Init(t.Context(), st.schema)
-		if err != nil {
-			t.Fatalf("Init must work when called again: %v", err)
-		}
-		if d := diff(st.meta, meta); d != "" {
-			t.Errorf("Init must say the same when called again (-first +second):\n%s", d)
-		}
-		if d := diff(before, st.all(t)); d != "" {
-			t.Errorf("Init must change no record (-before +after):\n%s", d)
-		}
-		if len(st.meta.Missing) != 0 || st.meta.NoCounter {
-			t.Errorf("a store made by Init must have its counter and every column: %+v", st.meta)
-		}
-	})
-
-	s.forText(t, "a store keeps its own identity", func(t *testing.T, k *kit) {
-		st, other := k.fresh(t), k.fresh(t)
-		if st.meta.Identity == "" || st.meta.Identity == other.meta.Identity {
-			t.Errorf("two stores must have two identities, not %q and %q", st.meta.Identity, other.meta.Identity)
-		}
-		k.needsReopening(t)
-		if again := k.open(t, st.url); again.meta.Identity != st.meta.Identity {
-			t.Errorf("every opening must give the same identity %q, not %q", st.meta.Identity, again.meta.Identity)
-		}
-	})
-
-	s.forBoth(t, "eight handles make one store at once", func(t *testing.T, k *kit) {
-		k.needsReopening(t)
-		for range 3 {
-			rawURL := k.URL(t)
-			stores := make([]*store, 8)
-			parallel(t, len(stores), func(g int) (err error) {
-				stores[g], err = k.tryOpen(t, rawURL, driver.OpenOptions{}, k.schema(fields...))
-				if err == nil {
-					_, err = stores[g].Apply(bg, []driver.Mutation{create(k.rec(g))})
-				}
-				return err
-			})
-			if t.Failed() {
-				t.Fatal("Init must be safe when several do it at once")
-			}
-			for _, st := range stores {
-				if st.meta.Identity != stores[0].meta.Identity {
-					t.Errorf("handles that make one store at once must agree on its identity, not have %q and %q", st.meta.Identity, stores[0].meta.Identity)
-				}
-				if n := len(st.all(t)); n != len(stores) {
-					t.Errorf("handles that make one store at once must all see %d records, not %d", len(stores), n)
-				}
-			}
-		}
-	})
-
-	s.forBoth(t, "the other kind of IDs is rejected", func(t *testing.T, k *kit) {
-		k.needsReopening(t)
-		for _, records := range []int{0, 1} {
-			st := k.fresh(t)
-			for n := range records {
-				st.mustApply(t, create(k.plain(n)))
-			}
-			other := k.schema()
-			other.IntegerIDs = !k.integer
-			if _, err := k.tryOpen(t, st.url, driver.OpenOptions{}, other); err == nil {
-				t.Fatalf("Init must refuse a schema with the other kind of IDs on a store of %s IDs", k.kind())
-			}
-			if n := len(k.open(t, st.url).all(t)); n != records {
-				t.Errorf("an Init that is refused must change nothing: %d records are left of %d", n, records)
-			}
-		}
-	})
-
+	s.forBoth(t, "init is idempotent", testInitIsIdempotent)
+	s.forText(t, "a store keeps its own identity", testAStoreKeepsItsOwnIdentity)
+	s.forBoth(t, "eight handles make one store at once", testEightHandlesMakeOneStoreAtOnce)
+	s.forBoth(t, "the other kind of IDs is rejected", testTheOtherKindOfIDsIsRejected)
 	s.forBoth(t, "columns are added, dropped and added again", testColumns)
 	s.forBoth(t, "an update leaves the columns of others alone", testUnknownColumns)
 	s.forText(t, "NoCreate creates nothing", testNoCreate)
 	s.forText(t, "NoCreate works on an existing store", testNoCreateThere)
+}
+
+func testInitIsIdempotent(t *testing.T, k *kit) {
+	st := k.fresh(t, fields...)
+	st.mustApply(t, create(k.rec(1)))
+	before := st.all(t)
+	meta, err := st.Init(t.Context(), st.schema)
+	if err != nil {
+		t.Fatalf("Init must work when called again: %v", err)
+	}
+	if d := diff(st.meta, meta); d != "" {
+		t.Errorf("Init must say the same when called again (-first +second):\n%s", d)
+	}
+	if d := diff(before, st.all(t)); d != "" {
+		t.Errorf("Init must change no record (-before +after):\n%s", d)
+	}
+	if len(st.meta.Missing) != 0 || st.meta.NoCounter {
+		t.Errorf("a store made by Init must have its counter and every column: %+v", st.meta)
+	}
+}
+
+func testAStoreKeepsItsOwnIdentity(t *testing.T, k *kit) {
+	st, other := k.fresh(t), k.fresh(t)
+	if st.meta.Identity == "" || st.meta.Identity == other.meta.Identity {
+		t.Errorf("two stores must have two identities, not %q and %q", st.meta.Identity, other.meta.Identity)
+	}
+	k.needsReopening(t)
+	if again := k.open(t, st.url); again.meta.Identity != st.meta.Identity {
+		t.Errorf("every opening must give the same identity %q, not %q", st.meta.Identity, again.meta.Identity)
+	}
+}
+
+func testEightHandlesMakeOneStoreAtOnce(t *testing.T, k *kit) {
+	k.needsReopening(t)
+	for range 3 {
+		rawURL := k.URL(t)
+		stores := make([]*store, 8)
+		parallel(t, len(stores), func(g int) (err error) {
+			stores[g], err = k.tryOpen(t, rawURL, driver.OpenOptions{}, k.schema(fields...))
+			if err == nil {
+				_, err = stores[g].Apply(bg, []driver.Mutation{create(k.rec(g))})
+			}
+			return err
+		})
+		if t.Failed() {
+			t.Fatal("Init must be safe when several do it at once")
+		}
+		for _, st := range stores {
+			if st.meta.Identity != stores[0].meta.Identity {
+				t.Errorf("handles that make one store at once must agree on its identity, not have %q and %q", st.meta.Identity, stores[0].meta.Identity)
+			}
+			if n := len(st.all(t)); n != len(stores) {
+				t.Errorf("handles that make one store at once must all see %d records, not %d", len(stores), n)
+			}
+		}
+	}
+}
+
+func testTheOtherKindOfIDsIsRejected(t *testing.T, k *kit) {
+	k.needsReopening(t)
+	for _, records := range []int{0, 1} {
+		st := k.fresh(t)
+		for n := range records {
+			st.mustApply(t, create(k.plain(n)))
+		}
+		other := k.schema()
+		other.IntegerIDs = !k.integer
+		if _, err := k.tryOpen(t, st.url, driver.OpenOptions{}, other); err == nil {
+			t.Fatalf("Init must refuse a schema with the other kind of IDs on a store of %s IDs", k.kind())
+		}
+		if n := len(k.open(t, st.url).all(t)); n != records {
+			t.Errorf("an Init that is refused must change nothing: %d records are left of %d", n, records)
+		}
+	}
 }
 
 func testColumns(t *testing.T, k *kit) {
