@@ -159,8 +159,21 @@ func NewColumns(s Schema) *Columns {
 
 // Value returns the value of a column of r; nil is NULL.
 func (c *Columns) Value(r *Record, column string) any {
-	if v, ok := r.column(column); ok {
-		return v
+	switch column {
+	case ColID:
+		return r.ID
+	case ColType:
+		return r.Type
+	case ColState:
+		return r.State
+	case ColRevision:
+		return r.Revision
+	case ColCreated:
+		return r.Created
+	case ColModified:
+		return r.Modified
+	case ColColumnSet:
+		return r.ColumnSet
 	}
 	if r.Claim.Owner != "" {
 		switch column {
@@ -176,27 +189,6 @@ func (c *Columns) Value(r *Record, column string) any {
 		return r.Fields[i]
 	}
 	return nil
-}
-
-// column returns the value of a column that every record has; false: it is another one.
-func (r *Record) column(name string) (v any, ok bool) {
-	switch name {
-	case ColID:
-		return r.ID, true
-	case ColType:
-		return r.Type, true
-	case ColState:
-		return r.State, true
-	case ColRevision:
-		return r.Revision, true
-	case ColCreated:
-		return r.Created, true
-	case ColModified:
-		return r.Modified, true
-	case ColColumnSet:
-		return r.ColumnSet, true
-	}
-	return nil, false
 }
 
 // CompareIDs orders IDs as the store does: integers by value, text by bytes.

@@ -36,8 +36,8 @@ func ErrHeld(x Index, id, holder ID) error {
 // IndexValue returns the value that a record has in a column of an index: its own, or the one that
 // field returns for an extra field.
 func IndexValue(r *Record, column string, field func(name string) any) any {
-	if v, ok := r.column(column); ok {
-		return v
+	if _, own := indexedLibraryColumns[column]; own {
+		return new(Columns).Value(r, column)
 	}
 	return field(column)
 }
