@@ -65,7 +65,8 @@ func startChromium(path string) (context.Context, func(), error) {
 	} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
-	// One process draws all windows: they are of one site, and each process takes a second to start.
+	// One process draws all windows: they are of one site, and each process takes a second to
+	// start.
 	options = append(options, chromedp.Flag("renderer-process-limit", "1"), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"))
 	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator) //nolint:govet // Cancel cancels it

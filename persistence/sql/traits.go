@@ -72,8 +72,8 @@ type EmbeddedTraits struct {
 	AnyText bool
 }
 
-// ServerTraits are the constants of a database on a server besides. SkipLocked and ForgetsAborts may be
-// set by the Probe of Pools.
+// ServerTraits are the constants of a database on a server besides. SkipLocked and ForgetsAborts
+// may be set by the Probe of Pools.
 type ServerTraits struct {
 	// Array makes one parameter of keys ([]int64 or []string) for "= ANY(?)"; nil: a list of
 	// parameters is needed.

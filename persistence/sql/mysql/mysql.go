@@ -41,8 +41,8 @@
 //
 // # Galera
 //
-// A commit that loses against one of another node (error 1213) is repeated. MariaDB 10.11 loses that
-// error while it prepares a statement: the transaction is gone, and what follows is committed
+// A commit that loses against one of another node (error 1213) is repeated. MariaDB 10.11 loses
+// that error while it prepares a statement: the transaction is gone, and what follows is committed
 // statement by statement. On a node of a cluster every statement that is prepared inside a
 // transaction therefore stands between a savepoint and its release, which fails then; once for each
 // statement and connection.
