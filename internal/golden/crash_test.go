@@ -33,7 +33,7 @@ func TestUnfinishedCommitsOnFS(t *testing.T) {
 	} {
 		t.Run(c.dir, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(unpack(t), c.dir)
+			dir := filepath.Join(unpack(t, "fs.tar.gz"), c.dir)
 			s := open(t, "file:"+dir, persistence.Options{})
 			objects := map[persistence.ID]any{}
 			for _, id := range list(t, s, nil) {

@@ -1,4 +1,4 @@
-// Package golden holds stores that the first version of Brine wrote, and the tests that they are
+// Package golden holds stores that earlier versions of Brine wrote, and the tests that they are
 // still read. The files in testdata are never made anew and never changed: a version of the format
 // that comes later gets files of its own. docs/format.md describes what is in them.
 //
@@ -12,5 +12,11 @@
 //	                  unmarked, where writing stopped just before the commit
 //	records.txt       a record of every kind of value: ID, name and bytes
 //
-// generate_test.go tells how they were made. It is not compiled.
+// In the folder catalog are stores of later versions: with a catalog of the extra columns (orders,
+// format 2) and with indexes in it (unique_orders, format 3), written by programs that declare
+// different fields, with times in named locations, versions of records, claims, pairs and a
+// quarantine; on fs also a return from quarantine that was not finished (restoring). stamps.json
+// has what the records had when they were written.
+//
+// generate_test.go and generatecatalog_test.go tell how they were made. They are not compiled.
 package golden

@@ -38,30 +38,48 @@ func everywhere(t *testing.T, test func(t *testing.T, c copied)) {
 }
 
 func copySQLite(t *testing.T) (store, texts string) {
+	url := restoreSQLite(t, "store.db")
+	return url, url
+}
+
+// restoreSQLite returns the URL of a copy of a file.
+func restoreSQLite(t *testing.T, name string) string {
 	path := filepath.Join(t.TempDir(), "store.db")
-	if err := os.WriteFile(path, read(t, "store.db"), 0o600); err != nil {
+	if err := os.WriteFile(path, read(t, name), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "sqlite:" + path, "sqlite:" + path
+	return "sqlite:" + path
 }
 
 func copyFS(t *testing.T) (store, texts string) {
-	dir := unpack(t)
+	dir := unpack(t, "fs.tar.gz")
 	return "file:" + filepath.Join(dir, "store"), "file:" + filepath.Join(dir, "texts")
 }
 
 func copyPostgres(t *testing.T) (store, texts string) {
+	url := restorePostgres(t, "postgres.sql")
+	return url, url
+}
+
+// restorePostgres returns the URL of a database with what a dump has.
+func restorePostgres(t *testing.T, name string) string {
 	s := testserver.SharedPostgres(t)
 	db := s.NewDB(t)
-	run(t, s.Open(t, db), string(read(t, "postgres.sql"))) // the driver sends several statements in one
-	return s.URL(db), s.URL(db)
+	run(t, s.Open(t, db), string(read(t, name))) // the driver sends several statements in one
+	return s.URL(db)
 }
 
 func copyMariaDB(t *testing.T) (store, texts string) {
+	url := restoreMariaDB(t, "mariadb.sql")
+	return url, url
+}
+
+// restoreMariaDB is restorePostgres for a dump of MariaDB.
+func restoreMariaDB(t *testing.T, name string) string {
 	s := testserver.SharedMariaDB(t)
 	db := s.NewDB(t)
-	run(t, s.Open(t, db), strings.SplitAfter(strings.TrimSpace(string(read(t, "mariadb.sql"))), ";\n")...)
-	return s.URL(db), s.URL(db)
+	run(t, s.Open(t, db), strings.SplitAfter(strings.TrimSpace(string(read(t, name))), ";\n")...)
+	return s.URL(db)
 }
 
 // run runs statements on one connection, and closes it with what they have set.
@@ -89,11 +107,11 @@ func read(t *testing.T, name string) []byte {
 	return b
 }
 
-// unpack unpacks fs.tar.gz and returns the directory.
-func unpack(t *testing.T) string {
+// unpack unpacks an archive and returns the directory.
+func unpack(t *testing.T, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
-	f, err := os.Open(filepath.Join("testdata", "fs.tar.gz"))
+	f, err := os.Open(filepath.Join("testdata", archive))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func compareRead(t *testing.T, s *persistence.Store, got map[persistence.ID]read
 		}
 		want, refs, lazy := show(obj)
 		if info.State == "CLAIMED" { // a claim changed the column alone, and Load gives the field what it says
-			want.(map[string]any)["State"] = "DONE"
+			want.(map[string]any)["State"] = map[string]string{"golden.task": "DONE", "golden.order": "NEW"}[info.Type]
 		}
 		if diff := cmp.Diff(want, r.Value, alike); diff != "" {
 			t.Errorf("%s, a %s: (-want +got)\n%s", info.ID, info.Type, diff)
@@ -188,7 +188,7 @@ func comparePairs(t *testing.T, s *persistence.Store, got map[persistence.ID]rea
 func TestReaderInPythonReadsTheGoldenStores(t *testing.T) {
 	t.Parallel()
 	python(t)
-	dir := unpack(t)
+	dir := unpack(t, "fs.tar.gz")
 	copied, _ := copySQLite(t)
 	db := strings.TrimPrefix(copied, "sqlite:")
 	for i, c := range []struct {

@@ -55,6 +55,8 @@ func (s *shower) value(v reflect.Value, path string) any {
 			return showTime(x)
 		case persistence.Ref[Task]:
 			return s.reference("$lazy", s.lazy, x.ID())
+		case persistence.Ref[Order]:
+			return s.reference("$lazy", s.lazy, x.ID())
 		case Formed:
 			return s.value(reflect.ValueOf(x.StoredForm()), path)
 		}
@@ -176,7 +178,7 @@ func (s *shower) structure(v reflect.Value, path string) any {
 func collectFields(v reflect.Value, fields map[string]reflect.Value) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		name, option, _ := strings.Cut(f.Tag.Get("msgpack"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("msgpack"), ",")
 		switch field := v.Field(i); {
 		case f.Type == reflect.TypeFor[persistence.Persistable](), name == "-", !f.IsExported():
 		case f.Anonymous && name == "" && field.Kind() == reflect.Pointer:
@@ -185,7 +187,7 @@ func collectFields(v reflect.Value, fields map[string]reflect.Value) {
 			}
 		case f.Anonymous && name == "":
 			collectFields(field, fields)
-		case option != "omitempty" || !field.IsZero():
+		case !slices.Contains(strings.Split(options, ","), "omitempty") || !field.IsZero():
 			fields[cmp.Or(name, f.Name)] = field
 		}
 	}
@@ -238,7 +240,7 @@ func (s *shower) behind(v reflect.Value, path string) any {
 var registered = map[reflect.Type]string{
 	reflect.TypeFor[Task](): "golden.task", reflect.TypeFor[Settings](): "golden.settings", reflect.TypeFor[Level](): "golden.level",
 	reflect.TypeFor[Node](): "golden.node", reflect.TypeFor[Point](): "golden.point",
-	reflect.TypeFor[Zoned](): "golden.zoned",
+	reflect.TypeFor[Zoned](): "golden.zoned", reflect.TypeFor[Order](): "golden.order",
 }
 
 func typeName(t reflect.Type) string {
