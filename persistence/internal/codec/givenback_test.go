@@ -244,7 +244,8 @@ func TestBigFloatsKeepTheirPrecision(t *testing.T) {
 }
 
 func sameFloat(a, b big.Float) bool {
-	return a.Cmp(&b) == 0 && a.Prec() == b.Prec() && a.Mode() == b.Mode() && a.Signbit() == b.Signbit() || a.Prec() == 0 && b.Sign() == 0
+	return a.Cmp(&b) == 0 && a.Prec() == b.Prec() && a.Mode() == b.Mode() && a.Signbit() == b.Signbit() ||
+		a.Sign() == 0 && b.Sign() == 0 && min(a.Prec(), b.Prec()) == 0
 }
 
 // A record whose type is composed of one that is stored as bytes finds that type by its name.
