@@ -38,16 +38,6 @@ func (d *decoder) record(p unsafe.Pointer, id ident, off int) {
 	d.made = append(d.made, made{ptr: p, id: id, off: uint32(off)})
 }
 
-// recordAlso gives what was made, and is complete, one more offset.
-func (d *decoder) recordAlso(p unsafe.Pointer, id ident, off int) {
-	if d.late != nil && d.late.active > 0 {
-		d.late.made[lateKey{uint32(off), id}] = &lateMade{ptr: p, end: d.pos}
-		return
-	}
-	i, _ := slices.BinarySearchFunc(d.made, uint32(off), func(m made, off uint32) int { return cmp.Compare(m.off, off) })
-	d.made = slices.Insert(d.made, i, made{ptr: p, id: id, off: uint32(off)})
-}
-
 // recorded is told that the value remembered for off is complete.
 func (d *decoder) recorded(id ident, off int) {
 	if d.late != nil && d.late.active > 0 {
@@ -75,6 +65,16 @@ func (d *decoder) shared(pl *plan, id ident) (unsafe.Pointer, error) {
 	l.cost += d.pos - l.from
 	d.pos, l.from = m.end, m.end
 	return m.ptr, nil
+}
+
+// refersTo reports whether a back-reference comes next to what was made as id and as nothing else.
+func (d *decoder) refersTo(id ident) bool {
+	if d.pos+6 > len(d.buf) || d.buf[d.pos] != codeFixExt4 || d.buf[d.pos+1] != extBackref {
+		return false
+	}
+	off := binary.BigEndian.Uint32(d.buf[d.pos+2:])
+	i, _ := slices.BinarySearchFunc(d.made, off, func(m made, off uint32) int { return cmp.Compare(m.off, off) })
+	return i < len(d.made) && d.made[i].off == off && d.made[i].id == id
 }
 
 func (d *decoder) backref(pl *plan, id ident) (unsafe.Pointer, error) {
@@ -129,7 +129,7 @@ func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 	if l.cost > len(d.buf) {
 		return nil, d.corrupt("refers back too often to what was skipped")
 	}
-	if t := readToken(d.buf[off:]); t.fam == famNil || t.fam == famExt || t.fam == famInvalid {
+	if t := readToken(d.buf[off:]); t.fam == famNil || t.fam == famInvalid || t.fam == famExt && t.ext == extBackref {
 		return nil, d.corrupt("refers back to byte %d, where there is no %v", off, pl.typ)
 	}
 	d.pos, l.from = off, off

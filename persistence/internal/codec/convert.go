@@ -7,17 +7,17 @@ package codec
 // wrapped consumes the array of one in which the target of a pointer stands, if that can be nil. A
 // pointer is taken alone too: then it was no target when it was written. Slices, maps, bytes and
 // interfaces are not, since an array of one may be a slice as well.
-func (d *decoder) wrapped(elem *plan) error {
+func (d *decoder) wrapped(elem *plan) (alone bool, err error) {
 	t := readToken(d.buf[d.pos:])
 	if t.code == codeFixArray|1 {
 		d.pos++
-		return nil
+		return false, nil
 	}
 	if elem.kind != kindPointer && elem.kind != kindReference || t.fam == famArray || d.inElements() || !elem.takes(t) {
-		return d.mismatch("an array of one")
+		return false, d.mismatch("an array of one")
 	}
 	d.old = true
-	return nil
+	return true, nil
 }
 
 // oneForSlice reports whether the value at pos stands for a slice or array of one elem. In a slice
@@ -28,16 +28,7 @@ func (d *decoder) oneForSlice(elem *plan) bool {
 	}
 	t := readToken(d.buf[d.pos:])
 	return t.fam != famArray && d.exact == 0 && !d.inElements() &&
-		elem.kind != kindMap && elem.kind != kindBytes && (elem.kind != kindInterface || t.plain()) && elem.takes(t)
-}
-
-// plain reports whether t is a value that no array of one stands for in another way.
-func (t token) plain() bool {
-	switch t.fam {
-	case famBool, famInt, famFloat, famStr:
-		return true
-	}
-	return t.fam == famExt && t.ext != extBackref
+		elem.kind != kindMap && elem.kind != kindBytes && elem.kind != kindInterface && elem.takes(t)
 }
 
 // inElements reports whether the next value is an element of a slice or array, or the target of a

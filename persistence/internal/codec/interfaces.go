@@ -154,9 +154,6 @@ func (d *decoder) dynamic(iface reflect.Type) (any, error) {
 			return d.anyMap()
 		}
 	case famArray:
-		if t.n == 1 && readToken(d.buf[d.pos+t.head:]).plain() && d.unwrap() {
-			return d.dynamic(iface) // it was the element of a slice
-		}
 		return d.typed(t)
 	}
 	return nil, d.mismatch("a value of type " + iface.String())

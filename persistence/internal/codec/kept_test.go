@@ -509,3 +509,33 @@ func TestKeptFieldsThatShareAValue(t *testing.T) {
 		}
 	}
 }
+
+// What a known field shares with one before it that the type lacks is found there, whatever it is.
+func TestSharedWithAnUnknownFieldBefore(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	w := newWorld()
+	host := &machine{Name: "h"}
+	w.put("h", host)
+	for name, tt := range map[string]struct{ in, out any }{
+		"a time":           {shares(time.Unix(5, 0).UTC()), new(struct{ B *time.Time })},
+		"a local time":     {shares(time.Unix(5, 0).In(time.FixedZone("X", 60))), new(struct{ B *time.Time })},
+		"a lazy reference": {shares(ref[task]{link: Link{ID: "l"}}), new(struct{ B *ref[task] })},
+		"a reference":      {shares(host), new(struct{ B **machine })},
+		"a number":         {shares(5), new(struct{ B *int })},
+		"an array":         {shares([2]string{"a"}), new(struct{ B *[2]string })},
+		"a slice":          {shares([]int{1}), new(struct{ B *[]int })},
+		"an interface":     {shares(any(int8(1))), new(struct{ B *any })},
+		"bytes":            {shares([]byte("x")), new(struct{ B *[]byte })},
+		"another pointer":  {shares(ptr(2.5)), new(struct{ B **float64 })},
+	} {
+		data := encode(t, c, w, tt.in)
+		out := there(t, c, w, data, tt.out)
+		_, was := body(t, data)
+		if _, is := body(t, back(t, c, w, tt.out, out.Kept)); !bytes.Equal(was, is) {
+			t.Errorf("%s: the body was\n%x and is\n%x", name, was, is)
+		}
+	}
+}
+
+func shares[T any](v T) any { return &struct{ A, B *T }{&v, &v} }

@@ -62,12 +62,12 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
-	elem, box := pl.elem, d.pos
+	elem := pl.elem
 	if !elem.nilable && d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !elem.takes(token{fam: famArray, n: 1}) {
 		d.unwrap()
 	}
 	start := d.pos
-	if elem.size > 0 {
+	if elem.size > 0 && !(elem.kind == kindPointer && elem.elem != elem && d.refersTo(&elem.elem.ptrTag)) {
 		if q, err := d.shared(pl, &elem.ptrTag); q != nil || err != nil {
 			*(*unsafe.Pointer)(p) = q
 			if err == nil && box != start {
@@ -76,17 +76,20 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 	}
+	identified := elem.size > 0
 	if elem.nilable {
-		if err := d.wrapped(elem); err != nil {
+		alone, err := d.wrapped(elem)
+		if err != nil {
 			return err
 		}
+		identified = !alone // a back-reference to the value is one to its target
 		if elem.kind == kindSlice {
 			d.exact++
 		}
 	}
 	q := reflect.New(elem.typ).UnsafePointer()
 	*(*unsafe.Pointer)(p) = q
-	if elem.size > 0 {
+	if identified {
 		d.record(q, &elem.ptrTag, start)
 	}
 	if pl.counts {
@@ -112,10 +115,7 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 	if pl.counts {
 		d.leave()
 	}
-	if elem.size > 0 {
-		if box != start {
-			d.recordAlso(q, &elem.ptrTag, box) // what is shared may be a pointer to this one
-		}
+	if identified {
 		d.recorded(&elem.ptrTag, start)
 	}
 	return nil
