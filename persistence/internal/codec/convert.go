@@ -11,9 +11,10 @@ func (d *decoder) wrapped(elem *plan) (alone bool, err error) {
 	t := readToken(d.buf[d.pos:])
 	if t.code == codeFixArray|1 {
 		d.pos++
+		d.boxed = d.pos
 		return false, nil
 	}
-	if elem.kind != kindPointer && elem.kind != kindReference || t.fam == famArray || d.inElements() || !elem.takes(t) {
+	if elem.kind != kindPointer && elem.kind != kindReference || t.fam == famArray || d.inBox() || d.inElements() || !elem.takes(t) {
 		return false, d.mismatch("an array of one")
 	}
 	d.old = true
@@ -27,7 +28,7 @@ func (d *decoder) oneForSlice(elem *plan) bool {
 		return false
 	}
 	t := readToken(d.buf[d.pos:])
-	return t.fam != famArray && d.exact == 0 && !d.inElements() &&
+	return t.fam != famArray && !d.inBox() && !d.inElements() &&
 		elem.kind != kindMap && elem.kind != kindBytes && elem.kind != kindInterface && elem.takes(t)
 }
 
@@ -41,11 +42,15 @@ func (d *decoder) inElements() bool {
 	return n > 0 && (d.path[n-1].pl.kind == kindSlice || d.path[n-1].pl.kind == kindArray)
 }
 
+// inBox reports whether the next value stands in the array of one for the target of a pointer. It
+// is that target, and converts to no slice of one and from none.
+func (d *decoder) inBox() bool { return d.boxed > 0 && d.pos == d.boxed }
+
 // unwrap consumes the head of an array of one, if the value stands in one: it was the element of a
 // slice, or the target of a pointer that can be nil, when it was written. It reports whether it
 // did.
 func (d *decoder) unwrap() bool {
-	if d.exact > 0 || d.inElements() || d.left() < 2 || d.buf[d.pos] != codeFixArray|1 || familyOf(d.buf[d.pos+1]) == famArray || d.buf[d.pos+1] == codeNil {
+	if d.inBox() || d.inElements() || d.left() < 2 || d.buf[d.pos] != codeFixArray|1 || familyOf(d.buf[d.pos+1]) == famArray || d.buf[d.pos+1] == codeNil {
 		return false
 	}
 	d.pos++

@@ -26,7 +26,7 @@ type decoder struct {
 	differs  bool     // see Outcome
 	old      bool     // see Outcome
 	keep     *keeper  // nil in the first pass
-	exact    int      // above 0: one value does not stand for a slice of one
+	boxed    int      // where the target of a pointer begins that stands in an array of one; 0: none
 	keys     []string // a stack: of each open map with string keys, the present key
 
 	root    reflect.Type
@@ -136,7 +136,7 @@ func (d *decoder) again() {
 	clear(d.path)
 	clear(d.made)
 	d.path, d.keys, d.made, d.skipped, d.late = d.path[:0], d.keys[:0], d.made[:0], d.skipped[:0], nil
-	d.pos, d.hint, d.noZone, d.exact = 0, 0, 0, 0
+	d.pos, d.hint, d.noZone, d.boxed = 0, 0, 0, 0
 }
 
 // release makes the decoder ready for the next record.

@@ -83,9 +83,6 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 		identified = !alone // a back-reference to the value is one to its target
-		if elem.kind == kindSlice {
-			d.exact++
-		}
 	}
 	q := reflect.New(elem.typ).UnsafePointer()
 	*(*unsafe.Pointer)(p) = q
@@ -108,9 +105,6 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 		d.keep.region = outer
-	}
-	if elem.kind == kindSlice {
-		d.exact--
 	}
 	if pl.counts {
 		d.leave()
