@@ -62,6 +62,9 @@ func (sv *saver) commit() error {
 	for i, it := range dirty {
 		if it.ident != nil {
 			sv.c.learn(it.ident, it.id, revs[i], it.digest, it.refs)
+			if it.next != it.kept {
+				it.ident.wrote(it.kept, it.next)
+			}
 		}
 	}
 	sv.use()

@@ -81,6 +81,15 @@ func (ident *identity) keep(kept *codec.Kept) {
 	ident.kept = kept
 }
 
+// wrote is told that the object was written with what was kept of it, and what is kept from then on.
+func (ident *identity) wrote(kept, next *codec.Kept) {
+	ident.mu.Lock()
+	defer ident.mu.Unlock()
+	if ident.kept == kept {
+		ident.kept = next
+	}
+}
+
 // elsewhere reports whether the object has a record in another store than this one.
 func (ident *identity) elsewhere(store storeID) bool {
 	for _, k := range ident.saved() {

@@ -309,6 +309,14 @@ func matrix() []*cell {
 			N int
 			M map[string]matrixOmitsThin
 		}
+		twoParts struct {
+			P
+			First, Second matrixPart
+		}
+		twoPartsThin struct {
+			P
+			First, Second matrixThin
+		}
 		twoMaps struct {
 			P
 			First, Second map[string]matrixPart
@@ -420,6 +428,9 @@ func matrix() []*cell {
 		evolves("maps are exchanged", func() *twoMaps {
 			return &twoMaps{First: map[string]matrixPart{"k": {Name: "1", Note: "one"}}, Second: map[string]matrixPart{"k": {Name: "2", Note: "two"}}}
 		}, func(b *twoMapsThin) { b.First, b.Second = b.Second, b.First }, func(a *twoMaps) { a.First, a.Second = a.Second, a.First }),
+		evolves("structs by value are exchanged", func() *twoParts {
+			return &twoParts{First: matrixPart{Name: "one", Note: "1"}, Second: matrixPart{Name: "two", Note: "2"}}
+		}, func(b *twoPartsThin) { b.First, b.Second = b.Second, b.First }, nil).with(refused(persistence.ErrUnstorable)),
 		evolves("a shared pointer becomes a value", func() *two { p := part(); return &two{First: &p, Second: &p} },
 			func(b *twoValues) { b.First.Name = "new" }, nil).with(refused(persistence.ErrUnstorable)),
 		evolves("entries of a map", func() *entries {

@@ -24,6 +24,7 @@ type item struct {
 
 	base *entry      // what was known when the item was added; not modified
 	kept *codec.Kept // what belongs to the object besides what it holds
+	next *codec.Kept // the same once it is written
 	save *saver
 
 	digest digest
@@ -222,15 +223,18 @@ func (sv *saver) Kept(id ID, store string) error {
 }
 
 // keeps returns an error if writing the item would drop what an older or a newer program stored.
-func (sv *saver) keeps(it *item, typ string) error {
+func (sv *saver) keeps(it *item, e *codec.Encoded) error {
 	if v := it.kept.Newer(); v > 0 {
-		return fmt.Errorf("the record has version %d of %s, and this program has %d: %w", v, typ, records.Version(typeOf(it.obj)), ErrUnstorable)
+		return fmt.Errorf("the record has version %d of %s, and this program has %d: %w", v, e.Type, records.Version(typeOf(it.obj)), ErrUnstorable)
 	}
 	if path := it.kept.Lost(); path != "" && !sv.s.dropUnknown {
 		return fmt.Errorf("%s: the record holds this field, and the save would drop it: embed persistence.Unknown in the struct to keep it, or set Options.DropUnknown: %w", path, ErrUnstorable)
 	}
 	if path := it.kept.Split(); path != "" && !sv.s.dropUnknown {
 		return fmt.Errorf("%s: the record holds this field, which points to what another field points to that is no pointer in this program, and the save would make two of it: make that field a pointer, or set Options.DropUnknown: %w", path, ErrUnstorable)
+	}
+	if e.Moved != "" && !sv.s.dropUnknown {
+		return fmt.Errorf("%s: this struct was in another place when the object was loaded, and what the record holds of it besides would not come along: embed persistence.Unknown in the struct, or set Options.DropUnknown: %w", e.Moved, ErrUnstorable)
 	}
 	return nil
 }
@@ -264,9 +268,10 @@ func (sv *saver) encode(enc *codec.Encoder, it *item) error {
 	if known && (!it.root || !sv.saving.rewrite) && (!it.force || it.op == driver.Create && sv.saving.committed) {
 		return nil
 	}
-	if err := sv.keeps(it, e.Type); err != nil {
+	if err := sv.keeps(it, &e); err != nil {
 		return err
 	}
+	it.next = e.Kept
 	out.data = sv.clone(e.Data)
 	it.out = sv.output(out)
 	it.refs = e.Eager

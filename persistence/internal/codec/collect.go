@@ -18,13 +18,15 @@ type keeper struct {
 	out    []UnknownField
 	inside map[place]bool
 	owners map[place]int // where the fields of the struct of a place begin
+	byHead map[int]place // the places of structs that are no target of a pointer, by where their fields begin
+	images images
 	last   foundStruct
 }
 
 func newKeeper(p unsafe.Pointer) *keeper {
 	return &keeper{
 		holders: holders{known: map[unsafe.Pointer]bool{}, in: map[place]unsafe.Pointer{}},
-		region:  region{at: p}, inside: map[place]bool{}, owners: map[place]int{},
+		region:  region{at: p}, inside: map[place]bool{}, owners: map[place]int{}, byHead: map[int]place{},
 	}
 }
 
@@ -88,6 +90,9 @@ func (k *keeper) foundStruct(d *decoder, pl *plan, first int) foundStruct {
 		return s // it cannot be told from another one
 	}
 	k.owners[s.place], s.ok = first, true
+	if len(d.path)-1 > k.region.depth && pl.size > 0 {
+		k.byHead[first] = s.place
+	}
 	for i := k.region.depth; i < len(d.path); i++ {
 		if d.path[i].pl.kind == kindStruct {
 			at, _ := d.c.placeOf(&k.region, d.path[:i], d.path[i].pl)
@@ -95,6 +100,13 @@ func (k *keeper) foundStruct(d *decoder, pl *plan, first int) foundStruct {
 		}
 	}
 	return s
+}
+
+// end is told of the end of the struct of pl at p, whose fields began at first.
+func (k *keeper) end(pl *plan, p unsafe.Pointer, first int) {
+	if at, ok := k.byHead[first]; ok && at.pl == pl {
+		k.images.add(pl, p, at)
+	}
 }
 
 func (k *keeper) lost() string {
@@ -106,7 +118,7 @@ func (k *keeper) lost() string {
 // structs, or into the result. newer is the version of a record that is newer than the program.
 func (d *decoder) collect(newer int) (*Kept, error) {
 	k := d.keep
-	kept := &Kept{version: newer, store: d.opts.Store, lost: k.lost(), at: map[place]*keptFields{}, inside: k.inside, holders: k.holders}
+	kept := &Kept{version: newer, store: d.opts.Store, lost: k.lost(), at: map[place]*keptFields{}, inside: k.inside, holders: k.holders, images: k.images}
 	rc := newRawCollector(d)
 	for i := range k.found {
 		rc.regions = append(rc.regions, k.found[i].span)

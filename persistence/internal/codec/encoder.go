@@ -36,6 +36,7 @@ type Encoder struct {
 	sorter   idSorter
 	kept     *Kept    // nil: nothing is kept for the object
 	region   region   // where the encoder is, if something is kept
+	visits   *visits  // not nil if something is kept
 	keys     []string // a stack: of each open map with string keys, the keys
 	head     []byte
 }
@@ -59,6 +60,11 @@ type Encoded struct {
 	// IDs of what the object refers to, by plain pointers and by lazy references: sorted by their
 	// bytes, distinct.
 	Eager, Lazy []driver.ID
+	// Kept is what is kept for the object once the record is written. Moved is the path of a struct
+	// that was in another place of the object, and what is kept of it is not where it is now; "" if
+	// there is none.
+	Kept  *Kept
+	Moved string
 }
 
 // A Resolver tells the IDs of references while an object is encoded. It may be asked several
@@ -117,6 +123,7 @@ func (e *Encoder) Encode(obj any, kept *Kept) (Encoded, error) {
 	e.start()
 	if kept != nil && len(kept.at) > 0 {
 		e.kept, e.region = kept, region{at: p}
+		e.visits = &visits{used: map[place]bool{}, held: map[unsafe.Pointer]bool{}}
 	}
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		e.seen.add(p, &pl.ptrTag, 0)
@@ -128,7 +135,11 @@ func (e *Encoder) Encode(obj any, kept *Kept) (Encoded, error) {
 	if err == nil {
 		var data []byte
 		if data, err = e.assemble(name, pl.version); err == nil {
-			return Encoded{Type: name, Data: data, Eager: e.eager.list, Lazy: e.lazy.list}, nil
+			enc := Encoded{Type: name, Data: data, Eager: e.eager.list, Lazy: e.lazy.list, Kept: kept}
+			if e.visits != nil {
+				enc.Kept, enc.Moved = kept.after(e.visits), e.visits.moved(kept)
+			}
+			return enc, nil
 		}
 	}
 	if errors.Is(err, errSize) {
@@ -182,7 +193,7 @@ func (e *Encoder) reset() {
 	e.keys = e.keys[:0]
 	e.seen.reset()
 	e.isolated = false
-	e.kept, e.region = nil, region{}
+	e.kept, e.region, e.visits = nil, region{}, nil
 	if cap(e.path) > 1<<12 {
 		e.path = nil
 	}

@@ -19,6 +19,7 @@ type Kept struct {
 	at      map[place]*keptFields // by the struct that they were fields of
 	inside  map[place]bool        // these structs, and those that hold them by value
 	holders
+	images images
 }
 
 // Lost returns the path of a field that the record has and that would be gone if the object were
@@ -176,7 +177,11 @@ const maxKeptKey = 1 << 16
 // the path leads to. A nil h is one that cannot be told from others.
 func (e *Encoder) hold(h unsafe.Pointer) region {
 	variable, ok := e.c.placeOf(&e.region, e.path, nil)
-	return region{at: e.kept.holder(h, variable, ok), depth: len(e.path), into: true}
+	at := e.kept.holder(h, variable, ok)
+	if at != nil && !e.isolated {
+		e.visits.held[at] = true
+	}
+	return region{at: at, depth: len(e.path), into: true}
 }
 
 // hold is the same while the object is made, for the variable that path leads to.

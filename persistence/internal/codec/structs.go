@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unsafe"
@@ -120,19 +121,20 @@ var nothingKept = &keptFields{}
 
 // keptOf returns what is kept for the struct at p, not nil. The path leads into it.
 func (e *Encoder) keptOf(pl *plan, p unsafe.Pointer) *keptFields {
+	var aside *keptFields
+	if e.kept != nil {
+		at, ok := e.c.placeOf(&e.region, e.path[:len(e.path)-1], pl)
+		e.visit(pl, p, at, ok)
+		if ok {
+			aside = e.kept.at[at]
+		}
+	}
 	if pl.unknown != nil {
 		if kept := *(**keptFields)(pl.unknown.at(p)); kept != nil {
 			return kept
 		}
 	}
-	if e.kept != nil {
-		if at, ok := e.c.placeOf(&e.region, e.path[:len(e.path)-1], pl); ok {
-			if kept := e.kept.at[at]; kept != nil {
-				return kept
-			}
-		}
-	}
-	return nothingKept
+	return cmp.Or(aside, nothingKept)
 }
 
 // storedOrKept returns where field i of the struct at p is, nil if it is left out. A field that is
@@ -263,6 +265,9 @@ func (d *decoder) otherFields(pl *plan, p unsafe.Pointer, at *fieldNames, n int)
 		}
 	}
 	d.absent(pl.fields[at.next:])
+	if d.keep != nil {
+		d.keep.end(pl, p, at.first)
+	}
 	return nil
 }
 
