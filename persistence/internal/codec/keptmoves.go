@@ -10,8 +10,8 @@ import (
 // it and would come to belong to what is in its place then, so that is found out: by the memory of
 // the struct, which is the same there as it was here, down to the addresses of its texts.
 
-// An image is what a struct with kept fields was in memory.
-type image struct {
+// A structImage is what a struct with kept fields was in memory.
+type structImage struct {
 	at     place
 	copied unsafe.Pointer // keeps what the image has the addresses of
 	strong bool           // it has addresses, which no other value has by chance
@@ -19,7 +19,7 @@ type image struct {
 
 // images are those of the structs of an object. They do not change once they are made.
 type images struct {
-	of   map[string]*image // by plan and memory; nil where several structs are the same
+	of   map[string]*structImage // by plan and memory; nil where several structs are the same
 	at   map[place]string
 	have map[*plan]bool
 }
@@ -27,7 +27,7 @@ type images struct {
 // add adds the image of the struct of pl at p.
 func (im *images) add(pl *plan, p unsafe.Pointer, at place) {
 	if im.at == nil {
-		im.of, im.at, im.have = map[string]*image{}, map[place]string{}, map[*plan]bool{}
+		im.of, im.at, im.have = map[string]*structImage{}, map[place]string{}, map[*plan]bool{}
 	}
 	copied := reflect.New(pl.typ)
 	copied.Elem().Set(pl.value(p))
@@ -38,7 +38,7 @@ func (im *images) add(pl *plan, p unsafe.Pointer, at place) {
 		im.of[key] = nil
 		return
 	}
-	im.of[key] = &image{at: at, copied: copied.UnsafePointer(), strong: strong}
+	im.of[key] = &structImage{at: at, copied: copied.UnsafePointer(), strong: strong}
 }
 
 // memory appends pl and the memory of the stored fields of the struct at p. strong says that it

@@ -70,9 +70,6 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 	if elem.size > 0 && !(elem.kind == kindPointer && elem.elem != elem && d.refersTo(&elem.elem.ptrTag)) {
 		if q, err := d.shared(pl, &elem.ptrTag); q != nil || err != nil {
 			*(*unsafe.Pointer)(p) = q
-			if err == nil && box != start {
-				d.recordAlso(q, &elem.ptrTag, box)
-			}
 			return err
 		}
 	}
