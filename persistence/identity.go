@@ -81,7 +81,8 @@ func (ident *identity) keep(kept *codec.Kept) {
 	ident.kept = kept
 }
 
-// wrote is told that the object was written with what was kept of it, and what is kept from then on.
+// wrote is told that the object was written with what was kept of it, and what is kept from then
+// on.
 func (ident *identity) wrote(kept, next *codec.Kept) {
 	ident.mu.Lock()
 	defer ident.mu.Unlock()
