@@ -14,7 +14,7 @@ func loadTime() time.Duration {
 	case testing.Short():
 		return 200 * time.Millisecond
 	}
-	return 2 * time.Second
+	return time.Second
 }
 
 // clients is how many processes share a store where the number does not matter: to start one costs
