@@ -229,7 +229,7 @@ func (l *layout) preferIndex(q *driver.Query) (conds []driver.Cond, first string
 	value, _ := l.bind(col, c.Values[0])
 	operand := "?"
 	if col.kind == driver.Text {
-		operand = l.traits.express(Unseen, operand)
+		operand = l.traits.express(OpaqueText, operand)
 	}
 	equal.add(col.expr+" >= "+operand+" AND "+col.expr+" <= "+operand, value, value)
 	return slices.Concat(q.Where[:best], q.Where[best+1:]), col.expr + desc + ", ", equal

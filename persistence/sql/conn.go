@@ -116,7 +116,7 @@ func (c *conn) settle(text string, s *sqlx.Stmt, err error) {
 }
 
 // changing runs an UPDATE of one row, and returns the integer that it has assigned to the column
-// returned, which is Reported where there is no RETURNING.
+// returned: as AsLastInsertID, where there is no RETURNING.
 func (c *conn) changing(ctx context.Context, text string, args []any, returned *column) (value int64, found bool, err error) {
 	if c.traits.Returning {
 		var got cell

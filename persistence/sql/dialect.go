@@ -49,12 +49,12 @@ const (
 	// GroupKey is what tells a long value from others in GROUP BY. It is asked of columns that
 	// have an IndexPart.
 	GroupKey
-	// Unseen is a text parameter, which is given, such that plans do not depend on its value: a
+	// OpaqueText is the text parameter that is given, such that plans do not depend on its value: a
 	// server that plans a statement anew for each text spends more on that than on a claim.
-	Unseen
-	// Reported makes UPDATE tell an integer that it assigns as the LastInsertId of its result. It
-	// is asked of dialects without Returning.
-	Reported
+	OpaqueText
+	// AsLastInsertID is the integer that is given. An UPDATE that assigns it returns it as the
+	// LastInsertId of its result. It is asked of dialects without Returning.
+	AsLastInsertID
 )
 
 // A ColumnType is the kind of a column that the engine creates.

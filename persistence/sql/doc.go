@@ -16,7 +16,7 @@
 //
 // An Apply of one mutation without references is one statement in a transaction of its own; any
 // other is one transaction. Nothing is read before it is written: the statements themselves tell
-// that a record is not as the mutation wants it. Only then the batch is rolled back, and the
+// that a record is not as the mutation wants it. The batch is rolled back only then, and the
 // records are read to find the first mutation that failed.
 //
 // # Claims

@@ -256,7 +256,7 @@ func (l *layout) statements() {
 	// no RETURNING.
 	reported := ""
 	if l.revision != nil && !t.Returning {
-		reported = ", " + l.revision.quoted + " = " + t.express(Reported, l.revision.quoted)
+		reported = ", " + l.revision.quoted + " = " + t.express(AsLastInsertID, l.revision.quoted)
 	}
 
 	var set, put []string
@@ -266,7 +266,7 @@ func (l *layout) statements() {
 		case l.revision:
 			next := fmt.Sprintf("coalesce(%s.%s, 0) + 1", l.table, c.quoted)
 			if !t.Returning {
-				next = t.express(Reported, next)
+				next = t.express(AsLastInsertID, next)
 			}
 			set, put = append(set, c.quoted+" = "+next), append(put, c.quoted+" = "+next)
 		default:

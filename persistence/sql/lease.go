@@ -47,7 +47,7 @@ func (l *layout) extend(ctx context.Context, c *conn, now clause, lease time.Dur
 	end := now
 	end.add(" + ?", lease.Microseconds())
 	if !l.traits.Returning {
-		end.text = l.traits.express(Reported, end.text)
+		end.text = l.traits.express(AsLastInsertID, end.text)
 	}
 	text := "UPDATE " + l.table + " SET " + l.claimUntil.quoted + " = " + end.text + " WHERE " + l.id.expr + " = ? AND " + l.claimToken.quoted + " = ?"
 	return c.changing(ctx, text, append(end.args, key, token), l.claimUntil)

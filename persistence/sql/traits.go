@@ -31,7 +31,7 @@ type Traits struct {
 	IndexesOfTables bool
 
 	// Returning: UPDATE may end in RETURNING, and INSERT in ON CONFLICT … DO UPDATE … RETURNING.
-	// Where they may not, Reported is asked for, and a Put is an UPDATE, and an INSERT where
+	// Where they may not, AsLastInsertID is asked for, and a Put is an UPDATE, and an INSERT where
 	// nothing was updated.
 	Returning bool
 	// HasSuffix makes the condition that a text, compared by bytes, ends in another one, which is

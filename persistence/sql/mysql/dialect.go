@@ -148,7 +148,7 @@ func (d *dialect) Express(f sql.Function, expr string) string {
 	case sql.GroupKey:
 		// Where groups are made by sorting, only the first max_sort_length bytes of a value count.
 		return "sha2(" + expr + ", 256)"
-	case sql.Reported:
+	case sql.AsLastInsertID:
 		return "LAST_INSERT_ID(" + expr + ")"
 	}
 	return expr

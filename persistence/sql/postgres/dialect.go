@@ -97,7 +97,7 @@ func (d *dialect) Express(f sql.Function, expr string) string {
 		return "strpos(" + expr + ", ?) > 0"
 	case sql.CharLength:
 		return "length(" + expr + ")"
-	case sql.Unseen:
+	case sql.OpaqueText:
 		// If the planner sees the text, it finds plans that seem so much cheaper than one for any
 		// text that it makes a new one each time.
 		return "(SELECT CAST(" + expr + " AS TEXT))"
