@@ -3,13 +3,16 @@ package codec
 import (
 	"reflect"
 	"unsafe"
+
+	"github.com/brine-go/brine/persistence/driver"
 )
 
 // A list of two that begins with a text has the bytes of a type and a value, as they stand in an
 // interface, if the text is the name of a type that the other element can be of. Such a list has
 // the head that longer lists have, so that neither an interface nor a reader without types takes it
-// for a type and a value. Both are read as lists where the type of the program says that there is
-// one.
+// for a type and a value. With the short head, which older programs gave it, it is read as a list
+// where the type of the program says that there is one, unless the name is that of a type that the
+// program knows: a field that was an interface may be a list now.
 
 // isWide reports whether t is the head of a list of two that is like a type and a value.
 func isWide(t token) bool { return t.code == codeArray16 && t.n == 2 }
@@ -124,18 +127,35 @@ func (c *Codec) isTypeOf(name string, v token) bool {
 	return hasQualified(name)
 }
 
-// listHead is told of the head of a list of elem, which comes next. The list would be encoded with
-// another head if an older program wrote it, or one with other types.
-func (d *decoder) listHead(elem *plan) {
+// listHead is told of the head of a list of elem, which comes next and is the last of the path. The
+// list would be encoded with another head if an older program wrote it, or one with other types. In
+// a field or map it may be a type and a value, which stood in an interface, as well: that is an
+// error.
+func (d *decoder) listHead(elem *plan) error {
 	if !elem.text || d.pos >= len(d.buf) {
-		return
+		return nil
 	}
 	if c := d.buf[d.pos]; c != codeFixArray|2 && c != codeArray16 {
-		return
+		return nil
 	}
-	if t := readToken(d.buf[d.pos:]); t.n == 2 && isWide(t) != d.c.beginsTyped(d.buf[d.pos+t.head:]) {
-		d.differs = true
+	t := readToken(d.buf[d.pos:])
+	if t.n != 2 || isWide(t) == d.c.beginsTyped(d.buf[d.pos+t.head:]) {
+		return nil
 	}
+	d.differs = true
+	if isWide(t) || len(d.path) < 2 {
+		return nil
+	}
+	if in := d.path[len(d.path)-2].pl.kind; in != kindStruct && in != kindMap {
+		return nil
+	}
+	at := d.pos + t.head
+	s := readToken(d.buf[at:])
+	name := string(d.buf[at+s.head : at+s.head+int(s.n)])
+	if !d.c.names.resolves(name) {
+		return nil
+	}
+	return d.fail(driver.ErrType, "a value of type %q, or a list that an older program wrote: nothing tells which", shorten(name))
 }
 
 // setText finds out whether a value of pl may be encoded as a text that is not a type's name.

@@ -123,14 +123,17 @@ func TestOtherListsOfTwo(t *testing.T) {
 	}
 }
 
-// Records of before have such lists with the short head. They are read as lists, and known to be
-// stored in another way from then on.
+// Records of before have such lists with the short head. Where they cannot be a type and a value
+// that this program knows, they are read as lists, and known to be stored in another way from then
+// on.
 func TestOlderListsThatLookLikeATypeAndAValue(t *testing.T) {
 	t.Parallel()
 	c := likeCodec(t)
 	for body, want := range map[string]any{
-		"\x81\xa1V\x92\xabx.likeColor\xa1x": &struct{ V []string }{[]string{"x.likeColor", "x"}},
-		"\x81\xa1V\x92\xa4int8\x05":         &struct{ V []any }{[]any{"int8", 5}},
+		"\x81\xa1V\x91\x92\xabx.likeColor\xa1x": &struct{ V [][]string }{[][]string{{"x.likeColor", "x"}}},
+		"\x92\xa4int8\x05":                      &[]any{"int8", 5},
+		"\x81\xa1V\x92\xa4move\x80":             &struct{ V [2]any }{[2]any{"move", map[string]any{}}},
+		"\x81\xa1V\x92\xa5a.txt\x05":            &struct{ V []any }{[]any{"a.txt", 5}},
 	} {
 		h, err := c.Parse(recordOf("T", body), testLimits)
 		if err != nil {
@@ -162,6 +165,29 @@ func TestOlderListsThatLookLikeATypeAndAValue(t *testing.T) {
 		var dst struct{ V any }
 		if err := decodeInto(c, newWorld(), recordOf("T", body), &dst); !errors.Is(err, driver.ErrType) {
 			t.Errorf("%q is %#v, %v", body, dst.V, err)
+		}
+	}
+}
+
+// What stood in an interface is not read as a list of the name of its type and itself.
+func TestAnInterfaceThatBecomesAList(t *testing.T) {
+	t.Parallel()
+	c := likeCodec(t)
+	for _, in := range []any{
+		&struct{ V any }{int8(5)},
+		&struct{ V any }{time.Second},
+		&struct{ V any }{likeColor("red")},
+		&struct{ V any }{likeText{"red"}},
+		&struct{ V any }{&likeTask{}},
+		&struct{ V any }{(*int)(nil)},
+		&struct{ V any }{[]string(nil)},
+		&struct{ V map[string]any }{map[string]any{"k": int8(5)}},
+	} {
+		data := encode(t, c, nil, in)
+		for _, dst := range []any{new(struct{ V []any }), new(struct{ V []string }), new(struct{ V [2]any }), new(struct{ V []*string }), new(struct{ V map[string][]any })} {
+			if err := decodeInto(c, newWorld(), data, dst); !errors.Is(err, driver.ErrType) {
+				t.Errorf("%v became %v, %v", in, dst, err)
+			}
 		}
 	}
 }

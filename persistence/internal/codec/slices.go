@@ -43,7 +43,9 @@ func buildArray(pl *plan) {
 			d.leave()
 			return nil
 		}
-		d.listHead(pl.elem)
+		if err := d.listHead(pl.elem); err != nil {
+			return err
+		}
 		m, err := d.arrayLen()
 		if err != nil {
 			return err
@@ -132,7 +134,9 @@ func (d *decoder) slice(pl *plan, p unsafe.Pointer) error {
 		d.leave()
 		return nil
 	}
-	d.listHead(pl.elem)
+	if err := d.listHead(pl.elem); err != nil {
+		return err
+	}
 	n, err := d.arrayLen()
 	if err != nil {
 		return err
