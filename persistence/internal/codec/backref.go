@@ -151,12 +151,12 @@ func (d *decoder) decodeLate(pl *plan, off int) (unsafe.Pointer, error) {
 func (d *decoder) lateValue(pl *plan) (unsafe.Pointer, error) {
 	p := new(unsafe.Pointer)
 	if d.keep == nil {
-		err := pl.dec(d, unsafe.Pointer(p))
+		err := pl.dec(d, pl, unsafe.Pointer(p))
 		return *p, err
 	}
 	outer := d.keep.region
 	d.keep.region = region{at: unsafe.Pointer(p), depth: len(d.path)}
-	err := pl.dec(d, unsafe.Pointer(p))
+	err := pl.dec(d, pl, unsafe.Pointer(p))
 	d.keep.region = outer
 	return *p, err
 }

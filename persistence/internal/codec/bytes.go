@@ -8,7 +8,7 @@ import (
 
 // Bytes. A slice of bytes is msgpack bin, nil or not; an array of bytes is bin of its length.
 
-func encBytes(e *Encoder, p unsafe.Pointer) error {
+func encBytes(e *Encoder, _ *plan, p unsafe.Pointer) error {
 	b := *(*[]byte)(p)
 	if b == nil {
 		e.buf = append(e.buf, codeNil)
@@ -26,7 +26,7 @@ func (e *Encoder) bin(b []byte) error {
 	return nil
 }
 
-func decBytes(d *decoder, p unsafe.Pointer) error {
+func decBytes(d *decoder, _ *plan, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}
@@ -42,8 +42,8 @@ func decBytes(d *decoder, p unsafe.Pointer) error {
 
 func buildByteArray(pl *plan) {
 	n := pl.typ.Len()
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error { return e.bin(unsafe.Slice((*byte)(p), n)) }
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		b, err := d.bin()
 		if err != nil {
 			return err

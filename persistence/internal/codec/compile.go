@@ -201,8 +201,8 @@ func (cp *compiler) build(pl *plan) {
 	case kindNever: // settle sets its functions
 	case kindScalar:
 		o := pl.op
-		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.scalar(o, p) }
-		pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.scalar(o, p) }
+		pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error { return e.scalar(o, p) }
+		pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error { return d.scalar(o, p) }
 	case kindNilOnly:
 		buildNilOnly(pl)
 	case kindStruct:
@@ -276,8 +276,8 @@ func (cp *compiler) settle(pl *plan) {
 		cp.settle(pl.body)
 	}
 	if never := pl.never; never != nil {
-		pl.enc = func(e *Encoder, _ unsafe.Pointer) error { return e.failNever(never) }
-		pl.dec = func(d *decoder, _ unsafe.Pointer) error { return d.failNever(never) }
+		pl.enc = func(e *Encoder, _ *plan, _ unsafe.Pointer) error { return e.failNever(never) }
+		pl.dec = func(d *decoder, _ *plan, _ unsafe.Pointer) error { return d.failNever(never) }
 		pl.op = opNone
 	}
 }

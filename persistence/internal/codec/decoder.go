@@ -30,7 +30,7 @@ type decoder struct {
 	keys     []string // a stack: of each open map with string keys, the present key
 
 	root    reflect.Type
-	path    []seg
+	path    steps
 	made    []made // in the order of their offsets
 	skipped []span // values of unknown fields, in the order of their offsets
 	late    *late  // nil until something known refers to a part of a skipped value
@@ -122,7 +122,7 @@ func (d *decoder) body(pl *plan, p unsafe.Pointer) error {
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		d.made = append(d.made, made{ptr: p, id: &pl.ptrTag})
 	}
-	if err := pl.body.dec(d, p); err != nil {
+	if err := pl.body.dec(d, pl.body, p); err != nil {
 		return err
 	}
 	if d.pos != len(d.buf) {
@@ -154,7 +154,7 @@ func (d *decoder) enter(pl *plan) error {
 	if len(d.path) >= d.maxDepth {
 		return d.tooDeep()
 	}
-	d.path = append(d.path, seg{pl: pl, i: -1})
+	d.path.push(pl)
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (d *decoder) tooDeep() error {
 	return d.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", d.maxDepth)
 }
 
-func (d *decoder) leave() { d.path = d.path[:len(d.path)-1] }
+func (d *decoder) leave() { d.path.pop() }
 
 // nilNext consumes a nil if one comes next.
 func (d *decoder) nilNext() bool {
@@ -230,14 +230,22 @@ func (d *decoder) content(fam family, ext byte, want string) ([]byte, error) {
 	return d.buf[start:d.pos], nil
 }
 
-// string reads a string into p.
-func (d *decoder) string(p *string) error {
+// shortString reads a string of less than 32 bytes into p. It reports false where none comes next.
+func (d *decoder) shortString(p *string) bool {
 	if b := d.buf[d.pos:]; len(b) > 0 {
 		if n := int(b[0]) - codeFixStr; 0 <= n && n < min(32, len(b)) {
 			*p = string(b[1 : 1+n])
 			d.pos += 1 + n
-			return nil
+			return true
 		}
+	}
+	return false
+}
+
+// string reads a string into p.
+func (d *decoder) string(p *string) error {
+	if d.shortString(p) {
+		return nil
 	}
 	s, err := d.str()
 	if err != nil {

@@ -28,7 +28,7 @@ type Encoder struct {
 	need    int    // the length that broke the limit
 
 	root     reflect.Type
-	path     []seg
+	path     steps
 	seen     seen
 	isolated bool // a key of a map is being encoded only for sorting
 	eager    ids
@@ -128,7 +128,7 @@ func (e *Encoder) Encode(obj any, kept *Kept) (Encoded, error) {
 	if !pl.persistable && pl.kind == kindStruct && pl.size > 0 {
 		e.seen.add(p, &pl.ptrTag, 0)
 	}
-	err = pl.body.enc(e, p)
+	err = pl.body.enc(e, pl.body, p)
 	if err == nil && len(e.buf) > e.limit {
 		err = e.tooBig(0)
 	}
@@ -239,11 +239,11 @@ func (e *Encoder) enter(pl *plan) error {
 	if len(e.path) >= e.maxDepth {
 		return e.fail(driver.ErrTooLarge, "nested deeper than the limit of %d", e.maxDepth)
 	}
-	e.path = append(e.path, seg{pl: pl, i: -1})
+	e.path.push(pl)
 	return nil
 }
 
-func (e *Encoder) leave() { e.path = e.path[:len(e.path)-1] }
+func (e *Encoder) leave() { e.path.pop() }
 
 // offset is where in the body the next value goes.
 func (e *Encoder) offset() uint32 { return uint32(len(e.buf) - e.base) }

@@ -131,13 +131,13 @@ func (w *entryWriter) write() error {
 	for _, en := range w.entries {
 		w.at(en.i)
 		if en.deep {
-			if err := w.pl.key.enc(e, w.key(en.i)); err != nil {
+			if err := w.pl.key.enc(e, w.pl.key, w.key(en.i)); err != nil {
 				return err
 			}
 		} else {
 			e.buf = append(e.buf, en.key...)
 		}
-		if err := w.pl.elem.enc(e, w.val(en.i)); err != nil {
+		if err := w.pl.elem.enc(e, w.pl.elem, w.val(en.i)); err != nil {
 			return err
 		}
 		if len(e.buf) > e.limit {
@@ -154,11 +154,11 @@ func (w *entryWriter) write() error {
 func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte, deep bool, err error) {
 	start, known := len(e.buf), len(e.seen.list)
 	if !pl.shared {
-		err = pl.enc(e, p)
+		err = pl.enc(e, pl, p)
 	} else {
 		limit, depth, keys, isolated, region := e.limit, len(e.path), len(e.keys), e.isolated, e.region
 		e.limit, e.isolated = min(limit, start+maxSortKey), true
-		if err = pl.enc(e, p); errors.Is(err, errSize) {
+		if err = pl.enc(e, pl, p); errors.Is(err, errSize) {
 			clear(e.path[depth:])
 			clear(e.keys[keys:])
 			e.path, e.keys, e.region, deep, err = e.path[:depth], e.keys[:keys], region, true, nil
@@ -194,7 +194,7 @@ func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 		v.SetZero()
 		d.path[depth].key = nil
 		last, key.from = key, d.pos
-		if err := pl.key.dec(d, kp); err != nil {
+		if err := pl.key.dec(d, pl.key, kp); err != nil {
 			return ptr, err
 		}
 		key.to = d.pos
@@ -202,7 +202,7 @@ func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 		if !k.Comparable() {
 			return ptr, d.corrupt("a key of type %v, which cannot be one", pl.key.typ)
 		}
-		if err := pl.elem.dec(d, vp); err != nil {
+		if err := pl.elem.dec(d, pl.elem, vp); err != nil {
 			return ptr, err
 		}
 		if m.SetMapIndex(k, v); m.Len() != i+1 {

@@ -15,34 +15,51 @@ import (
 
 // field is one stored field of a struct type, its own or one promoted from an embedded struct.
 type field struct {
-	name  string // as stored
-	key   string // name as msgpack string
-	start uint64 // the first 8 bytes of key
-	mask  uint64 // those bits of start that key has
-	pl    *plan
-	op    op
-	omit  bool      // leave it out when empty
-	zero  bool      // leave it out when zero in every bit
-	off   uintptr   // after the last step of via, or in the struct itself
-	via   []viaStep // embedded pointers on the way
+	name string // as stored
+	fieldKey
+	pl   *plan
+	op   op
+	omit bool      // leave it out when empty
+	zero bool      // leave it out when zero in every bit
+	off  uintptr   // after the last step of via, or in the struct itself
+	via  []viaStep // embedded pointers on the way
 }
 
-// wordOf returns the first 8 bytes of a key as a number, and a mask of the bits that it has.
-func wordOf(key string) (start, mask uint64) {
-	for i := range min(8, len(key)) {
-		start |= uint64(key[i]) << (8 * i)
-		mask |= 0xff << (8 * i)
-	}
-	return start, mask
+// A fieldKey is the encoded name of a field. Names are read and written most of all: those of up to 15
+// bytes as two words.
+type fieldKey struct {
+	key   string
+	start [2]uint64 // its first 16 bytes
+	mask  [2]uint64 // the bits of start that it has
 }
 
-// named reports whether b begins with the encoded name of the field. Names are compared most of
-// all: those of up to 7 bytes with one instruction.
-func (f *field) named(b []byte) bool {
-	if len(b) < 8 {
-		return hasPrefix(b, f.key)
+func newFieldKey(key string) fieldKey {
+	k := fieldKey{key: key}
+	for i := range min(16, len(key)) {
+		k.start[i/8] |= uint64(key[i]) << (i % 8 * 8)
+		k.mask[i/8] |= 0xff << (i % 8 * 8)
 	}
-	return binary.LittleEndian.Uint64(b)&f.mask == f.start && (len(f.key) <= 8 || hasPrefix(b[8:], f.key[8:]))
+	return k
+}
+
+// begins reports whether b begins with the key.
+func (k *fieldKey) begins(b []byte) bool {
+	if len(b) < 16 || len(k.key) > 16 {
+		return hasPrefix(b, k.key)
+	}
+	return binary.LittleEndian.Uint64(b)&k.mask[0] == k.start[0] && binary.LittleEndian.Uint64(b[8:])&k.mask[1] == k.start[1]
+}
+
+// append appends the key to b.
+func (k *fieldKey) append(b []byte) []byte {
+	n := len(b)
+	if len(k.key) > 16 || cap(b)-n < 16 {
+		return append(b, k.key...)
+	}
+	to := b[n : n+16]
+	binary.LittleEndian.PutUint64(to, k.start[0])
+	binary.LittleEndian.PutUint64(to[8:], k.start[1])
+	return b[:n+len(k.key)]
 }
 
 // viaStep is an embedded pointer that a promoted field is reached through.
@@ -427,7 +444,7 @@ func (s *fieldSearch) resolve() []candidate {
 		out = append(out, first)
 	}
 	for i := range out {
-		out[i].key = string(appendStr(nil, out[i].name))
+		out[i].fieldKey = newFieldKey(string(appendStr(nil, out[i].name)))
 	}
 	slices.SortStableFunc(out, func(a, b candidate) int {
 		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.depth, b.depth))

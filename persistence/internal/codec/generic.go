@@ -159,7 +159,7 @@ func (g *genericDecoder) scalar(t token) (any, error) {
 	if t.fam == famArray || t.fam == famExt && t.ext == extTime {
 		var at time.Time
 		d.differs = false
-		if err := decTime(d, unsafe.Pointer(&at)); err != nil {
+		if err := decTime(d, nil, unsafe.Pointer(&at)); err != nil {
 			return nil, relocate(err, g.h.Type)
 		}
 		if d.differs {

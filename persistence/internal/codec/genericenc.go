@@ -42,8 +42,8 @@ func (c *Codec) Regeneric(h Header, v any, lim Limits, forms *GenericForms, o *O
 	}
 	g.entries = &plan{
 		typ: keyedMapType, kind: kindMap,
-		key:  &plan{typ: anyType, size: anyType.Size(), shared: true, enc: func(_ *Encoder, p unsafe.Pointer) error { return g.key(*(*any)(p)) }},
-		elem: &plan{typ: anyType, size: anyType.Size(), shared: true, enc: func(_ *Encoder, p unsafe.Pointer) error { return g.value(*(*any)(p)) }},
+		key:  &plan{typ: anyType, size: anyType.Size(), shared: true, enc: func(_ *Encoder, _ *plan, p unsafe.Pointer) error { return g.key(*(*any)(p)) }},
+		elem: &plan{typ: anyType, size: anyType.Size(), shared: true, enc: func(_ *Encoder, _ *plan, p unsafe.Pointer) error { return g.value(*(*any)(p)) }},
 	}
 	err := g.value(v)
 	if err == nil {
@@ -120,12 +120,12 @@ func (g *genericEncoder) value(v any) error {
 	case string:
 		return e.scalar(opString, unsafe.Pointer(&v))
 	case []byte:
-		return encBytes(e, unsafe.Pointer(&v))
+		return encBytes(e, nil, unsafe.Pointer(&v))
 	case time.Time:
 		if from.plainZone {
 			return e.time(v, v.Location().String())
 		}
-		return encTime(e, unsafe.Pointer(&v))
+		return encTime(e, nil, unsafe.Pointer(&v))
 	case []any:
 		if v == nil {
 			e.buf = append(e.buf, codeNil)
@@ -324,7 +324,7 @@ func (g *genericEncoder) other(v any) error {
 	}
 	tmp := reflect.New(rv.Type())
 	tmp.Elem().Set(rv)
-	return pl.enc(e, tmp.UnsafePointer())
+	return pl.enc(e, pl, tmp.UnsafePointer())
 }
 
 // holdsGeneric reports whether slices, arrays or maps of type t may hold generic values that the

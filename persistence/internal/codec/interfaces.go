@@ -13,8 +13,8 @@ import (
 
 func buildInterface(pl *plan) {
 	if pl.typ.NumMethod() == 0 {
-		pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.dynamic(*(*any)(p)) }
-		pl.dec = func(d *decoder, p unsafe.Pointer) error {
+		pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error { return e.dynamic(*(*any)(p)) }
+		pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 			v, err := d.dynamic(pl.typ)
 			if err != nil {
 				return err
@@ -24,10 +24,10 @@ func buildInterface(pl *plan) {
 		}
 		return
 	}
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		return e.dynamic(pl.value(p).Interface())
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		v, err := d.dynamic(pl.typ)
 		if err != nil || v == nil {
 			return err
@@ -61,7 +61,8 @@ func (e *Encoder) dynamic(v any) error {
 		}
 	case map[string]any:
 		if v != nil {
-			return e.c.anyMap().enc(e, unsafe.Pointer(&v))
+			pl := e.c.anyMap()
+			return pl.enc(e, pl, unsafe.Pointer(&v))
 		}
 	}
 	pl := e.c.planOf(reflect.TypeOf(v))
@@ -91,23 +92,23 @@ func (e *Encoder) dynamic(v any) error {
 	e.buf = appendStr(append(e.buf, codeFixArray|2), name)
 	switch {
 	case pl.typ.Kind() == reflect.Pointer || pl.kind == kindMap:
-		return pl.enc(e, unsafe.Pointer(&ptr)) // the interface holds the word itself
+		return pl.enc(e, pl, unsafe.Pointer(&ptr)) // the interface holds the word itself
 	case pl.kind == kindScalar || pl.kind == kindSlice || pl.kind == kindBytes:
-		return pl.enc(e, ptr)
+		return pl.enc(e, pl, ptr)
 	}
 	// Some structs and arrays are held as words as well, and marshalers must not write into what an
 	// interface holds: these are copied.
 	tmp := reflect.New(pl.typ)
 	tmp.Elem().Set(reflect.ValueOf(v))
 	if e.kept == nil || pl.kind != kindStruct {
-		return pl.enc(e, tmp.UnsafePointer())
+		return pl.enc(e, pl, tmp.UnsafePointer())
 	}
 	if !pl.heldApart() {
 		ptr = nil
 	}
 	outer := e.region
 	e.region = e.hold(ptr)
-	err = pl.enc(e, tmp.UnsafePointer())
+	err = pl.enc(e, pl, tmp.UnsafePointer())
 	e.region = outer
 	return err
 }
@@ -141,7 +142,7 @@ func (d *decoder) dynamic(iface reflect.Type) (any, error) {
 		return s, err
 	case famBin:
 		var b []byte
-		err := decBytes(d, unsafe.Pointer(&b))
+		err := decBytes(d, nil, unsafe.Pointer(&b))
 		return b, err
 	case famMap:
 		return d.anyMap()
@@ -209,7 +210,7 @@ func (d *decoder) typed(t token) (any, error) {
 	if d.keep != nil && pl.kind == kindStruct {
 		return d.keptBox(pl, p)
 	}
-	if err := pl.dec(d, p); err != nil {
+	if err := pl.dec(d, pl, p); err != nil {
 		return nil, err
 	}
 	return pl.interfaceOf(p), nil
@@ -232,7 +233,7 @@ func (d *decoder) keptBox(pl *plan, p unsafe.Pointer) (any, error) {
 	}
 	outer := d.keep.region
 	d.keep.region = d.hold(held, d.path)
-	if err := pl.dec(d, p); err != nil {
+	if err := pl.dec(d, pl, p); err != nil {
 		return nil, err
 	}
 	d.keep.region = outer

@@ -164,7 +164,7 @@ func (c *Codec) encodeKey(pl *plan, p unsafe.Pointer) ([]byte, bool) {
 		return nil, false
 	}
 	e := Encoder{c: c, root: pl.typ, limit: maxKeptKey, maxBytes: maxKeptKey, maxDepth: 64}
-	if err := pl.enc(&e, p); err != nil {
+	if err := pl.enc(&e, pl, p); err != nil {
 		return nil, false
 	}
 	return e.buf, true

@@ -44,9 +44,9 @@ func (e *Encoder) likeTyped(pl *plan, p unsafe.Pointer) (bool, error) {
 		return ok && e.c.likeTyped(name, e.c.headInInterface(*(*any)(second))), nil
 	}
 	start, known := len(e.buf), len(e.seen.list)
-	err := pl.enc(e, p)
+	err := pl.enc(e, pl, p)
 	if err == nil {
-		err = pl.enc(e, second)
+		err = pl.enc(e, pl, second)
 	}
 	if err != nil {
 		return false, err

@@ -16,7 +16,7 @@ func buildMap(pl *plan) {
 	enc, dec := pl.mapCodec()
 	pl.decMap = dec
 	id := &pl.base.mapTag
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		ptr := *(*unsafe.Pointer)(p)
 		if ptr == nil {
 			e.buf = append(e.buf, codeNil)
@@ -39,7 +39,7 @@ func buildMap(pl *plan) {
 		e.region = outer
 		return nil
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		m, err := d.mapping(pl)
 		*(*unsafe.Pointer)(p) = m
 		return err
@@ -94,17 +94,17 @@ func (pl *plan) mapCodec() (mapEncoder, mapDecoder) {
 	if pl.key.typ == reflect.TypeFor[string]() && pl.key.op == opString {
 		switch pl.elem.typ {
 		case reflect.TypeFor[string]():
-			return encStrings(func(e *Encoder, v string) error { return e.scalar(opString, unsafe.Pointer(&v)) }), decStrings(pl, decScalar[string](opString))
+			return encScalars[string](opString), decStrings(pl, decScalar[string](opString))
 		case reflect.TypeFor[int]():
-			return encStrings(func(e *Encoder, v int) error { e.buf = appendInt(e.buf, int64(v)); return nil }), decStrings(pl, decScalar[int](pl.elem.op))
+			return encScalars[int](pl.elem.op), decStrings(pl, decScalar[int](pl.elem.op))
 		case reflect.TypeFor[int64]():
-			return encStrings(func(e *Encoder, v int64) error { e.buf = appendInt(e.buf, v); return nil }), decStrings(pl, decScalar[int64](opInt64))
+			return encScalars[int64](opInt64), decStrings(pl, decScalar[int64](opInt64))
 		case reflect.TypeFor[bool]():
-			return encStrings(func(e *Encoder, v bool) error { e.buf = appendBool(e.buf, v); return nil }), decStrings(pl, decScalar[bool](opBool))
+			return encScalars[bool](opBool), decStrings(pl, decScalar[bool](opBool))
 		case reflect.TypeFor[float64]():
-			return encStrings(func(e *Encoder, v float64) error { return e.scalar(opFloat64, unsafe.Pointer(&v)) }), decStrings(pl, decScalar[float64](opFloat64))
+			return encScalars[float64](opFloat64), decStrings(pl, decScalar[float64](opFloat64))
 		case anyType:
-			return encStrings((*Encoder).dynamic), decStrings(pl, func(d *decoder) (any, error) { return d.dynamic(anyType) })
+			return encAnything, decStrings(pl, func(d *decoder) (any, error) { return d.dynamic(anyType) })
 		}
 	}
 	return pl.encEntries, pl.decEntries
@@ -118,33 +118,67 @@ func compareKeys(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-func encStrings[V any](value func(*Encoder, V) error) mapEncoder {
+// pushKeys puts the sorted keys of m on top of those of the maps around it.
+func pushKeys[V any](e *Encoder, m map[string]V) {
+	first := len(e.keys)
+	for k := range m {
+		e.keys = append(e.keys, k)
+	}
+	slices.SortFunc(e.keys[first:], compareKeys)
+}
+
+func (e *Encoder) popKeys(first int) {
+	clear(e.keys[first:])
+	e.keys = e.keys[:first]
+}
+
+// encScalars is for maps whose values are scalars: they have no errors but that of the limit.
+func encScalars[V any](o op) mapEncoder {
 	return func(e *Encoder, p unsafe.Pointer) error {
 		m := *(*map[string]V)(p)
-		first, depth := len(e.keys), len(e.path)-1
-		for k := range m {
-			e.keys = append(e.keys, k)
-		}
-		n := len(e.keys) - first
-		slices.SortFunc(e.keys[first:], compareKeys)
-		e.buf = appendMapLen(e.buf, n)
-		for i := first; i < first+n; i++ {
-			e.path[depth].key = unsafe.Pointer(&e.keys[i])
-			if err := e.scalar(opString, unsafe.Pointer(&e.keys[i])); err != nil {
+		first := len(e.keys)
+		pushKeys(e, m)
+		e.buf = appendMapLen(e.buf, len(m))
+		for i := range e.keys[first:] {
+			key := &e.keys[first+i]
+			if err := e.scalar(opString, unsafe.Pointer(key)); err != nil {
 				return err
 			}
-			if err := value(e, m[e.keys[i]]); err != nil {
+			v := m[*key]
+			if err := e.scalar(o, unsafe.Pointer(&v)); err != nil {
 				return err
 			}
 			if len(e.buf) > e.limit {
 				return e.tooBig(0)
 			}
 		}
-		e.path[depth].key = nil
-		clear(e.keys[first:])
-		e.keys = e.keys[:first]
+		e.popKeys(first)
 		return nil
 	}
+}
+
+// encAnything is for maps of values of any type.
+func encAnything(e *Encoder, p unsafe.Pointer) error {
+	m := *(*map[string]any)(p)
+	first, depth := len(e.keys), len(e.path)-1
+	pushKeys(e, m)
+	n := len(e.keys) - first
+	e.buf = appendMapLen(e.buf, n)
+	for i := first; i < first+n; i++ {
+		e.path[depth].key = unsafe.Pointer(&e.keys[i])
+		if err := e.scalar(opString, unsafe.Pointer(&e.keys[i])); err != nil {
+			return err
+		}
+		if err := e.dynamic(m[e.keys[i]]); err != nil {
+			return err
+		}
+		if len(e.buf) > e.limit {
+			return e.tooBig(0)
+		}
+	}
+	e.path[depth].key = nil
+	e.popKeys(first)
+	return nil
 }
 
 func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {
@@ -155,13 +189,17 @@ func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {
 		open, depth := len(d.keys), len(d.path)-1
 		d.keys = append(d.keys, "")
 		for i := range n {
-			d.path[depth].key = nil
 			var key string
-			if err := d.string(&key); err != nil {
-				return ptr, err
+			if !d.shortString(&key) {
+				d.path[depth].key = nil
+				if err := d.string(&key); err != nil {
+					return ptr, err
+				}
 			}
 			d.keys[open] = key
-			d.path[depth].key = unsafe.Pointer(&d.keys[open])
+			if at := unsafe.Pointer(&d.keys[open]); d.path[depth].key != at {
+				d.path[depth].key = at
+			}
 			v, err := value(d)
 			if err != nil {
 				return ptr, err

@@ -22,10 +22,10 @@ func buildMarshaler(pl *plan) {
 	case kindText:
 		pl.float = floatOf(pl.typ)
 	}
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		if pl.time != nil {
 			if at := pl.time.at(p); !hasBinary(*(*time.Time)(at)) {
-				return encTime(e, at)
+				return encTime(e, nil, at)
 			}
 		}
 		if pl.float != nil {
@@ -53,7 +53,7 @@ func buildMarshaler(pl *plan) {
 		e.buf = append(appendStrLen(e.buf, len(b)), b...)
 		return nil
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		if nilable && d.nilNext() {
 			return nil
 		}
@@ -67,7 +67,7 @@ func buildMarshaler(pl *plan) {
 		if pl.time != nil && d.pos < len(d.buf) {
 			if next := readToken(d.buf[d.pos:]); next.fam == famArray || next.fam == famExt {
 				at := pl.time.at(p)
-				if err := decTime(d, at); err != nil {
+				if err := decTime(d, nil, at); err != nil {
 					return err
 				}
 				d.old = d.old || hasBinary(*(*time.Time)(at)) // then it was a time.Time

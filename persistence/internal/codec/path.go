@@ -15,6 +15,30 @@ type seg struct {
 	key unsafe.Pointer // of a map: the key (of type pl.key), or nil
 }
 
+// steps is a path that grows and shrinks.
+type steps []seg
+
+// push adds a step into a value of pl. A place that was used before most often had the same plan, and
+// no key: these are not stored again, which would cost most while the garbage collector runs.
+func (p *steps) push(pl *plan) {
+	n := len(*p)
+	if n == cap(*p) {
+		*p = append(*p, seg{})
+	}
+	*p = (*p)[:n+1]
+	s := &(*p)[n]
+	s.i = -1
+	if s.pl != pl {
+		s.pl = pl
+	}
+	if s.key != nil {
+		s.key = nil
+	}
+}
+
+// pop takes the last step back.
+func (p *steps) pop() { *p = (*p)[:len(*p)-1] }
+
 // Longest rendering of a path: beyond it, only the beginning is shown.
 const (
 	maxPathLen = 200

@@ -63,8 +63,9 @@ type plan struct {
 	op   op
 	size uintptr
 
-	enc func(*Encoder, unsafe.Pointer) error // the value at the pointer
-	dec func(*decoder, unsafe.Pointer) error // into zeroed memory at the pointer
+	// Both are called with the plan itself.
+	enc func(*Encoder, *plan, unsafe.Pointer) error // the value at the pointer
+	dec func(*decoder, *plan, unsafe.Pointer) error // into zeroed memory at the pointer
 
 	nilable bool       // its encoding may be a plain nil
 	counts  bool       // it takes one step of depth

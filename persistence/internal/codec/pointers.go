@@ -9,8 +9,7 @@ import (
 // target may be a nil itself, it is in an array of one.
 
 func buildPointer(pl *plan) {
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.pointer(pl, *(*unsafe.Pointer)(p)) }
-	pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.pointer(pl, p) }
+	pl.enc, pl.dec = (*Encoder).pointer, (*decoder).pointer
 }
 
 // repeat appends a back-reference if ptr was encoded before; else it remembers ptr.
@@ -23,7 +22,8 @@ func (e *Encoder) repeat(ptr unsafe.Pointer, id ident) bool {
 	return false
 }
 
-func (e *Encoder) pointer(pl *plan, ptr unsafe.Pointer) error {
+func (e *Encoder) pointer(pl *plan, p unsafe.Pointer) error {
+	ptr := *(*unsafe.Pointer)(p)
 	if ptr == nil {
 		e.buf = append(e.buf, codeNil)
 		return nil
@@ -37,7 +37,7 @@ func (e *Encoder) pointer(pl *plan, ptr unsafe.Pointer) error {
 		e.buf = append(e.buf, codeFixArray|1)
 	}
 	if !pl.counts && e.kept == nil {
-		return elem.enc(e, ptr)
+		return elem.enc(e, elem, ptr)
 	}
 	outer := e.region
 	if pl.counts {
@@ -48,7 +48,7 @@ func (e *Encoder) pointer(pl *plan, ptr unsafe.Pointer) error {
 	if elem.size > 0 {
 		e.region = region{at: ptr, depth: len(e.path)}
 	}
-	if err := elem.enc(e, ptr); err != nil {
+	if err := elem.enc(e, elem, ptr); err != nil {
 		return err
 	}
 	e.region = outer
@@ -92,13 +92,13 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 		}
 	}
 	if d.keep == nil || elem.size == 0 {
-		if err := elem.dec(d, q); err != nil {
+		if err := elem.dec(d, elem, q); err != nil {
 			return err
 		}
 	} else {
 		outer := d.keep.region
 		d.keep.region = region{at: q, depth: len(d.path)}
-		if err := elem.dec(d, q); err != nil {
+		if err := elem.dec(d, elem, q); err != nil {
 			return err
 		}
 		d.keep.region = outer

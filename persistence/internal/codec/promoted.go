@@ -160,13 +160,13 @@ func (cp *compiler) buildPromoted(pl *plan) {
 	}
 	target := embeddedAt(path)
 	dec := pl.dec
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		t := readToken(d.buf[d.pos:])
 		if old.kind == kindStored && d.beginsStruct(pl, t) || old.kind != kindStored && t.fam != want {
-			return dec(d, p)
+			return dec(d, pl, p)
 		}
 		target.make(p)
-		return old.dec(d, p)
+		return old.dec(d, old, p)
 	}
 }
 

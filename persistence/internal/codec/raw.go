@@ -84,7 +84,7 @@ func (e *Encoder) keptTarget(t *target, store string) error {
 		// What is kept of the entries of a map is found by the map.
 		outer := e.region
 		e.region = region{at: t.slot, depth: len(e.path)}
-		err := t.pl.enc(e, t.slot)
+		err := t.pl.enc(e, t.pl, t.slot)
 		e.region = outer
 		return err
 	}

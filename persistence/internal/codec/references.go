@@ -22,7 +22,7 @@ type Link struct {
 
 func buildReference(pl *plan) {
 	elem := pl.elem
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		ptr := *(*unsafe.Pointer)(p)
 		if ptr == nil {
 			e.buf = append(e.buf, codeNil)
@@ -30,7 +30,7 @@ func buildReference(pl *plan) {
 		}
 		return e.reference(pack(elem.ptr, ptr))
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		if d.nilNext() {
 			return nil
 		}
@@ -103,7 +103,7 @@ func (d *decoder) target() (any, driver.ID, error) {
 
 // A lazy reference is an extension with the ID, or nil.
 
-func encLazy(e *Encoder, p unsafe.Pointer) error {
+func encLazy(e *Encoder, _ *plan, p unsafe.Pointer) error {
 	l := (*Link)(p)
 	if l.ID == "" && l.Obj == nil {
 		e.buf = append(e.buf, codeNil)
@@ -120,7 +120,7 @@ func encLazy(e *Encoder, p unsafe.Pointer) error {
 	return e.appendID(extLazy, id)
 }
 
-func decLazy(d *decoder, p unsafe.Pointer) error {
+func decLazy(d *decoder, _ *plan, p unsafe.Pointer) error {
 	if d.nilNext() {
 		return nil
 	}

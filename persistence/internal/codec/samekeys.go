@@ -114,7 +114,7 @@ func (m *keyMark) leaf(pl *plan, p unsafe.Pointer) error {
 	first, second := reflect.New(pl.typ).Elem(), reflect.New(pl.typ).Elem()
 	for _, v := range []reflect.Value{first, second} {
 		d := decoder{c: e.c, buf: enc, version: versionNewest, maxDepth: e.maxDepth, root: pl.typ}
-		if err := pl.dec(&d, v.Addr().UnsafePointer()); err != nil {
+		if err := pl.dec(&d, pl, v.Addr().UnsafePointer()); err != nil {
 			return nil // an error of the type's own methods, which who reads it gets
 		}
 	}

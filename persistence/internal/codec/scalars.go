@@ -11,56 +11,53 @@ import (
 
 // scalar appends the scalar at p.
 func (e *Encoder) scalar(o op, p unsafe.Pointer) error {
-	b := e.buf
+	if !o.small(p) {
+		if err := e.room(len(*(*string)(p))); err != nil {
+			return err
+		}
+	}
+	e.buf = appendScalar(e.buf, o, p)
+	return nil
+}
+
+// small reports whether the scalar at p, a value of o, takes so little room that none is checked.
+func (o op) small(p unsafe.Pointer) bool { return o != opString || len(*(*string)(p)) < bigString }
+
+// appendScalar appends the scalar at p.
+func appendScalar(b []byte, o op, p unsafe.Pointer) []byte {
 	switch o {
 	case opString:
-		s := *(*string)(p)
-		if len(s) < 32 {
-			e.buf = append(append(b, codeFixStr|byte(len(s))), s...)
-			return nil
-		}
-		if len(s) >= bigString {
-			if err := e.room(len(s)); err != nil {
-				return err
-			}
-		}
-		b = appendStr(b, s)
-	case opInt64:
-		n := *(*int64)(p)
-		if uint64(n) < 0x80 {
-			e.buf = append(b, byte(n))
-			return nil
-		}
-		b = appendInt(b, n)
+		return appendStr(b, *(*string)(p))
 	case opBool:
-		b = appendBool(b, *(*bool)(p))
+		return appendBool(b, *(*bool)(p))
 	case opInt8:
-		b = appendInt(b, int64(*(*int8)(p)))
+		return appendInt(b, int64(*(*int8)(p)))
 	case opInt16:
-		b = appendInt(b, int64(*(*int16)(p)))
+		return appendInt(b, int64(*(*int16)(p)))
 	case opInt32:
-		b = appendInt(b, int64(*(*int32)(p)))
+		return appendInt(b, int64(*(*int32)(p)))
+	case opInt64:
+		return appendInt(b, *(*int64)(p))
 	case opUint8:
-		b = appendUint(b, uint64(*(*uint8)(p)))
+		return appendUint(b, uint64(*(*uint8)(p)))
 	case opUint16:
-		b = appendUint(b, uint64(*(*uint16)(p)))
+		return appendUint(b, uint64(*(*uint16)(p)))
 	case opUint32:
-		b = appendUint(b, uint64(*(*uint32)(p)))
+		return appendUint(b, uint64(*(*uint32)(p)))
 	case opUint64:
-		b = appendUint(b, *(*uint64)(p))
+		return appendUint(b, *(*uint64)(p))
 	case opFloat32:
-		b = appendFloat32(b, *(*uint32)(p))
+		return appendFloat32(b, *(*uint32)(p))
 	case opFloat64:
-		b = appendFloat64(b, *(*uint64)(p))
+		return appendFloat64(b, *(*uint64)(p))
 	case opComplex64:
 		c := (*[2]uint32)(p)
-		b = appendFloat32(appendFloat32(append(b, codeFixArray|2), c[0]), c[1])
+		return appendFloat32(appendFloat32(append(b, codeFixArray|2), c[0]), c[1])
 	case opComplex128:
 		c := (*[2]uint64)(p)
-		b = appendFloat64(appendFloat64(append(b, codeFixArray|2), c[0]), c[1])
+		return appendFloat64(appendFloat64(append(b, codeFixArray|2), c[0]), c[1])
 	}
-	e.buf = b
-	return nil
+	return b
 }
 
 // scalar reads a scalar into p.
@@ -270,14 +267,14 @@ func (d *decoder) float32(p *uint32) error {
 }
 
 func buildNilOnly(pl *plan) {
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		if *(*unsafe.Pointer)(p) != nil {
 			return e.fail(driver.ErrUnstorable, "a %v that is not nil cannot be stored: tag the field msgpack:\"-\" to leave it out", pl.typ)
 		}
 		e.buf = append(e.buf, codeNil)
 		return nil
 	}
-	pl.dec = func(d *decoder, _ unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, _ unsafe.Pointer) error {
 		if !d.nilNext() {
 			return d.mismatch("nil")
 		}

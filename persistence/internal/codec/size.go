@@ -78,7 +78,7 @@ func (e *Encoder) largest(pl *plan, p unsafe.Pointer) (field string, size, sum i
 func (e *Encoder) measure(pl *plan, p unsafe.Pointer) int {
 	e.reset()
 	e.start()
-	if err := pl.enc(e, p); errors.Is(err, errSize) {
+	if err := pl.enc(e, pl, p); errors.Is(err, errSize) {
 		return e.need
 	}
 	return len(e.buf) - e.base

@@ -15,7 +15,7 @@ type sliceHeader struct {
 }
 
 func buildSlice(pl *plan) {
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		s := (*sliceHeader)(p)
 		if s.data == nil {
 			e.buf = append(e.buf, codeNil)
@@ -23,13 +23,13 @@ func buildSlice(pl *plan) {
 		}
 		return e.elements(pl, s.data, s.len)
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.slice(pl, p) }
+	pl.dec = (*decoder).slice
 }
 
 func buildArray(pl *plan) {
 	n := pl.typ.Len()
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.elements(pl, p, n) }
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error { return e.elements(pl, p, n) }
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		one := n == 1 && d.oneForSlice(pl.elem)
 		if err := d.enter(pl); err != nil {
 			return err
@@ -74,16 +74,14 @@ func (e *Encoder) elements(pl *plan, p unsafe.Pointer, n int) error {
 	depth := len(e.path) - 1
 	elem := pl.elem
 	for i := range n {
-		e.path[depth].i = i
 		q := unsafe.Add(p, uintptr(i)*elem.size)
-		var err error
-		if elem.op != opNone {
-			err = e.scalar(elem.op, q)
+		if elem.op != opNone && elem.op.small(q) {
+			e.buf = appendScalar(e.buf, elem.op, q)
 		} else {
-			err = elem.enc(e, q)
-		}
-		if err != nil {
-			return err
+			e.path[depth].i = i
+			if err := elem.enc(e, elem, q); err != nil {
+				return err
+			}
 		}
 		if len(e.buf) > e.limit {
 			return e.tooBig(0)
@@ -103,8 +101,11 @@ func (d *decoder) elements(pl *plan, p unsafe.Pointer, from, to int) error {
 		var err error
 		switch elem.op {
 		case opNone:
-			err = elem.dec(d, q)
+			err = elem.dec(d, elem, q)
 		case opString:
+			if d.shortString((*string)(q)) {
+				continue
+			}
 			err = d.string((*string)(q))
 		default:
 			err = d.scalar(elem.op, q)

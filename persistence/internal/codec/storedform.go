@@ -49,7 +49,7 @@ func (cp *compiler) classifyStored(pl *plan) {
 
 func buildStored(pl *plan) {
 	form := pl.elem
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
+	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		v, err := getForm(pl, p)
 		if err != nil {
 			return e.failUser("StoredForm", err)
@@ -57,18 +57,18 @@ func buildStored(pl *plan) {
 		if err := e.enter(pl); err != nil {
 			return err
 		}
-		if err := form.enc(e, v); err != nil {
+		if err := form.enc(e, form, v); err != nil {
 			return err
 		}
 		e.leave()
 		return nil
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error {
+	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {
 		if err := d.enter(pl); err != nil {
 			return err
 		}
 		v := reflect.New(form.typ)
-		if err := form.dec(d, v.UnsafePointer()); err != nil {
+		if err := form.dec(d, form, v.UnsafePointer()); err != nil {
 			return err
 		}
 		d.leave()

@@ -16,17 +16,15 @@ func (cp *compiler) buildStruct(pl *plan) {
 		f := cand.field
 		f.pl = cp.plan(cand.typ)
 		f.op = f.pl.op
-		f.start, f.mask = wordOf(f.key)
 		pl.fields = append(pl.fields, f)
 		pl.optional = pl.optional || f.omit || f.zero || f.via != nil
 	}
 	pl.aliases, pl.unknown = found.aliases, found.unknown
 	pl.embedded = embeddedPointers(pl.fields)
-	pl.enc = func(e *Encoder, p unsafe.Pointer) error { return e.structure(pl, p) }
+	pl.enc, pl.dec = (*Encoder).structure, (*decoder).structure
 	if lossy != nil {
-		pl.enc = func(e *Encoder, _ unsafe.Pointer) error { return e.failNever(lossy) }
+		pl.enc = func(e *Encoder, _ *plan, _ unsafe.Pointer) error { return e.failNever(lossy) }
 	}
-	pl.dec = func(d *decoder, p unsafe.Pointer) error { return d.structure(pl, p) }
 }
 
 func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
@@ -38,34 +36,43 @@ func (e *Encoder) structure(pl *plan, p unsafe.Pointer) error {
 		if err := e.keptStructure(pl, p, depth); err != nil {
 			return err
 		}
-	} else if pl.optional {
-		if err := e.optionalFields(pl, p, depth); err != nil {
+		e.leave()
+		return e.room(0)
+	}
+	n := len(pl.fields)
+	var forced []int
+	if pl.optional {
+		var err error
+		if n, forced, err = e.optionalFields(pl, p); err != nil {
 			return err
 		}
-	} else {
-		e.buf = appendMapLen(e.buf, len(pl.fields))
-		for i := range pl.fields {
-			f := &pl.fields[i]
-			e.buf = append(e.buf, f.key...)
-			q := unsafe.Add(p, f.off)
-			if f.op == opString {
-				if s := *(*string)(q); len(s) < bigString {
-					e.buf = appendStr(e.buf, s)
-					continue
-				}
-			}
-			e.path[depth].i = i
-			var err error
-			if f.op != opNone {
-				err = e.scalar(f.op, q)
-			} else {
-				err = f.pl.enc(e, q)
-			}
-			if err != nil {
-				return err
-			}
-		}
 	}
+	b := appendMapLen(e.buf, n)
+	for i := range pl.fields {
+		f := &pl.fields[i]
+		var q unsafe.Pointer
+		if !pl.optional {
+			q = unsafe.Add(p, f.off)
+		} else if q = f.storedOr(p, forced, i); q == nil {
+			continue
+		}
+		b = f.append(b)
+		switch {
+		case f.op == opString && len(*(*string)(q)) < bigString:
+			b = appendStr(b, *(*string)(q))
+			continue
+		case f.op != opNone && f.op != opString:
+			b = appendScalar(b, f.op, q)
+			continue
+		}
+		e.buf = b
+		e.path[depth].i = i
+		if err := f.pl.enc(e, f.pl, q); err != nil {
+			return err
+		}
+		b = e.buf
+	}
+	e.buf = b
 	e.leave()
 	return e.room(0)
 }
@@ -108,9 +115,9 @@ func (e *Encoder) keptStructure(pl *plan, p unsafe.Pointer, depth int) error {
 		if i == len(pl.fields) || fields[i] == nil {
 			continue
 		}
-		e.buf = append(e.buf, pl.fields[i].key...)
+		e.buf = pl.fields[i].append(e.buf)
 		e.path[depth].i = i
-		if err := pl.fields[i].pl.enc(e, fields[i]); err != nil {
+		if err := pl.fields[i].pl.enc(e, pl.fields[i].pl, fields[i]); err != nil {
 			return err
 		}
 	}
@@ -164,33 +171,29 @@ func (pl *plan) hasKey(key string) bool {
 	return ok
 }
 
-// optionalFields appends a struct whose fields may be left out.
-func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer, depth int) error {
-	forced, err := e.witnesses(pl, p)
-	if err != nil {
-		return err
+// optionalFields returns how many fields of a struct that may leave some out are stored, and which of
+// them though they are empty.
+func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer) (n int, forced []int, err error) {
+	if forced, err = e.witnesses(pl, p); err != nil {
+		return 0, nil, err
 	}
-	n := len(forced)
+	n = len(forced)
 	for i := range pl.fields {
 		if pl.fields[i].isStored(p) {
 			n++
 		}
 	}
-	e.buf = appendMapLen(e.buf, n)
-	for i := range pl.fields {
-		f := &pl.fields[i]
-		q, ok := f.stored(p)
-		if !ok {
-			if !slices.Contains(forced, i) {
-				continue
-			}
-			q = f.at(p)
-		}
-		e.buf = append(e.buf, f.key...)
-		e.path[depth].i = i
-		if err := f.pl.enc(e, q); err != nil {
-			return err
-		}
+	return n, forced, nil
+}
+
+// storedOr returns where the field, whose index is i, of the struct at p is, nil if it is left out
+// and not forced.
+func (f *field) storedOr(p unsafe.Pointer, forced []int, i int) unsafe.Pointer {
+	if q, ok := f.stored(p); ok {
+		return q
+	}
+	if slices.Contains(forced, i) {
+		return f.at(p)
 	}
 	return nil
 }
@@ -212,7 +215,7 @@ func (d *decoder) structure(pl *plan, p unsafe.Pointer) error {
 	i := 0
 	for ; i < n && i < len(fields); i++ {
 		f := &fields[i]
-		if !f.named(d.buf[d.pos:]) {
+		if !f.begins(d.buf[d.pos:]) {
 			break
 		}
 		d.pos += len(f.key)
@@ -244,8 +247,11 @@ func (d *decoder) field(f *field, p unsafe.Pointer) error {
 	}
 	switch f.op {
 	case opNone:
-		return f.pl.dec(d, q)
+		return f.pl.dec(d, f.pl, q)
 	case opString:
+		if d.shortString((*string)(q)) {
+			return nil
+		}
 		return d.string((*string)(q))
 	}
 	return d.scalar(f.op, q)
@@ -295,7 +301,7 @@ type fieldNames struct {
 func (d *decoder) name(pl *plan, p unsafe.Pointer, at *fieldNames, depth int) (*field, error) {
 	const near = 8 // fields left out that are passed over without a look at the name
 	for i := at.next; i < min(at.next+near, len(pl.fields)); i++ {
-		if f := &pl.fields[i]; f.named(d.buf[d.pos:]) {
+		if f := &pl.fields[i]; f.begins(d.buf[d.pos:]) {
 			d.absent(pl.fields[at.next:i])
 			d.pos += len(f.key)
 			d.path[depth].i = i

@@ -14,7 +14,7 @@ import (
 // location that is this offset and nothing else, under a name that may be of the zone database, has
 // "=" before the name.
 
-func encTime(e *Encoder, p unsafe.Pointer) error {
+func encTime(e *Encoder, _ *plan, p unsafe.Pointer) error {
 	t := *(*time.Time)(p)
 	return e.time(t, storedZone(t))
 }
@@ -55,7 +55,7 @@ func appendTimestamp(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(sec))
 }
 
-func decTime(d *decoder, p unsafe.Pointer) error {
+func decTime(d *decoder, _ *plan, p unsafe.Pointer) error {
 	parts := 0
 	if d.pos < len(d.buf) {
 		if d.buf[d.pos] == codeFixArray|1 {

@@ -92,7 +92,7 @@ func (v *verifier) zonedTime(t token, first int) bool {
 // timeEnd returns the end of the time at the position, or -1 if it is malformed.
 func (v *verifier) timeEnd() int {
 	at := v.d.pos
-	err := decTime(&v.d, unsafe.Pointer(&v.at))
+	err := decTime(&v.d, nil, unsafe.Pointer(&v.at))
 	end := v.d.pos
 	if v.d.pos = at; err != nil {
 		return -1

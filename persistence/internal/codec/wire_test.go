@@ -92,27 +92,32 @@ func TestHeadsOfAllCodes(t *testing.T) {
 	}
 }
 
-func TestNamesOfFieldsAreComparedWhole(t *testing.T) {
+func TestKeysOfFieldsAreReadAndWrittenWhole(t *testing.T) {
 	t.Parallel()
 	for size := range 70 {
-		f := field{key: string(appendStr(nil, string(bytes.Repeat([]byte("n"), size))))}
-		f.start, f.mask = wordOf(f.key)
+		key := newFieldKey(string(appendStr(nil, string(bytes.Repeat([]byte("n"), size)))))
 		for _, more := range []string{"", "\xc0", "followed by more than a word"} {
-			b := append([]byte(f.key), more...)
-			if !f.named(b) {
+			b := append([]byte(key.key), more...)
+			if !key.begins(b) {
 				t.Errorf("a name of %d bytes is not found before %q", size, more)
 			}
-			for i := range f.key {
+			for i := range key.key {
 				b[i] ^= 1
-				if f.named(b) {
+				if key.begins(b) {
 					t.Errorf("a name of %d bytes with another byte %d is taken for it", size, i)
 				}
 				b[i] ^= 1
 			}
 		}
-		for short := range f.key {
-			if f.named([]byte(f.key[:short])) {
+		for short := range key.key {
+			if key.begins([]byte(key.key[:short])) {
 				t.Errorf("%d bytes of a name of %d are taken for it", short, size)
+			}
+		}
+		for room := range 100 {
+			b := append(make([]byte, 0, 1+room), 'x')
+			if got := string(key.append(b)); got != "x"+key.key {
+				t.Errorf("a name of %d bytes is written as %q where there is room for %d", size, got, room)
 			}
 		}
 	}
