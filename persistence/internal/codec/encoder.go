@@ -34,10 +34,13 @@ type Encoder struct {
 	eager    ids
 	lazy     ids
 	sorter   idSorter
-	kept     *Kept    // nil: nothing is kept for the object
-	region   region   // where the encoder is, if something is kept
-	visits   *visits  // not nil if something is kept
-	keys     []string // a stack: of each open map with string keys, the keys
+	kept     *Kept      // nil: nothing is kept for the object
+	region   region     // where the encoder is, if something is kept
+	visits   *visits    // not nil if something is kept
+	keys     []string   // a stack: of each open map of strings to scalars, the keys
+	pairs    []anyEntry // the same of strings to anything: the entries
+	arena    []byte     // memory for the next entryWriter, as entries is; nil while it is in use
+	entries  []entry
 	head     []byte
 }
 
@@ -190,7 +193,8 @@ func (e *Encoder) reset() {
 	clear(e.path) // only after an error there is something in it, and in keys
 	e.path = e.path[:0]
 	clear(e.keys)
-	e.keys = e.keys[:0]
+	clear(e.pairs)
+	e.keys, e.pairs = e.keys[:0], e.pairs[:0]
 	e.seen.reset()
 	e.isolated = false
 	e.kept, e.region, e.visits = nil, region{}, nil

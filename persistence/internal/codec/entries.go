@@ -59,13 +59,13 @@ func (pl *plan) encEntries(e *Encoder, p unsafe.Pointer) error {
 		e.buf = appendMapLen(e.buf, n) // looking further would take exponential time
 		return nil
 	}
-	ks := reflect.MakeSlice(reflect.SliceOf(pl.key.typ), n, n)
-	vs := reflect.MakeSlice(reflect.SliceOf(pl.elem.typ), n, n)
+	ks, vs := reflect.MakeSlice(pl.keys, n, n), reflect.MakeSlice(pl.vals, n, n)
 	for it, i := m.MapRange(), 0; it.Next(); i++ {
 		ks.Index(i).SetIterKey(it)
 		vs.Index(i).SetIterValue(it)
 	}
-	w := entryWriter{e: e, pl: pl, keys: ks.UnsafePointer(), vals: vs.UnsafePointer(), depth: len(e.path) - 1, entries: make([]entry, n)}
+	w := entryWriter{e: e, pl: pl, keys: ks.UnsafePointer(), vals: vs.UnsafePointer(), depth: len(e.path) - 1}
+	w.borrow(n)
 	e.buf = appendMapLen(e.buf, n)
 	if err := w.sort(); err != nil {
 		return err
@@ -74,7 +74,27 @@ func (pl *plan) encEntries(e *Encoder, p unsafe.Pointer) error {
 		return err
 	}
 	e.path[w.depth].key = nil
+	w.giveBack()
 	return nil
+}
+
+// maxSpare bounds the memory that an encoder keeps for the entries of maps, in entries and bytes.
+const maxSpare = 1 << 12
+
+// borrow takes the encoder's memory for n entries. Of maps inside one another, the outermost has it.
+func (w *entryWriter) borrow(n int) {
+	w.entries, w.arena = w.e.entries, w.e.arena
+	w.e.entries, w.e.arena = nil, nil
+	w.entries = slices.Grow(w.entries, n)[:n]
+}
+
+// giveBack is the end of what borrow began. After an error the memory is not used again.
+func (w *entryWriter) giveBack() {
+	if cap(w.entries) > maxSpare || cap(w.arena) > maxSpare {
+		return
+	}
+	clear(w.entries)
+	w.e.entries, w.e.arena = w.entries[:0], w.arena[:0]
 }
 
 // sort encodes the keys and brings the entries into their order.
@@ -156,12 +176,13 @@ func (e *Encoder) isolate(arena []byte, pl *plan, p unsafe.Pointer) (_, b []byte
 	if !pl.shared {
 		err = pl.enc(e, pl, p)
 	} else {
-		limit, depth, keys, isolated, region := e.limit, len(e.path), len(e.keys), e.isolated, e.region
+		limit, depth, keys, pairs, isolated, region := e.limit, len(e.path), len(e.keys), len(e.pairs), e.isolated, e.region
 		e.limit, e.isolated = min(limit, start+maxSortKey), true
 		if err = pl.enc(e, pl, p); errors.Is(err, errSize) {
 			clear(e.path[depth:])
 			clear(e.keys[keys:])
-			e.path, e.keys, e.region, deep, err = e.path[:depth], e.keys[:keys], region, true, nil
+			clear(e.pairs[pairs:])
+			e.path, e.keys, e.pairs, e.region, deep, err = e.path[:depth], e.keys[:keys], e.pairs[:pairs], region, true, nil
 		}
 		e.limit, e.isolated = limit, isolated
 	}
@@ -190,8 +211,12 @@ func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 	depth := len(d.path) - 1
 	var last, key span // of the encoded keys
 	for i := range n {
-		k.SetZero()
-		v.SetZero()
+		if pl.key.op == opNone {
+			k.SetZero()
+		}
+		if pl.elem.op == opNone {
+			v.SetZero()
+		}
 		d.path[depth].key = nil
 		last, key.from = key, d.pos
 		if err := pl.key.dec(d, pl.key, kp); err != nil {
@@ -199,7 +224,7 @@ func (pl *plan) decEntries(d *decoder, n, start int) (unsafe.Pointer, error) {
 		}
 		key.to = d.pos
 		d.path[depth].key = kp
-		if !k.Comparable() {
+		if pl.key.op == opNone && !k.Comparable() {
 			return ptr, d.corrupt("a key of type %v, which cannot be one", pl.key.typ)
 		}
 		if err := pl.elem.dec(d, pl.elem, vp); err != nil {

@@ -15,6 +15,7 @@ import (
 func buildMap(pl *plan) {
 	enc, dec := pl.mapCodec()
 	pl.decMap = dec
+	pl.keys, pl.vals = reflect.SliceOf(pl.key.typ), reflect.SliceOf(pl.elem.typ)
 	id := &pl.base.mapTag
 	pl.enc = func(e *Encoder, _ *plan, p unsafe.Pointer) error {
 		ptr := *(*unsafe.Pointer)(p)
@@ -160,16 +161,20 @@ func encScalars[V any](o op) mapEncoder {
 // encAnything is for maps of values of any type.
 func encAnything(e *Encoder, p unsafe.Pointer) error {
 	m := *(*map[string]any)(p)
-	first, depth := len(e.keys), len(e.path)-1
-	pushKeys(e, m)
-	n := len(e.keys) - first
+	first, depth := len(e.pairs), len(e.path)-1
+	for k, v := range m {
+		e.pairs = append(e.pairs, anyEntry{k, v})
+	}
+	n := len(e.pairs) - first
+	slices.SortFunc(e.pairs[first:], func(a, b anyEntry) int { return compareKeys(a.key, b.key) })
 	e.buf = appendMapLen(e.buf, n)
 	for i := first; i < first+n; i++ {
-		e.path[depth].key = unsafe.Pointer(&e.keys[i])
-		if err := e.scalar(opString, unsafe.Pointer(&e.keys[i])); err != nil {
+		at := &e.pairs[i]
+		e.path[depth].key = unsafe.Pointer(&at.key)
+		if err := e.scalar(opString, unsafe.Pointer(&at.key)); err != nil {
 			return err
 		}
-		if err := e.dynamic(m[e.keys[i]]); err != nil {
+		if err := e.dynamic(at.val); err != nil {
 			return err
 		}
 		if len(e.buf) > e.limit {
@@ -177,8 +182,15 @@ func encAnything(e *Encoder, p unsafe.Pointer) error {
 		}
 	}
 	e.path[depth].key = nil
-	e.popKeys(first)
+	clear(e.pairs[first:])
+	e.pairs = e.pairs[:first]
 	return nil
+}
+
+// An anyEntry is an entry of a map of values of any type.
+type anyEntry struct {
+	key string
+	val any
 }
 
 func decStrings[V any](pl *plan, value func(*decoder) (V, error)) mapDecoder {

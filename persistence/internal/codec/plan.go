@@ -87,6 +87,7 @@ type plan struct {
 	unknown    *field            // of kindStruct: the variable that keeps fields which the type lacks, or nil
 	base       *plan             // of a map type: the plan of the unnamed one
 	decMap     mapDecoder        // of a map type
+	keys, vals reflect.Type      // of a map type: slices of its keys and of its values
 	form       *storedForm       // of kindStored
 	time       *field            // of kindBinary: the time.Time whose methods encode the struct, or nil
 	float      *field            // of kindText: the big.Float whose methods encode the type, or nil
