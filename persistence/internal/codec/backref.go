@@ -154,9 +154,16 @@ func (d *decoder) lateValue(pl *plan) (unsafe.Pointer, error) {
 		err := pl.dec(d, pl, unsafe.Pointer(p))
 		return *p, err
 	}
-	outer := d.keep.region
-	d.keep.region = region{at: unsafe.Pointer(p), depth: len(d.path)}
-	err := pl.dec(d, pl, unsafe.Pointer(p))
-	d.keep.region = outer
+	err := d.inRegion(pl, unsafe.Pointer(p))
 	return *p, err
+}
+
+// inRegion reads a value of pl into the variable at p, which is a region of its own. d.keep is not
+// nil.
+func (d *decoder) inRegion(pl *plan, p unsafe.Pointer) error {
+	outer := d.keep.region
+	d.keep.region = region{at: p, depth: len(d.path)}
+	err := pl.dec(d, pl, p)
+	d.keep.region = outer
+	return err
 }

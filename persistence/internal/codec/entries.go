@@ -81,7 +81,8 @@ func (pl *plan) encEntries(e *Encoder, p unsafe.Pointer) error {
 // maxSpare bounds the memory that an encoder keeps for the entries of maps, in entries and bytes.
 const maxSpare = 1 << 12
 
-// borrow takes the encoder's memory for n entries. Of maps inside one another, the outermost has it.
+// borrow takes the encoder's memory for n entries. Of maps inside one another, the outermost has
+// it.
 func (w *entryWriter) borrow(n int) {
 	w.entries, w.arena = w.e.entries, w.e.arena
 	w.e.entries, w.e.arena = nil, nil

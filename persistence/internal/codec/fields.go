@@ -25,8 +25,8 @@ type field struct {
 	via  []viaStep // embedded pointers on the way
 }
 
-// A fieldKey is the encoded name of a field. Names are read and written most of all: those of up to 15
-// bytes as two words.
+// A fieldKey is the encoded name of a field. Names are read and written most of all: those of up to
+// 15 bytes as two words.
 type fieldKey struct {
 	key   string
 	start [2]uint64 // its first 16 bytes

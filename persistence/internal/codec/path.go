@@ -18,8 +18,8 @@ type seg struct {
 // steps is a path that grows and shrinks.
 type steps []seg
 
-// push adds a step into a value of pl. A place that was used before most often had the same plan, and
-// no key: these are not stored again, which would cost most while the garbage collector runs.
+// push adds a step into a value of pl. A place that was used before most often had the same plan,
+// and no key: these are not stored again, which would cost most while the garbage collector runs.
 func (p *steps) push(pl *plan) {
 	n := len(*p)
 	if n == cap(*p) {

@@ -91,17 +91,14 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 			return err
 		}
 	}
+	var err error
 	if d.keep == nil || elem.size == 0 {
-		if err := elem.dec(d, elem, q); err != nil {
-			return err
-		}
+		err = elem.dec(d, elem, q)
 	} else {
-		outer := d.keep.region
-		d.keep.region = region{at: q, depth: len(d.path)}
-		if err := elem.dec(d, elem, q); err != nil {
-			return err
-		}
-		d.keep.region = outer
+		err = d.inRegion(elem, q)
+	}
+	if err != nil {
+		return err
 	}
 	if pl.counts {
 		d.leave()

@@ -171,8 +171,8 @@ func (pl *plan) hasKey(key string) bool {
 	return ok
 }
 
-// optionalFields returns how many fields of a struct that may leave some out are stored, and which of
-// them though they are empty.
+// optionalFields returns how many fields of a struct that may leave some out are stored, and which
+// of them though they are empty.
 func (e *Encoder) optionalFields(pl *plan, p unsafe.Pointer) (n int, forced []int, err error) {
 	if forced, err = e.witnesses(pl, p); err != nil {
 		return 0, nil, err
