@@ -38,7 +38,7 @@ func (e *Encoder) likeTyped(pl *plan, p unsafe.Pointer) (bool, error) {
 	second := unsafe.Add(p, pl.size)
 	switch {
 	case pl.op == opString:
-		return e.c.likeTyped(*(*string)(p), token{fam: famStr}), nil
+		return e.c.likeTyped(*(*string)(p), token{tokenKind: tokenKind{fam: famStr}}), nil
 	case pl.kind == kindInterface:
 		name, ok := (*(*any)(p)).(string)
 		return ok && e.c.likeTyped(name, e.c.headInInterface(*(*any)(second))), nil
@@ -61,29 +61,29 @@ func (e *Encoder) likeTyped(pl *plan, p unsafe.Pointer) (bool, error) {
 func (c *Codec) headInInterface(v any) token {
 	switch v := v.(type) {
 	case nil:
-		return token{fam: famNil}
+		return token{tokenKind: tokenKind{fam: famNil}}
 	case bool:
-		return token{fam: famBool}
+		return token{tokenKind: tokenKind{fam: famBool}}
 	case string:
-		return token{fam: famStr}
+		return token{tokenKind: tokenKind{fam: famStr}}
 	case int:
-		return token{fam: famInt}
+		return token{tokenKind: tokenKind{fam: famInt}}
 	case float64:
-		return token{fam: famFloat}
+		return token{tokenKind: tokenKind{fam: famFloat}}
 	case []byte:
 		if v != nil {
-			return token{fam: famBin}
+			return token{tokenKind: tokenKind{fam: famBin}}
 		}
 	case map[string]any:
 		if v != nil {
-			return token{fam: famMap}
+			return token{tokenKind: tokenKind{fam: famMap}}
 		}
 	default:
 		if t := reflect.TypeOf(v); t.Kind() == reflect.Pointer && (*eface)(unsafe.Pointer(&v)).data != nil && c.planOf(t).kind == kindReference {
-			return token{fam: famExt, ext: extEager}
+			return token{tokenKind: tokenKind{fam: famExt, ext: extEager}}
 		}
 	}
-	return token{fam: famArray, n: 2}
+	return token{tokenKind: tokenKind{fam: famArray}, n: 2}
 }
 
 // beginsTyped reports whether b begins with two values that are like a type and a value.
@@ -103,7 +103,7 @@ func (c *Codec) likeTyped(name string, v token) bool {
 		return false
 	}
 	if v.fam == famMap || v.fam == famExt && v.ext == extBackref {
-		return c.isTypeOf(name, token{fam: famMap}) || c.isTypeOf(name, token{fam: famExt, ext: extBackref})
+		return c.isTypeOf(name, token{tokenKind: tokenKind{fam: famMap}}) || c.isTypeOf(name, token{tokenKind: tokenKind{fam: famExt, ext: extBackref}})
 	}
 	return c.isTypeOf(name, v)
 }
@@ -175,15 +175,15 @@ func (c *Codec) likeTypedValues(forms *GenericForms, first, second any) bool {
 	}
 	switch v := second.(type) {
 	case int64, uint64:
-		return c.likeTyped(name, token{fam: famInt})
+		return c.likeTyped(name, token{tokenKind: tokenKind{fam: famInt}})
 	case []any:
 		if v != nil {
-			return c.likeTyped(name, token{fam: famArray, n: uint64(len(v))})
+			return c.likeTyped(name, token{tokenKind: tokenKind{fam: famArray}, n: uint64(len(v))})
 		}
 		second = nil
 	case map[any]any:
 		if v != nil {
-			return c.likeTyped(name, token{fam: famMap})
+			return c.likeTyped(name, token{tokenKind: tokenKind{fam: famMap}})
 		}
 		second = nil
 	default:
@@ -192,7 +192,7 @@ func (c *Codec) likeTypedValues(forms *GenericForms, first, second any) bool {
 			if lazy {
 				ext = extLazy
 			}
-			return c.likeTyped(name, token{fam: famExt, ext: ext})
+			return c.likeTyped(name, token{tokenKind: tokenKind{fam: famExt, ext: ext}})
 		}
 	}
 	return c.likeTyped(name, c.headInInterface(second))

@@ -63,7 +63,7 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 		return nil
 	}
 	elem := pl.elem
-	if !elem.nilable && d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !elem.takes(token{fam: famArray, n: 1}) {
+	if !elem.nilable && d.pos < len(d.buf) && d.buf[d.pos] == codeFixArray|1 && !elem.takes(token{tokenKind: tokenKind{fam: famArray}, n: 1}) {
 		d.unwrap()
 	}
 	start := d.pos

@@ -113,7 +113,7 @@ func (v *verifier) head() (token, int) {
 	b := v.d.buf[v.d.pos:]
 	if len(b) > 0 && b[0]&0xe0 == codeFixStr {
 		if n := int(b[0] & 0x1f); n < len(b) {
-			return token{fam: famStr, code: b[0], n: uint64(n), head: 1}, v.d.pos + 1 + n
+			return token{tokenKind{fam: famStr, code: b[0]}, uint64(n), 1}, v.d.pos + 1 + n
 		}
 		return token{}, -1
 	}

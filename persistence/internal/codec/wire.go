@@ -232,12 +232,16 @@ func familyOf(c byte) family { return codes[c].fam }
 
 // token is the head of one msgpack value.
 type token struct {
+	tokenKind        // a struct of its own, since the compiler keeps structs of four fields in registers
+	n         uint64 // integer value; bits of a float; length of all else
+	head      int    // bytes of the head
+}
+
+type tokenKind struct {
 	fam  family
-	neg  bool   // of an integer: it is below zero, and n its bits as int64
-	code byte   // the first byte
-	ext  byte   // type of an extension
-	n    uint64 // integer value; bits of a float; length of all else
-	head int    // bytes of the head
+	neg  bool // of an integer: it is below zero, and n its bits as int64
+	code byte // the first byte
+	ext  byte // type of an extension
 }
 
 // String names the kind of value that t begins.
@@ -273,7 +277,7 @@ func readToken(b []byte) token {
 		return token{}
 	}
 	c := &codes[b[0]]
-	t := token{fam: c.fam, neg: c.n < 0, code: b[0], n: uint64(int64(c.n)), head: int(c.head)}
+	t := token{tokenKind{fam: c.fam, neg: c.n < 0, code: b[0]}, uint64(int64(c.n)), int(c.head)}
 	if c.head == 1 {
 		return t
 	}

@@ -66,7 +66,7 @@ func TestHeadsOfAllCodes(t *testing.T) {
 		for c := int(r.from); c <= int(r.to); c++ {
 			seen++
 			n := r.n + c - int(r.from)
-			want := token{fam: r.fam, code: byte(c), n: uint64(n), neg: n < 0, head: 1 + r.size}
+			want := token{tokenKind{fam: r.fam, code: byte(c), neg: n < 0}, uint64(n), 1 + r.size}
 			if r.size > 0 {
 				want.n, want.neg = number(r.size, c >= codeInt8 && c <= codeInt64)
 			}
