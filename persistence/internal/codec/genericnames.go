@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"maps"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -105,6 +107,9 @@ func possibleName(name string, depth int) bool {
 // resolves reports whether a name is one that a type has in interfaces. Unlike Resolve, it makes no
 // type.
 func (n *names) resolves(name string) bool {
+	if form, _, _ := nameParts(name); form == 0 {
+		return n.isKnown(name)
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for form, key, elem := nameParts(name); form != 0; form, key, elem = nameParts(name) {
@@ -115,6 +120,37 @@ func (n *names) resolves(name string) bool {
 	}
 	_, ok := n.byName[name]
 	return ok
+}
+
+// knownNames are the names that are registered, or known from birth. They do not change.
+type knownNames struct {
+	all   map[string]reflect.Type
+	first [256]bool // the first bytes that there are
+}
+
+// isKnown reports whether a name is registered, or known from birth. It is asked for each list of
+// two texts, so it takes no lock.
+func (n *names) isKnown(name string) bool {
+	known := n.known.Load()
+	if known == nil {
+		known = n.copyKnown()
+	}
+	if name == "" || !known.first[name[0]] {
+		return false
+	}
+	_, ok := known.all[name]
+	return ok
+}
+
+func (n *names) copyKnown() *knownNames {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	known := &knownNames{all: maps.Clone(n.byName)}
+	for name := range known.all {
+		known.first[name[0]] = true
+	}
+	n.known.Store(known)
+	return known
 }
 
 // resolvesKey is resolves for the keys of a map. The lock is held.

@@ -99,7 +99,13 @@ func (c *Codec) beginsTyped(b []byte) bool {
 // likeTyped reports whether a text and a value that begins with v are like a type and a value of
 // it. A map and what refers back to one are the same here.
 func (c *Codec) likeTyped(name string, v token) bool {
-	if len(name) > maxComposedName || !possibleName(name, 0) {
+	if len(name) > maxComposedName {
+		return false
+	}
+	if v.fam == famStr { // most often, and most names are none
+		return c.isTypeOf(name, v) && possibleName(name, 0)
+	}
+	if !possibleName(name, 0) {
 		return false
 	}
 	if v.fam == famMap || v.fam == famExt && v.ext == extBackref {

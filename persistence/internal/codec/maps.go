@@ -26,9 +26,9 @@ func buildMap(pl *plan) {
 		if e.repeat(ptr, id) {
 			return nil
 		}
-		outer := e.region
+		var outer region
 		if e.kept != nil {
-			e.region = e.hold(ptr)
+			outer, e.region = e.region, e.hold(ptr)
 		}
 		if err := e.enter(pl); err != nil {
 			return err
@@ -37,7 +37,9 @@ func buildMap(pl *plan) {
 			return err
 		}
 		e.leave()
-		e.region = outer
+		if e.kept != nil {
+			e.region = outer
+		}
 		return nil
 	}
 	pl.dec = func(d *decoder, _ *plan, p unsafe.Pointer) error {

@@ -23,8 +23,9 @@ type names struct {
 	mu      sync.RWMutex
 	byName  map[string]reflect.Type // registered, or known from birth
 	byType  map[reflect.Type]string
-	aliases map[reflect.Type][]string // further names, which are in byName too
-	inUse   map[string]reflect.Type   // types in use, by default name; nil: several have it
+	aliases map[reflect.Type][]string  // further names, which are in byName too
+	inUse   map[string]reflect.Type    // types in use, by default name; nil: several have it
+	known   atomic.Pointer[knownNames] // a copy of byName, nil after a change
 	wire    atomic.Pointer[map[string]*plan]
 	aliased atomic.Bool     // there are aliases
 	made    map[string]bool // composed types made because some bytes named them
@@ -84,6 +85,7 @@ func (c *Codec) Register(name string, t reflect.Type) error {
 		return fmt.Errorf("register %v as %q: it has the name %q already", t, name, other)
 	}
 	n.byName[name], n.byType[t] = t, name
+	n.known.Store(nil)
 	if n.inUse[t.String()] == t {
 		delete(n.inUse, t.String())
 	}
@@ -105,6 +107,7 @@ func (c *Codec) RegisterAlias(name string, t reflect.Type) error {
 		return err
 	}
 	n.byName[name] = t
+	n.known.Store(nil)
 	n.aliased.Store(true)
 	if !slices.Contains(n.aliases[t], name) {
 		n.aliases[t] = append(n.aliases[t], name)

@@ -16,6 +16,10 @@ import (
 
 func encTime(e *Encoder, _ *plan, p unsafe.Pointer) error {
 	t := *(*time.Time)(p)
+	if t.Location() == time.UTC {
+		e.buf = appendTimestamp(e.buf, t)
+		return nil
+	}
 	return e.time(t, storedZone(t))
 }
 
