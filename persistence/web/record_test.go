@@ -261,8 +261,9 @@ func TestNoPageHasAPassword(t *testing.T) {
 	id := save(t, s, &Task{Name: "a"})[0]
 	h := web.Handler(s, &web.Options{TimeLimit: 600 * time.Millisecond})
 	paths := []string{"/", "/records", "/count", query("/record", "id", string(id)), query("/graph", "id", string(id)), query("/record.json", "id", string(id)), "/pairs", "/claims", "/quarantine"}
+	patient := web.Handler(s, nil) // however slow the machine is
 	for _, path := range paths {
-		if strings.Contains(page(t, h, path), password) {
+		if strings.Contains(page(t, patient, path), password) || strings.Contains(ask(t, h, path).body, password) {
 			t.Errorf("%s has the password", path)
 		}
 	}
