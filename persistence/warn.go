@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,11 +92,30 @@ const (
 	lostAtSave = "a record has a field that the type of an element lacks: saving the object changed is refused unless the type embeds persistence.Unknown or Options.DropUnknown is set"
 )
 
-// warnUnknown logs, once for each path, that a record has a field that its type lacks.
+// warnUnknown logs, once for each type and field, that a record has a field that its type lacks.
 func (s *Store) warnUnknown(typ string, id ID, path, what string) {
-	if s.warned.first(path) {
+	if s.warned.first(fieldOf(path)) {
 		s.logger.Warn(what, "field", path, "type", typ, "id", string(id))
 	}
+}
+
+// fieldOf returns a path without what it has in brackets: the elements and entries of a field are one
+// to it.
+func fieldOf(path string) string {
+	var b strings.Builder
+	for path != "" {
+		before, rest, ok := strings.Cut(path, "[")
+		b.WriteString(before)
+		if !ok {
+			break
+		}
+		b.WriteByte('[')
+		if key, err := strconv.QuotedPrefix(rest); err == nil {
+			rest = rest[len(key):]
+		}
+		_, path, _ = strings.Cut(rest, "]")
+	}
+	return b.String()
 }
 
 // noneFound is told that a query found no record. If it asks for a type, and there are records of
