@@ -50,6 +50,9 @@ func (c *conn) CountBy(ctx context.Context, column string, q *Query) ([]Group, e
 		groups, err = driver.CountBy(ctx, r, c.s.values, dq, column)
 		return err
 	})
+	if len(groups) == 0 && err == nil {
+		c.noneFound(ctx, dq)
+	}
 	if err == nil {
 		err = c.s.noteQuery(ctx, dq, column)
 	}

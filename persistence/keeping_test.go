@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -238,6 +239,34 @@ func TestARenamedTypeDoesNotLookLikeAnEmptyStore(t *testing.T) {
 		text := log.text.String()
 		if strings.Count(text, "RegisterAlias") != 1 || !strings.Contains(text, "keep.gone (1)") || !strings.Contains(text, "renamedGone") || strings.Contains(text, "keep.order") {
 			t.Errorf("the log has %q", text)
+		}
+		for what, ask := range map[string]func(s *persistence.Store, q *persistence.Query) error{
+			"Count": func(s *persistence.Store, q *persistence.Query) error { _, err := s.Count(ctx, q); return err },
+			"CountBy": func(s *persistence.Store, q *persistence.Query) error {
+				_, err := s.CountBy(ctx, "state", q)
+				return err
+			},
+			"List": func(s *persistence.Store, q *persistence.Query) error { list(t, s, q); return nil },
+			"StatPage": func(s *persistence.Store, q *persistence.Query) error {
+				_, _, err := s.StatPage(ctx, q, "")
+				return err
+			},
+			"RemoveAll": func(s *persistence.Store, q *persistence.Query) error { _, err := s.RemoveAll(ctx, q); return err },
+			"Update": func(s *persistence.Store, q *persistence.Query) error {
+				_, err := s.Update(ctx, q, func(any) error { return nil })
+				return err
+			},
+			"Claim": func(s *persistence.Store, q *persistence.Query) error {
+				_, err := s.Claim(ctx, q, persistence.ClaimOptions{Owner: "o", Lease: time.Minute})
+				return err
+			},
+		} {
+			log := &warningLog{}
+			s := open(t, url, &persistence.Options{Logger: log.logger()})
+			check(t, ask(s, &persistence.Query{Type: persistence.TypeName[renamedGone]()}))
+			if !strings.Contains(log.text.String(), "keep.gone (1)") {
+				t.Errorf("%s: the log has %q", what, log.text.String())
+			}
 		}
 		var err error
 		for _, e := range s.All(ctx, &persistence.Query{Type: "keep.gone"}) {

@@ -99,8 +99,8 @@ func (s *Store) warnUnknown(typ string, id ID, path, what string) {
 	}
 }
 
-// fieldOf returns a path without what it has in brackets: the elements and entries of a field are one
-// to it.
+// fieldOf returns a path without what it has in brackets: the elements and entries of a field are
+// one to it.
 func fieldOf(path string) string {
 	var b strings.Builder
 	for path != "" {
