@@ -358,7 +358,7 @@ func (cp *compiler) storesNone(t reflect.Type, above []reflect.Type, values bool
 			continue
 		}
 		if !sf.Anonymous {
-			if sf.IsExported() && !(values && onlyNil(sf.Type)) {
+			if sf.IsExported() && (!values || !onlyNil(sf.Type)) {
 				return false
 			}
 			continue

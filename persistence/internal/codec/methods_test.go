@@ -72,8 +72,19 @@ type (
 	overridesDeep   struct{ deeper }
 	callsIt         struct{ leafValue }
 	callsPtr        struct{ *leafPointer }
-	ofOverrides     struct{ overrides }
-	ambiguousLeaf   struct {
+	callsValue      struct{ embedsValue }
+	callsExpression struct{ embedsValue }
+	callsGeneric    struct{ embedsValue }
+	aliased         = struct {
+		leafValue
+		N int
+	}
+	embedsAlias struct {
+		aliased
+		M int
+	}
+	ofOverrides   struct{ overrides }
+	ambiguousLeaf struct {
 		leafValue
 		leafPointer
 	}
@@ -116,6 +127,10 @@ func (*overridesPtr) MarshalText() ([]byte, error)          { return nil, nil }
 func (o overridesDeep) MarshalText() ([]byte, error)        { return o.deeper.MarshalText() }
 func (c callsIt) MarshalText() ([]byte, error)              { return c.leafValue.MarshalText() }
 func (c *callsPtr) MarshalText() ([]byte, error)            { return c.leafPointer.MarshalText() }
+func (c callsValue) MarshalText() ([]byte, error)           { f := c.embedsValue.MarshalText; return f() }
+func (c callsExpression) MarshalText() ([]byte, error)      { return embedsValue.MarshalText(c.embedsValue) }
+func (c callsGeneric) MarshalText() ([]byte, error)         { return textOf(c.embedsValue) }
+func textOf[T encoding.TextMarshaler](t T) ([]byte, error)  { return t.MarshalText() }
 func (ownDespite) MarshalText() ([]byte, error)             { return nil, nil }
 func (hasUpgrade) RecordVersion() int                       { return 1 }
 func (*hasUpgrade) UpgradeRecord(int, map[string]any) error { return nil }
@@ -152,6 +167,9 @@ func TestOwnMethod(t *testing.T) {
 		{"overridden at the top", of(overridesDeep{}), "MarshalText", true},
 		{"overridden and called", of(callsIt{}), "MarshalText", true},
 		{"overridden and called by pointer", of(callsPtr{}), "MarshalText", true},
+		{"overridden by a call of a promoted method's value", of(callsValue{}), "MarshalText", true},
+		{"overridden by a promoted method as an expression", of(callsExpression{}), "MarshalText", true},
+		{"overridden by a generic call of a promoted method", of(callsGeneric{}), "MarshalText", true},
 		{"own where two are embedded", of(ownDespite{}), "MarshalText", true},
 		{"an own version", of(ownUpgrade{}), "RecordVersion", true},
 
@@ -174,6 +192,7 @@ func TestOwnMethod(t *testing.T) {
 		{"promoted from a generic type", of(genericOfGeneric[string]{}), "MarshalText", false},
 		{"promoted from a generic type that overrides", of(genericParam[int]{}), "MarshalText", false},
 		{"promoted into a local type", of(local{}), "MarshalText", false},
+		{"promoted from an alias of a struct", of(embedsAlias{}), "MarshalText", false},
 		{"promoted into a type without a name", of(struct{ leafValue }{}), "MarshalText", false},
 		{"promoted from time.Time", of(timed{}), "MarshalBinary", false},
 		{"promoted from *url.URL", of(addressed{}), "UnmarshalBinary", false},

@@ -112,12 +112,12 @@ func (m *keyMark) leaf(pl *plan, p unsafe.Pointer) error {
 		return nil
 	}
 	first, second := reflect.New(pl.typ).Elem(), reflect.New(pl.typ).Elem()
+	read := true
 	for _, v := range []reflect.Value{first, second} {
 		d := decoder{c: e.c, buf: enc, version: versionNewest, maxDepth: e.maxDepth, root: pl.typ}
-		if err := pl.dec(&d, pl, v.Addr().UnsafePointer()); err != nil {
-			return nil // an error of the type's own methods, which who reads it gets
-		}
+		// An error is one of the type's own methods, which whoever reads it gets.
+		read = read && pl.dec(&d, pl, v.Addr().UnsafePointer()) == nil
 	}
-	m.alone = m.alone || !first.Comparable() || !first.Equal(second)
+	m.alone = m.alone || read && (!first.Comparable() || !first.Equal(second))
 	return nil
 }

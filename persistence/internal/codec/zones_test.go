@@ -160,7 +160,7 @@ func TestAnEmbeddedTimeKeepsItsLocation(t *testing.T) {
 		}
 		var out box[soleTimeValue]
 		outcome, err := c.Decode(h, &out, DecodeOptions{Limits: testLimits})
-		if err != nil || !sameTime(out.Value.Time, in) || outcome.Old == (in == at) {
+		if err != nil || !sameTime(out.Value.Time, in) || outcome.Old == (in.Location() == newYork) {
 			t.Errorf("%v became %v, %v, %+v", in, out.Value, err, outcome)
 		}
 	}
