@@ -66,11 +66,7 @@ func changeType(t *rapid.T, typ reflect.Type, depth int) reflect.Type {
 	case 1:
 		return reflect.PointerTo(typ)
 	case 2:
-		// What an interface holds with its type looks like an old list of two. The list that is
-		// written then does not.
-		if typ.Kind() != reflect.Interface {
-			return reflect.SliceOf(typ)
-		}
+		return reflect.SliceOf(typ)
 	case 3:
 		if typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 			return typ.Elem()
