@@ -134,8 +134,8 @@ func (c *Codec) isTypeOf(name string, v token) bool {
 }
 
 // listHead is told of the head of a list of elem, which comes next and is the last of the path. The
-// list would be encoded with another head if an older program wrote it, or one with other types. In
-// a field or map it may be a type and a value, which stood in an interface, as well: that is an
+// list would be encoded with another head if an older program wrote it, or one with other types. If
+// it is not the root, it may as well be a type and a value that stood in an interface: that is an
 // error.
 func (d *decoder) listHead(elem *plan) error {
 	if !elem.text || d.pos >= len(d.buf) {
@@ -149,10 +149,7 @@ func (d *decoder) listHead(elem *plan) error {
 		return nil
 	}
 	d.differs = true
-	if isWide(t) || len(d.path) < 2 {
-		return nil
-	}
-	if in := d.path[len(d.path)-2].pl.kind; in != kindStruct && in != kindMap {
+	if isWide(t) || len(d.path) < 2 { // the record names the type of the root
 		return nil
 	}
 	at := d.pos + t.head

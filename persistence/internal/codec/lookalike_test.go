@@ -130,10 +130,9 @@ func TestOlderListsThatLookLikeATypeAndAValue(t *testing.T) {
 	t.Parallel()
 	c := likeCodec(t)
 	for body, want := range map[string]any{
-		"\x81\xa1V\x91\x92\xabx.likeColor\xa1x": &struct{ V [][]string }{[][]string{{"x.likeColor", "x"}}},
-		"\x92\xa4int8\x05":                      &[]any{"int8", 5},
-		"\x81\xa1V\x92\xa4move\x80":             &struct{ V [2]any }{[2]any{"move", map[string]any{}}},
-		"\x81\xa1V\x92\xa5a.txt\x05":            &struct{ V []any }{[]any{"a.txt", 5}},
+		"\x92\xa4int8\x05":           &[]any{"int8", 5},
+		"\x81\xa1V\x92\xa4move\x80":  &struct{ V [2]any }{[2]any{"move", map[string]any{}}},
+		"\x81\xa1V\x92\xa5a.txt\x05": &struct{ V []any }{[]any{"a.txt", 5}},
 	} {
 		h, err := c.Parse(recordOf("T", body), testLimits)
 		if err != nil {
@@ -189,6 +188,10 @@ func TestAnInterfaceThatBecomesAList(t *testing.T) {
 				t.Errorf("%v became %v, %v", in, dst, err)
 			}
 		}
+	}
+	var lists struct{ V [][2]any }
+	if err := decodeInto(c, newWorld(), encode(t, c, nil, &struct{ V []any }{[]any{int8(5), int8(5)}}), &lists); !errors.Is(err, driver.ErrType) {
+		t.Errorf("elements became %v, %v", lists, err)
 	}
 }
 
