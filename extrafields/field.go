@@ -141,7 +141,8 @@ func (f Field) Default(v any) Field {
 // Only returns f restricted to objects of the types of the values given: others have NULL.
 // Task{}, &Task{} and (*Task)(nil) alike mean objects of type Task and *Task; a nil pointer to an
 // interface, as (*fmt.Stringer)(nil), means all objects that implement it. Of several calls the
-// last one counts.
+// last one counts. The column is that of the store: what another program, or an earlier version of
+// this one, has stored in it for other types is found too, unless the query names a Type.
 func (f Field) Only(types ...any) Field {
 	f.only = make([]reflect.Type, 0, len(types))
 	for _, v := range types {

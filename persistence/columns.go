@@ -81,7 +81,9 @@ func (s *Store) listColumns(ctx context.Context) ([]ColumnInfo, error) {
 //
 // It returns ErrNotFound if Brine has not recorded such a column: columns made by hand are left
 // alone. With NoCreate it is errors.ErrUnsupported. Programs that declare the field, this Store
-// included, cannot write from then on until they are started anew: stop them first.
+// included, can neither write nor query it from then on until they are started anew: stop them
+// first. On SQL they would go on once another program has declared the field again, and read and
+// write values of the old kind; the records that they write lack the column.
 func (s *Store) DropField(ctx context.Context, column string) error {
 	if err := s.mayWrite("drop field", ""); err != nil {
 		return err
