@@ -45,7 +45,11 @@ func embedded(t *testing.T, test func(t *testing.T, url string)) {
 func load(t *testing.T, urls ...string) {
 	t.Helper()
 	c := newCrew(t, urls[0])
-	for i := range 8 {
+	processes := 8
+	if testing.Short() {
+		processes = clients()
+	}
+	for i := range processes {
 		c.start(urls[i%len(urls)])
 	}
 	time.Sleep(loadTime())
