@@ -75,7 +75,7 @@ func TestTheTablesOfTheGuideNameWhatExists(t *testing.T) {
 		exported(t, "../"+dir, known)
 	}
 	text := read(t, "guide.md")
-	name := regexp.MustCompile("\\.?\\b[A-Z][A-Za-z]+\\b")
+	name := regexp.MustCompile(`\.?\b[A-Z][A-Za-z]+\b`)
 	count := 0
 	for _, section := range strings.Split(text, "\n## Coming from ")[1:] {
 		for _, row := range regexp.MustCompile(`(?m)^\|[^|]+\|([^|]+)\|([^|]*)\|$`).FindAllStringSubmatch(section, -1) {

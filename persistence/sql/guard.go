@@ -32,7 +32,7 @@ func (c *conn) guarded(ctx context.Context, f func() error) error {
 // prepare prepares a statement.
 func (c *conn) prepare(ctx context.Context, text string) (s *sqlx.Stmt, err error) {
 	err = c.guarded(ctx, func() error {
-		s, err = c.PreparexContext(ctx, sqlx.Rebind(c.traits.BindType, text))
+		s, err = c.PreparexContext(ctx, sqlx.Rebind(c.traits.BindType, text)) //nolint:sqlclosecheck // kept
 		return err
 	})
 	if err != nil && s != nil {
