@@ -42,8 +42,6 @@ var (
 	urgencyField  = extrafields.Of("urgency", func(o *Order) int { return o.Urgency })
 	placedField   = extrafields.Of("placed", func(o *Order) time.Time { return o.Placed })
 	customerField = extrafields.Of("customer", func(o *Order) string { return o.Customer })
-	// droppedField is of all types.
-	droppedField = extrafields.Func("dropped", extrafields.Bool, func(any) (any, error) { return true, nil })
 )
 
 // uniqueOptions are those of the store with indexes.

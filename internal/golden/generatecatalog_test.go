@@ -82,6 +82,9 @@ func TestGenerateCatalog(t *testing.T) {
 	write("stamps.json", append(must(json.MarshalIndent(made, "", " ")), '\n'))
 }
 
+// droppedField is of all types.
+var droppedField = extrafields.Func("dropped", extrafields.Bool, func(any) (any, error) { return true, nil })
+
 func populate(t *testing.T, name, ordersURL, uniqueURL string) {
 	ctx := t.Context()
 	quiet := slog.New(slog.DiscardHandler)

@@ -242,12 +242,8 @@ func (b *Backend) OpenStored(ns driver.Namespace, s driver.Stored) (driver.Recor
 	sel := l.selection(driver.Info | driver.Fields | driver.Data)
 	for i, col := range sel.columns {
 		for _, v := range row {
-			if !strings.EqualFold(v.Name, col.name) {
-				continue
-			}
-			sel.cells[i].v = v.Value
-			if _, err := fromSQL(col.kind, v.Value); err != nil && col.field >= 0 {
-				sel.cells[i].v = nil // the column was dropped since, and declared with another kind
+			if strings.EqualFold(v.Name, col.name) && (col.field < 0 || !ofOtherKind(col.kind, v.Value)) {
+				sel.cells[i].v = v.Value
 			}
 		}
 	}
@@ -323,6 +319,23 @@ func (t *batch) withdraw(ctx context.Context, c *conn, at []int) error {
 	keys = pad(keys)
 	_, err = c.exec(ctx, "DELETE FROM "+t.rows.table+" WHERE "+l.id.expr+in(len(keys)), keys...)
 	return err
+}
+
+// ofOtherKind reports whether a value was stored while its column had another kind: it is none of
+// the column's, and of a type in which the database does not keep those. A value that is none but
+// has the type is damaged.
+func ofOtherKind(kind driver.Kind, v any) bool {
+	if _, err := fromSQL(kind, v); err == nil {
+		return false
+	}
+	switch driver.KindOf(v) {
+	case driver.Int:
+		return kind != driver.Int && kind != driver.Bool && kind != driver.Time
+	case driver.Bytes:
+		return kind != driver.Bytes && kind != driver.Text
+	default:
+		return driver.KindOf(v) != kind
+	}
 }
 
 // restored returns what is bound for a value that comes back to a column, and whether it can be one

@@ -67,7 +67,7 @@ func (d *decoder) pointer(pl *plan, p unsafe.Pointer) error {
 		d.unwrap()
 	}
 	start := d.pos
-	if elem.size > 0 && !(elem.kind == kindPointer && elem.elem != elem && d.refersTo(&elem.elem.ptrTag)) {
+	if elem.size > 0 && (elem.kind != kindPointer || elem.elem == elem || !d.refersTo(&elem.elem.ptrTag)) {
 		if q, err := d.shared(pl, &elem.ptrTag); q != nil || err != nil {
 			*(*unsafe.Pointer)(p) = q
 			return err
