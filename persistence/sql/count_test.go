@@ -32,6 +32,9 @@ func TestGroupsAreThoseOfTheRecords(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, db database) {
 		for _, integer := range []bool{true, false} {
+			if integer && testing.Short() {
+				continue
+			}
 			s := driver.Schema{IntegerIDs: integer, Fields: []driver.Column{
 				{Name: "text", Kind: driver.Text}, {Name: "name", Kind: driver.Text, Indexed: true}, {Name: "n", Kind: driver.Int}, {Name: "f", Kind: driver.Float},
 				{Name: "yes", Kind: driver.Bool}, {Name: "bytes", Kind: driver.Bytes}, {Name: "at", Kind: driver.Time, Indexed: true},
