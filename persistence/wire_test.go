@@ -25,6 +25,8 @@ type tap struct {
 
 	mu   sync.Mutex
 	seen []string // statements run: their text, or "prepared"
+
+	prepares atomic.Int64 // statements that were prepared
 }
 
 // Write counts what the server sends.
@@ -60,6 +62,10 @@ func (p *tap) listen(t *testing.T, target string) string {
 				})
 				for first := true; ; first = false {
 					message, statement, err := p.next(client, first)
+					if statement == preparing {
+						p.prepares.Add(1)
+						statement = ""
+					}
 					if statement != "" { // recorded before the server can answer
 						p.mu.Lock()
 						p.seen = append(p.seen, statement)
@@ -79,6 +85,8 @@ func (p *tap) listen(t *testing.T, target string) string {
 	t.Cleanup(func() { l.Close(); all.Wait() })
 	return l.Addr().String()
 }
+
+const preparing = "PREPARE" // not among those that during returns
 
 // during returns the statements that fn sends.
 func (p *tap) during(fn func()) []string {
@@ -111,6 +119,8 @@ func postgresMessage(r io.Reader, first bool) (message []byte, statement string,
 		statement = strings.TrimRight(string(body), "\x00")
 	case 'E':
 		statement = "prepared"
+	case 'P':
+		statement = preparing
 	}
 	return append(head[begin:], body...), statement, nil
 }
@@ -132,6 +142,8 @@ func mysqlPacket(r io.Reader, _ bool) (packet []byte, statement string, err erro
 			statement = string(body[1:])
 		case 0x17:
 			statement = "prepared"
+		case 0x16:
+			statement = preparing
 		}
 	}
 	return append(head, body...), statement, nil
@@ -229,6 +241,27 @@ func TestSavesAndLoadsTakeFewRoundTrips(t *testing.T) {
 		t.Logf("Load of 10,000 in 20 levels: %d statements", len(got))
 		if len(got) > 25 || len(got) < 3 {
 			t.Errorf("Load of a graph 20 deep: %d statements: %q", len(got), got)
+		}
+	})
+}
+
+// A query that its reader ends leaves its statement prepared.
+func TestQueriesAreNotPreparedAnew(t *testing.T) {
+	taps(t, func(t *testing.T, p *tap, s *persistence.Store) {
+		for range 30 {
+			must[persistence.ID](t)(s.Save(t.Context(), &Task{State: "NEW", Deps: []*Task{{State: "DONE"}}}))
+		}
+		query := func() {
+			for _, err := range s.All(t.Context(), &persistence.Query{State: []string{"NEW"}, Limit: 5}) {
+				check(t, err)
+			}
+		}
+		query()
+		query()
+		before := p.prepares.Load()
+		query()
+		if n := p.prepares.Load() - before; n != 0 {
+			t.Errorf("the third time, %d statements were prepared", n)
 		}
 	})
 }

@@ -160,13 +160,23 @@ func (c *conn) query(ctx context.Context, text string, args, dest []any, row fun
 	if err != nil {
 		return err
 	}
-	defer func() { c.settle(text, s, err) }()
+	var stopped error // by row: the statement is as good as before
+	defer func() {
+		if stopped != nil {
+			c.keep(text, s)
+			return
+		}
+		c.settle(text, s, err)
+	}()
 	c.begin()
 	rows, err := s.QueryContext(ctx, args...)
 	if err != nil {
 		return err
 	}
-	return scanAll(rows, dest, row)
+	return scanAll(rows, dest, func() error {
+		stopped = row()
+		return stopped
+	})
 }
 
 // scanAll calls row after each row has been scanned into dest, until it returns an error. It closes
