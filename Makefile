@@ -43,7 +43,7 @@ quick: ## the tests that need no server, in their short forms
 	@$(IN_MEMORY); mkdir -p $(QUICK) && go test -c -o $(QUICK)/ $(ALL) && \
 		export BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none GOGC=400 && \
 		go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' $(ALL) | sort -r | xargs -P 6 -n 1 sh -c ' \
-			cd "$$0" && out=$$($(QUICK)/"$$(basename "$$0")".test -test.short 2>&1) && echo "ok    $$0" || \
+			cd "$$0" && out=$$($(QUICK)/"$$(basename "$$0")".test -test.short -test.timeout 10m 2>&1) && echo "ok    $$0" || \
 			{ echo "$$out"; echo "FAIL  $$0"; exit 1; }'
 
 test: ## all tests
