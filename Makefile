@@ -28,7 +28,8 @@ IN_MEMORY = if dir=$$(mktemp -d /dev/shm/brine.XXXXXX 2>/dev/null); then \
 			[ "$$(df -Pk "$$dir" | awk 'NR == 2 { print $$4 }')" -ge 4000000 ]; \
 		then export TMPDIR="$$dir"; fi; fi
 
-# The test binaries of "make quick": linking them takes 10 s, which go test does each time.
+# The test binaries of "make quick": linking them takes 10 s, which go test does each time. They get the
+# flags that go test would give them.
 QUICK = $(CURDIR)/.quick
 
 .PHONY: help run quick test race vet test32 lint comments fuzz bench benchshort long ci
@@ -42,8 +43,8 @@ run: ## the main job: a task graph, persisted, run and resumed
 quick: ## the tests that need no server, in their short forms
 	@$(IN_MEMORY); mkdir -p $(QUICK) && go test -c -o $(QUICK)/ $(ALL) && \
 		export BRINE_REQUIRE_SERVERS= BRINE_SERVERS=none GOGC=400 && \
-		go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' $(ALL) | sort -r | xargs -P 6 -n 1 sh -c ' \
-			cd "$$0" && out=$$($(QUICK)/"$$(basename "$$0")".test -test.short -test.timeout 10m 2>&1) && echo "ok    $$0" || \
+		go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' $(ALL) | xargs -P 6 -n 1 sh -c ' \
+			cd "$$0" && out=$$($(QUICK)/"$$(basename "$$0")".test -test.short -test.timeout=10m -test.paniconexit0 2>&1) && echo "ok    $$0" || \
 			{ echo "$$out"; echo "FAIL  $$0"; exit 1; }'
 
 test: ## all tests
