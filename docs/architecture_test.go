@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// maxWayLines is the greatest length of a file that who follows a Save or a Load has to open.
+// maxWayLines is how many lines a file may have that a reader opens to follow a Save or a Load.
 const maxWayLines = 400
 
 // The README is the first file that is opened, those of the table follow.
@@ -41,7 +41,7 @@ func TestTheWaysOfASaveAndALoadAreShort(t *testing.T) {
 	}
 }
 
-// Names of files in the documents outlive the files otherwise.
+// A file may be renamed, and the document must name it by its new name.
 func TestFilesNamedInTheArchitectureExist(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -67,7 +67,8 @@ func TestFilesNamedInTheArchitectureExist(t *testing.T) {
 	}
 }
 
-// What the tables for those who come from another library call ours is there.
+// The guide has tables for readers who come from another library. What they name of Brine must
+// exist.
 func TestTheTablesOfTheGuideNameWhatExists(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]bool)
@@ -95,7 +96,7 @@ func TestTheTablesOfTheGuideNameWhatExists(t *testing.T) {
 	}
 }
 
-// theirs are the words of code in the tables that are the reader's own, or another library's.
+// theirs are the names in the tables that belong to the reader's program or to another library.
 var theirs = map[string]bool{
 	"Session": true, "Tasks": true, "Type": true, "State": true, "IdFactory": true, "LoadError": true, "ConflictingIdError": true,
 	"JobLookupError": true, "CLAIMED": true, "OLD": true, "Execution": true, "T": true,
