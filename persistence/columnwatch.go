@@ -55,7 +55,7 @@ func (s *Store) openColumns(ctx context.Context, declared []driver.Column, catal
 	if catalog == nil || !s.hearsWarnings(ctx) {
 		return nil
 	}
-	// One look for all columns: mostly nothing is found.
+	// One query for all columns: mostly it finds nothing.
 	found, err := s.gapsWithRecords(ctx, s.incomplete(catalog))
 	if err != nil || len(found) == 0 {
 		return err

@@ -49,15 +49,15 @@ func (c *conn) call(ctx context.Context, fn func(driver.Backend) error) error {
 	return fn(c.s.backend)
 }
 
-// ability returns the backend as a T, one of the optional interfaces of package driver; false: it
-// is none. Its methods are called inside call or write, like those of every backend.
+// ability returns the backend as a T, one of the optional interfaces of package driver, and whether
+// the backend implements it. Call its methods inside call or write, like those of every backend.
 func ability[T any](c *conn) (T, bool) {
 	b, ok := c.s.backend.(T)
 	return b, ok
 }
 
-// prepare makes the namespace ready for use, if it is not yet: calls that concern two namespaces
-// go through the conn of one.
+// prepare makes the namespace ready for use, if it is not yet. A call that concerns two namespaces
+// goes through the conn of one, and prepares the other.
 func (c *conn) prepare(ctx context.Context) error {
 	return c.call(ctx, func(driver.Backend) error { return nil })
 }

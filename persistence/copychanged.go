@@ -33,9 +33,9 @@ func (cp *copying) countChanged() error {
 	return err
 }
 
-// changedIn counts the records of a namespace for which of is true and that were written since Copy
-// began. Of the had records that there were, gone must have been removed.
-func (cp *copying) changedIn(c *conn, where []driver.Cond, of func(ID) bool, had int64) (gone int64, err error) {
+// changedIn adds to the report how many records of a namespace were written since Copy began, of
+// those that it copies. It returns how many records are gone: had is how many there were.
+func (cp *copying) changedIn(c *conn, where []driver.Cond, copies func(ID) bool, had int64) (gone int64, err error) {
 	since := driver.Cond{Column: driver.ColModified, Op: driver.Ge, Values: []any{cp.begun}}
 	q := &driver.Query{
 		Where: slices.Concat(where, []driver.Cond{since}),
@@ -52,7 +52,7 @@ func (cp *copying) changedIn(c *conn, where []driver.Cond, of func(ID) bool, had
 				return err
 			}
 			for i := range page.recs {
-				if of(page.recs[i].ID) {
+				if copies(page.recs[i].ID) {
 					written++
 				}
 				if !page.recs[i].Created.Before(cp.begun) {

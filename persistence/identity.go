@@ -81,8 +81,8 @@ func (ident *identity) keep(kept *codec.Kept) {
 	ident.kept = kept
 }
 
-// wrote is told that the object was written with what was kept of it, and what is kept from then
-// on.
+// wrote notes that the object was written with kept, and keeps next from then on. It does nothing
+// if something else than kept is kept by now.
 func (ident *identity) wrote(kept, next *codec.Kept) {
 	ident.mu.Lock()
 	defer ident.mu.Unlock()

@@ -155,7 +155,7 @@ func (s *Store) makeIndexes(ctx context.Context, catalog *driver.Catalog, missin
 			}
 		}
 	}
-	return s.call(ctx, func(driver.Backend) error { return k.MakeIndexes(ctx, missing) }) // which tells what is missing with ReadOnly
+	return s.call(ctx, func(driver.Backend) error { return k.MakeIndexes(ctx, missing) }) // with ReadOnly, it says which are missing
 }
 
 // complete returns an error if a column of a unique index is incomplete: the values that it lacks

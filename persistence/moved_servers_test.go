@@ -15,12 +15,12 @@ import (
 
 func TestTheDatabaseOfAStoreIsDroppedOrReplaced(t *testing.T) {
 	t.Parallel()
-	for engine, make := range map[string]func(*testing.T) *storage{"postgres": postgresStorage, "mariadb": mariaStorage} {
+	for engine, newStorage := range map[string]func(*testing.T) *storage{"postgres": postgresStorage, "mariadb": mariaStorage} {
 		for _, does := range []string{removed, emptied, restored, exchanged} {
 			for _, first := range firstVerbs {
 				t.Run(engine+" "+does+", then "+first, func(t *testing.T) {
 					t.Parallel()
-					testMoved(t, make(t), does, first)
+					testMoved(t, newStorage(t), does, first)
 				})
 			}
 		}
@@ -80,9 +80,9 @@ func postgresStorage(t *testing.T) *storage {
 			drop()
 			execs(t, admin, "ALTER DATABASE "+name+"_copy RENAME TO "+name)
 		},
-		exchanged: func(g *storage) {
-			g.do[emptied](g)
-			otherStore(t, g.url)
+		exchanged: func(st *storage) {
+			st.do[emptied](st)
+			otherStore(t, st.url)
 		},
 	}, contents: func(*storage) map[string]string {
 		if len(column(t, admin, "SELECT datname FROM pg_database WHERE datname = $1", name)) == 0 {
@@ -115,14 +115,14 @@ func mariaStorage(t *testing.T) *storage {
 			}
 			execs(t, admin, "DROP DATABASE "+name+"_copy")
 		},
-		exchanged: func(g *storage) {
-			g.do[emptied](g)
+		exchanged: func(st *storage) {
+			st.do[emptied](st)
 			// The connections are not ended by this. Those that stay are compared after a while
 			// alone: see TestConnectionsAreComparedWithTheStoreTheyWereMadeFor.
 			for _, id := range column(t, admin, "SELECT id FROM information_schema.processlist WHERE db = '"+name+"'") {
 				execs(t, admin, "KILL "+id)
 			}
-			otherStore(t, g.url)
+			otherStore(t, st.url)
 		},
 	}, contents: func(*storage) map[string]string {
 		if len(column(t, admin, "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?", name)) == 0 {

@@ -21,9 +21,9 @@ type storage struct {
 	url string
 	at  string // the file or directory; "" on servers
 	// do does what one of the cases says.
-	do map[string]func(g *storage)
+	do map[string]func(st *storage)
 	// contents returns all that is at the place, to see that nothing is made or written there.
-	contents func(g *storage) map[string]string
+	contents func(st *storage) map[string]string
 	back     func() // undoes renamed
 	server   bool
 }
@@ -76,9 +76,9 @@ func verbs(s *persistence.Store, task *Task) map[string]func(ctx context.Context
 
 // testMoved does what the case says to the storage of an open store, calls first the verb and then
 // all of them, and then Reset.
-func testMoved(t *testing.T, g *storage, does, first string) {
+func testMoved(t *testing.T, st *storage, does, first string) {
 	ctx := t.Context()
-	s := open(t, g.url, nil)
+	s := open(t, st.url, nil)
 	tasks := []*Task{{Name: "a", State: "NEW", Files: map[string]*File{"f": {Path: "/a"}}}, {Name: "b", State: "READY"}}
 	must[[]persistence.ID](t)(s.SaveAll(ctx, tasks[0], tasks[1]))
 	check(t, s.KV().Set(ctx, "key", "value"))
@@ -86,19 +86,19 @@ func testMoved(t *testing.T, g *storage, does, first string) {
 	calls := verbs(s, tasks[0])
 	check(t, calls["load"](ctx))
 
-	g.do[does](g)
-	before := g.contents(g)
-	if g.server && goesOn[does] || does == lostLog && (first == "load" || first == "list") {
+	st.do[does](st)
+	before := st.contents(st)
+	if st.server && goesOn[does] || does == lostLog && (first == "load" || first == "list") {
 		check(t, calls[first](ctx)) // nothing has moved, or nothing that a read needs
 	} else if err := calls[first](ctx); err == nil {
 		t.Errorf("%s succeeded", first)
 	} else {
-		saysWhatHappened(t, g, first, err)
+		saysWhatHappened(t, st, first, err)
 		for name, call := range calls {
 			if err := call(ctx); err == nil {
 				t.Errorf("%s succeeded after %s had failed", name, first)
 			} else {
-				saysWhatHappened(t, g, name, err)
+				saysWhatHappened(t, st, name, err)
 				if errors.Is(err, persistence.ErrUncertain) {
 					t.Errorf("%s is uncertain, after %s had failed: %v", name, first, err)
 				}
@@ -107,21 +107,21 @@ func testMoved(t *testing.T, g *storage, does, first string) {
 	}
 
 	if does == renamedBack {
-		g.back()
+		st.back()
 	}
 	err := s.Reset()
 	if !goesOn[does] {
-		if err == nil && !g.server {
+		if err == nil && !st.server {
 			t.Error("Reset found another store, or none, and returned nil")
 		}
 		for name, call := range calls {
 			if err := call(ctx); err == nil {
 				t.Errorf("%s succeeded after Reset", name)
-			} else if saysWhatHappened(t, g, name, err); errors.Is(err, persistence.ErrUncertain) {
+			} else if saysWhatHappened(t, st, name, err); errors.Is(err, persistence.ErrUncertain) {
 				t.Errorf("%s is uncertain after Reset: %v", name, err)
 			}
 		}
-		if diff := cmp.Diff(before, g.contents(g)); diff != "" {
+		if diff := cmp.Diff(before, st.contents(st)); diff != "" {
 			t.Errorf("something was made or written (-before +after):\n%s", diff)
 		}
 		return
@@ -144,17 +144,17 @@ func testMoved(t *testing.T, g *storage, does, first string) {
 	}
 	prio := must[*Task](t)(persistence.Load[Task](ctx, s, tasks[0].PersistentID())).Prio
 	check(t, s.Close())
-	again := open(t, g.url, nil)
+	again := open(t, st.url, nil)
 	if got := must[*Task](t)(persistence.Load[Task](ctx, again, tasks[0].PersistentID())).Prio; got != prio {
 		t.Errorf("another handle finds %d, want %d", got, prio)
 	}
 }
 
 // saysWhatHappened checks an error of a store whose storage has moved.
-func saysWhatHappened(t *testing.T, g *storage, name string, err error) {
+func saysWhatHappened(t *testing.T, st *storage, name string, err error) {
 	t.Helper()
 	text := err.Error()
-	if !g.server && !strings.Contains(text, filepath.Base(g.at)) {
+	if !st.server && !strings.Contains(text, filepath.Base(st.at)) {
 		t.Errorf("%s: %q does not name the place", name, text)
 	}
 	if !strings.Contains(text, "Reset") && !strings.Contains(text, "dropped") && !strings.Contains(text, "does not exist") && !strings.Contains(text, "Unknown database") {
@@ -238,22 +238,22 @@ func fileStorage(t *testing.T, scheme string) *storage {
 		do: map[string]func(*storage){
 			removed:     func(*storage) { check(t, os.RemoveAll(at)) },
 			renamed:     func(*storage) { check(t, os.Rename(at, filepath.Join(dir, "away"))) },
-			renamedBack: func(g *storage) { g.do[renamed](g) },
-			emptied: func(g *storage) {
-				g.do[renamed](g)
+			renamedBack: func(st *storage) { st.do[renamed](st) },
+			emptied: func(st *storage) {
+				st.do[renamed](st)
 				if scheme == "sqlite" {
 					check(t, os.WriteFile(at, nil, 0o600))
 				} else {
 					check(t, os.Mkdir(at, 0o700))
 				}
 			},
-			restored: func(g *storage) {
+			restored: func(st *storage) {
 				copyTo(backup)
-				g.do[renamed](g)
+				st.do[renamed](st)
 				check(t, os.Rename(backup, at))
 			},
-			exchanged: func(g *storage) {
-				g.do[renamed](g)
+			exchanged: func(st *storage) {
+				st.do[renamed](st)
 				check(t, os.Rename(other, at))
 			},
 			lostLog:      func(*storage) { check(t, os.Remove(at+"-wal")) },

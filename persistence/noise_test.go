@@ -116,7 +116,7 @@ func TestDamagedRecordIsNoNoise(t *testing.T) {
 	var logged driver.Logged
 	for i := range 3 {
 		if logged.First("a") != (i == 0) {
-			t.Error("told twice")
+			t.Error("logged twice, or not at all")
 		}
 	}
 }

@@ -144,7 +144,7 @@ func TestLimitsOfQueries(t *testing.T) {
 		}
 		return list
 	}
-	ids := make([]any, 40_000) // more than SQLite has parameters
+	ids := make([]any, 40_000) // two such lists have more values than any database has parameters
 	if long() {
 		ids = make([]any, 100_000)
 	}

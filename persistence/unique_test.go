@@ -15,7 +15,7 @@ import (
 	"github.com/brine-go/brine/persistence/mem"
 )
 
-// A Seat is an object; a place has one at most.
+// A Seat has a place, which no other Seat may have.
 type Seat struct {
 	persistence.Persistable
 	State string
