@@ -244,7 +244,7 @@ func CheckClaims(ctx context.Context, s *persistence.Store, tasks int, journals 
 	return r, nil
 }
 
-// findOverlaps tells of two who held a task at the same time.
+// findOverlaps reports each two workers who held a task at the same time.
 func findOverlaps(id string, hs []*hold, find func(format string, args ...any)) {
 	slices.SortFunc(hs, func(a, b *hold) int { return cmp.Compare(a.token, b.token) })
 	for i, later := range hs {

@@ -12,8 +12,8 @@ import (
 	brineurl "github.com/brine-go/brine/url"
 )
 
-// A numbers is some numbers that were given, from first on.
-type numbers struct{ first, n int64 }
+// A block is n numbers that one call has given, from first on.
+type block struct{ first, n int64 }
 
 // numbersAreGivenOnce takes numbers on all nodes at once, through connections so young that each
 // statement is prepared inside the transaction. A node that aborts a transaction for the sake of
@@ -21,7 +21,7 @@ type numbers struct{ first, n int64 }
 func numbersAreGivenOnce(t *testing.T, nodes [3]*testserver.Server) {
 	db := nodes[0].NewDB(t)
 	var mu sync.Mutex
-	var given []numbers
+	var given []block
 	var wg sync.WaitGroup
 	end := time.Now().Add(max(2*loadTime(), 4*time.Second))
 	for i := range 12 {
@@ -34,13 +34,13 @@ func numbersAreGivenOnce(t *testing.T, nodes [3]*testserver.Server) {
 					continue // others were quicker all the time
 				}
 				mu.Lock()
-				given = append(given, numbers{first, int64(n)})
+				given = append(given, block{first, int64(n)})
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	slices.SortFunc(given, func(a, b numbers) int { return int(a.first - b.first) })
+	slices.SortFunc(given, func(a, b block) int { return int(a.first - b.first) })
 	for i := 1; i < len(given); i++ {
 		if a, b := given[i-1], given[i]; a.first+a.n > b.first {
 			t.Errorf("%d numbers from %d on were given, and %d from %d on", a.n, a.first, b.n, b.first)
