@@ -56,6 +56,7 @@ var chromium struct {
 	stop  func()
 }
 
+// startChromium starts Chromium and returns its context and what ends it.
 func startChromium(path string) (context.Context, func(), error) {
 	dir, err := os.MkdirTemp("", "brine-chromium")
 	if err != nil {

@@ -32,7 +32,7 @@ func TestCpThatIsInterruptedGoesOn(t *testing.T) {
 	s := atTerminal(t, 100, program(t, cp...))
 	waitForMore(t, copied)
 	hold(syscall.LOCK_EX)
-	time.Sleep(progressDelay + 100*time.Millisecond)
+	time.Sleep(progressDelay + 100*time.Millisecond) // the progress shows once this much time has passed
 	hold(syscall.LOCK_UN)
 	waitForMore(t, copied)
 	hold(syscall.LOCK_EX)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 )
@@ -36,7 +37,10 @@ func atTerminal(t testing.TB, width uint16, cmd *exec.Cmd) session {
 	t.Helper()
 	screen, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: width})
 	check(t, err)
+	// A program that does not get on ends here, and so does what reads its screen.
+	hangs := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
+		hangs.Stop()
 		screen.Close()
 		if cmd.ProcessState == nil { // the test failed before its end
 			_ = cmd.Process.Kill()
